@@ -1,0 +1,1 @@
+//! connector-municipal-12345
