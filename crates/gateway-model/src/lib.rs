@@ -1,1 +1,36 @@
-//! gateway-model
+//! The words of the domain: what a work order (工单) is, what a channel says of it, and how the accounts of two systems are compared.
+//!
+//! Everything here is plain data and pure functions; there is no I/O, no clock but [`Clock`], and no engine. Every other crate speaks in these
+//! types, so a word has one meaning from the wire to the report. The glossary with the Chinese terms is `docs/GLOSSARY.md`.
+
+mod authority;
+mod book;
+mod change;
+mod clock;
+mod command;
+mod dataset;
+mod delivery;
+mod field;
+mod gap;
+mod ids;
+mod lifecycle;
+mod manifest;
+mod moment;
+mod order;
+
+pub use authority::{AuthorityTable, Composed, Conflict, ConflictingValue, compose};
+pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
+pub use change::{Change, Oddity, Origin, Revision};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use command::{Command, CommandState, command_id};
+pub use dataset::{Dataset, Part};
+pub use delivery::{AskBy, DeliveryState, Operation, Receipt, ReceiptSource};
+pub use field::{Field, FieldKind, FieldValue, Fields};
+pub use gap::{GapEvidence, GapKind, GapState};
+pub use ids::{
+    ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapId, InvalidId, JobId, OrderId, RawId, SourceNumber,
+};
+pub use lifecycle::{OrderState, Refusal, check_command, state_after};
+pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
+pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
+pub use order::{EventRow, FacetRow, OrderNumber};

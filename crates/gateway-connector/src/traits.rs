@@ -1,0 +1,119 @@
+//! The contract, written on the methods.
+
+use crate::{
+    Cursor, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PreparedDelivery, RawRecord, RequestError,
+    VerifyError, WebhookReply, WebhookRequest,
+};
+use async_trait::async_trait;
+use gateway_model::{ChannelId, Change, Dataset, Grain, Manifest, Receipt, SourceNumber, Timestamp, Window};
+use std::time::Duration;
+
+/// What a channel is and can do, told once at start.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    /// The kind of connector, as `municipal-12345`.
+    pub kind: &'static str,
+    /// The datasets that the channel speaks of.
+    pub datasets: Vec<Dataset>,
+    /// The datasets that it gives an account of, finest grain first; empty = *unverifiable*.
+    pub manifest_grains: Vec<Grain>,
+}
+
+/// One configured channel. A part that the channel does not have is `None`.
+#[async_trait]
+pub trait Connector: Send + Sync + 'static {
+    /// What it is.
+    fn descriptor(&self) -> &Descriptor;
+    /// Reads its records.
+    fn normalizer(&self) -> &dyn Normalizer;
+    /// What we pull from it.
+    fn source(&self) -> Option<&dyn Source>;
+    /// What it pushes to us.
+    fn receiver(&self) -> Option<&dyn Receiver>;
+    /// What we push to it.
+    fn sink(&self) -> Option<&dyn Sink>;
+    /// Its account of itself.
+    fn manifest_source(&self) -> Option<&dyn ManifestSource>;
+    /// One harmless request, for `check-config --connect`.
+    async fn check_connectivity(&self) -> Result<(), RequestError>;
+}
+
+/// Pulls. Stateless: everything it needs comes with the call. It neither waits, retries nor keeps anything.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The records updated at or after `from`, ascending by update time, from `cursor` on. Must not skip a record when others change while pages
+    /// are read (page drift). `None` = from the very beginning.
+    async fn poll(&self, from: Option<Timestamp>, cursor: Option<&Cursor>, limit: u32) -> Result<Page, RequestError>;
+    /// The records with an item of `dataset` whose event time is inside the window.
+    async fn fetch_window(&self, dataset: Dataset, window: Window, cursor: Option<&Cursor>) -> Result<Page, RequestError>;
+    /// The current record of each number (at most [`Source::ids_per_fetch`]); an unknown number is absent. Authoritative: the channel's word as of `read_at`.
+    async fn fetch_ids(&self, numbers: &[SourceNumber]) -> Result<Page, RequestError>;
+    /// How many numbers one [`Source::fetch_ids`] takes.
+    fn ids_per_fetch(&self) -> usize;
+}
+
+/// Takes pushes. Pure: the gateway has read the body (bounded), and makes the records durable before it lets [`Receiver::reply`] speak.
+pub trait Receiver: Send + Sync {
+    /// Checks the signature in constant time, then the time.
+    fn verify(&self, request: &WebhookRequest) -> Result<(), VerifyError>;
+    /// The nonce of a verified request, remembered for [`Receiver::nonce_window`].
+    fn nonce(&self, request: &WebhookRequest) -> String;
+    /// For how long a nonce must be remembered: at least as long as the peer may try again, and twice the time window of the signature.
+    fn nonce_window(&self) -> Duration;
+    /// The records of a verified request. An error keeps the whole body as one undecodable record.
+    fn accept(&self, request: &WebhookRequest) -> Result<Vec<RawRecord>, NormalizeError>;
+    /// The answer in the peer's own dress.
+    fn reply(&self, outcome: &IntakeOutcome) -> WebhookReply;
+    /// The largest body in bytes.
+    fn body_limit(&self) -> usize;
+}
+
+/// Pushes. One call is one attempt: it neither waits nor retries.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Works out what will be sent; pure and the same for every call with the same delivery.
+    ///
+    /// # Errors
+    /// A [`crate::Reason`] why it can't be sent at all; the delivery is dead-lettered.
+    fn prepare(&self, delivery: &OutboundDelivery) -> Result<PreparedDelivery, crate::Reason>;
+    /// Sends it.
+    async fn deliver(&self, delivery: &OutboundDelivery) -> Outcome;
+    /// Asks the peer by our idempotency key what became of an earlier attempt; `None` = the peer knows nothing of it. Called only where
+    /// [`PreparedDelivery::ask_by`] is a receipt.
+    async fn find_outcome(&self, delivery: &OutboundDelivery) -> Result<Option<Receipt>, RequestError>;
+}
+
+/// Gives the channel's own account of what it holds.
+#[async_trait]
+pub trait ManifestSource: Send + Sync {
+    /// The account of `dataset` over `window` at `grain`, whole (paging, if any, inside).
+    async fn manifest(&self, dataset: Dataset, window: Window, grain: Grain) -> Result<Manifest, RequestError>;
+    /// The datasets that the channel gives an account of.
+    fn datasets(&self) -> &[Dataset];
+    /// The grains that it offers, coarse to fine.
+    fn grains(&self) -> &[Grain];
+    /// The oldest event time that the channel can have, where the profile says.
+    fn since(&self) -> Option<Timestamp>;
+}
+
+/// Reads a record. Pure, so that it can be tested by golden files and replayed: the same bytes always give the same changes.
+pub trait Normalizer: Send + Sync {
+    /// The changes that the record states; `received_at` only judges whether a time is implausible.
+    ///
+    /// # Errors
+    /// [`NormalizeError`]; the record is dead-lettered.
+    fn normalize(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<Change>, NormalizeError>;
+    /// The version of the compared fields' projection; items of different versions are never compared.
+    fn projection_version(&self) -> u32;
+}
+
+/// Makes a channel's push durable. Implemented by intake, called by the API, handed over by the server.
+#[async_trait]
+pub trait WebhookIntake: Send + Sync + 'static {
+    /// Verifies, decodes, makes durable and answers. `None` when no such channel takes pushes.
+    async fn take(&self, channel: &ChannelId, request: WebhookRequest) -> Option<WebhookReply>;
+    /// The largest body that the channel takes, in bytes.
+    fn body_limit(&self, channel: &ChannelId) -> Option<usize>;
+    /// The answer to a body over the limit.
+    fn too_large(&self, channel: &ChannelId) -> Option<WebhookReply>;
+}

@@ -1,0 +1,129 @@
+//! A delivery: one change owed to one destination, and the destination's proof of it.
+
+use crate::dataset::UnknownWord;
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $($(#[$vdoc:meta])* $variant:ident $text:literal,)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// Every one.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The name in SQL, JSON and profiles.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord($what))
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words!(
+    /// What the bureau does to an order at another system.
+    Operation, "operation",
+    /// 签收.
+    Sign "sign",
+    /// 答复.
+    Reply "reply",
+    /// 退单.
+    Refuse "refuse",
+    /// 办结.
+    Complete "complete",
+);
+
+words!(
+    /// Where a delivery stands. The first five are in flight, the rest have ended.
+    DeliveryState, "delivery state",
+    /// Owed, waiting for its turn or its next attempt.
+    Owed "owed",
+    /// An attempt is under way; found after a crash, it is ambiguous.
+    Sending "sending",
+    /// The destination took it and will tell the outcome later.
+    Pending "pending",
+    /// An attempt ended without an answer: it may or may not have arrived.
+    Ambiguous "ambiguous",
+    /// Can't be resolved by itself; a person decides.
+    Held "held",
+    /// The destination proved that it has it.
+    Acknowledged "acknowledged",
+    /// A newer delivery of the same matter made it needless before it was sent.
+    Superseded "superseded",
+    /// The destination refused it for a reason of business.
+    Rejected "rejected",
+    /// Can't be sent at all (can't be encoded, destination gone).
+    DeadLettered "dead_lettered",
+    /// A person decided that it need not be delivered.
+    Waived "waived",
+);
+
+impl DeliveryState {
+    /// Whether it is still owed in some form.
+    #[must_use]
+    pub fn is_in_flight(self) -> bool {
+        matches!(
+            self,
+            DeliveryState::Owed
+                | DeliveryState::Sending
+                | DeliveryState::Pending
+                | DeliveryState::Ambiguous
+                | DeliveryState::Held
+        )
+    }
+}
+
+words!(
+    /// How to find out what became of a delivery whose attempt had no answer.
+    AskBy, "way of asking",
+    /// The peer can be asked by our idempotency key.
+    Receipt "receipt",
+    /// Its effect shows in the order's record: read the order again and look for the echo.
+    Record "record",
+    /// It can't be found out: a person decides.
+    Nothing "nothing",
+);
+
+words!(
+    /// Where a receipt came from.
+    ReceiptSource, "receipt source",
+    /// The answer to our request.
+    Answer "answer",
+    /// The peer was asked by our idempotency key.
+    Query "query",
+    /// The peer's record said it back.
+    Echo "echo",
+    /// The peer answered that it has it already.
+    AlreadySubmitted "already_submitted",
+);
+
+/// A destination's proof of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The destination's number for it, if it gives one.
+    pub receipt_number: Option<String>,
+    /// When the destination says it took it.
+    pub received_at: Option<Timestamp>,
+    /// How we know.
+    pub source: ReceiptSource,
+}

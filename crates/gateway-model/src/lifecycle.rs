@@ -1,0 +1,142 @@
+//! The states of a work order and what the bureau may do in each.
+//!
+//! What a source says of its own state is always applied; the lifecycle guards only the commands that *we* send, so that a mistaken
+//! command is refused at the desk and not by the platform hours later.
+
+use crate::Operation;
+use crate::dataset::UnknownWord;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The main line of an order's life, in the order in which it is usually walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// 已受理.
+    Accepted,
+    /// 已转办, 待签收.
+    Dispatched,
+    /// 已签收, 办理中.
+    Signed,
+    /// 退单待审.
+    ReturnRequested,
+    /// 已答复待审.
+    Replied,
+    /// 已办结.
+    Completed,
+    /// 已回访.
+    Visited,
+    /// 已归档.
+    Archived,
+    /// 已回退上级.
+    Returned,
+    /// 已撤销.
+    Withdrawn,
+}
+
+impl OrderState {
+    /// Every state, in rank order.
+    pub const ALL: [OrderState; 10] = [
+        OrderState::Accepted,
+        OrderState::Dispatched,
+        OrderState::Signed,
+        OrderState::ReturnRequested,
+        OrderState::Replied,
+        OrderState::Completed,
+        OrderState::Visited,
+        OrderState::Archived,
+        OrderState::Returned,
+        OrderState::Withdrawn,
+    ];
+
+    /// The name in SQL, JSON and profiles.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrderState::Accepted => "accepted",
+            OrderState::Dispatched => "dispatched",
+            OrderState::Signed => "signed",
+            OrderState::ReturnRequested => "return_requested",
+            OrderState::Replied => "replied",
+            OrderState::Completed => "completed",
+            OrderState::Visited => "visited",
+            OrderState::Archived => "archived",
+            OrderState::Returned => "returned",
+            OrderState::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl fmt::Display for OrderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OrderState {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownWord("state"))
+    }
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The order is in a state in which the operation makes no sense.
+    #[error("the order is {state}: {operation} is possible only when it is {allowed}")]
+    State {
+        /// What was asked.
+        operation: Operation,
+        /// The order's state.
+        state: OrderState,
+        /// The states in which it is possible, as a list to read.
+        allowed: &'static str,
+    },
+    /// The command speaks of another round than the order is in.
+    #[error("the order is in round {current}, the command speaks of round {asked}")]
+    Round {
+        /// The order's round.
+        current: u32,
+        /// The command's round.
+        asked: u32,
+    },
+    /// No channel has told the order's state yet.
+    #[error("no channel has told the order's state yet")]
+    Unknown,
+}
+
+/// Whether the bureau may do `operation` of `round` to an order that is in `state` of round `current`.
+///
+/// # Errors
+/// The [`Refusal`] to show to the person who asked.
+pub fn check_command(
+    state: Option<OrderState>,
+    current: u32,
+    operation: Operation,
+    round: u32,
+) -> Result<(), Refusal> {
+    let state = state.ok_or(Refusal::Unknown)?;
+    if round != current {
+        return Err(Refusal::Round { current, asked: round });
+    }
+    let (fits, allowed) = match operation {
+        Operation::Sign => (state == OrderState::Dispatched, "dispatched"),
+        Operation::Reply => (state == OrderState::Signed, "signed"),
+        Operation::Refuse => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
+        Operation::Complete => (state == OrderState::Replied, "replied"),
+    };
+    if fits { Ok(()) } else { Err(Refusal::State { operation, state, allowed }) }
+}
+
+/// The state that an order is in, as the bureau sees it, once the operation is done.
+#[must_use]
+pub fn state_after(operation: Operation) -> OrderState {
+    match operation {
+        Operation::Sign => OrderState::Signed,
+        Operation::Reply => OrderState::Replied,
+        Operation::Refuse => OrderState::ReturnRequested,
+        Operation::Complete => OrderState::Completed,
+    }
+}
