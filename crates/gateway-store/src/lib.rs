@@ -1,1 +1,22 @@
-//! gateway-store
+//! The store: the canonical records, the books, what is owed, and what went wrong.
+//!
+//! One trait by concern ([`IngestStore`], [`DeliveryStore`], …), together [`Store`]; one conformance suite (feature `conformance`) runs
+//! against every engine. Rules that hold on every engine:
+//! - Every method is one transaction: it happened whole and durable, or not at all. A lost connection or a lock that can't be had in time is
+//!   [`StoreError::Unavailable`]; the caller waits and tries again.
+//! - SQL has no clock; every time comes with the call.
+//! - Statements are batched: a method that takes a list sends a handful of statements, never one per row.
+//! - The bytes of a record are written once, into `raw_record`; everything else refers to them by id. Person fields live in `raw_record` and
+//!   `work_order_person` only.
+//! - The state book is kept with the rows: [`BookPut`] takes the old item out of its buckets and puts the new one in, in the row's transaction,
+//!   so the sums never need a scan and never drift from the items.
+
+mod error;
+mod rows;
+mod traits;
+
+pub use error::StoreError;
+pub use rows::*;
+pub use traits::{
+    BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapStore, IngestStore, JobStore, LeaseStore, OrderReader, Store,
+};

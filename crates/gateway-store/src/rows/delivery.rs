@@ -1,0 +1,210 @@
+//! Commands, deliveries and attempts.
+
+use super::{RawRow};
+use gateway_model::{
+    AskBy, BookItem, ChannelId, CommandId, CommandState, Dataset, DeliveryId, DeliveryState, Operation, OrderId, OrderNumber, Part,
+    RawId, Receipt, Timestamp,
+};
+
+/// A command with its verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandRow {
+    /// Its id.
+    pub id: CommandId,
+    /// The order.
+    pub order_id: OrderId,
+    /// What was asked.
+    pub operation: Operation,
+    /// Of which round.
+    pub round: u32,
+    /// The verdict.
+    pub state: CommandState,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The record.
+    pub raw_id: RawId,
+    /// When the pipeline decided.
+    pub at: Timestamp,
+}
+
+/// A delivery to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDelivery {
+    /// Its id, from [`super::Loaded::next_delivery_id`] on.
+    pub id: DeliveryId,
+    /// The order.
+    pub order_id: OrderId,
+    /// To whom.
+    pub destination: ChannelId,
+    /// From whom the change came.
+    pub from: ChannelId,
+    /// What is asked.
+    pub operation: Operation,
+    /// The dataset of the change.
+    pub dataset: Dataset,
+    /// The item of the change at its origin.
+    pub part: Part,
+    /// The round that it speaks of.
+    pub round: u32,
+    /// The record that holds the content.
+    pub raw_id: RawId,
+    /// The command that it comes from, where there is one.
+    pub command_id: Option<CommandId>,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}
+
+/// A delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRow {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The order.
+    pub order_id: OrderId,
+    /// To whom.
+    pub destination: ChannelId,
+    /// From whom the change came.
+    pub from: ChannelId,
+    /// What is asked.
+    pub operation: Operation,
+    /// The dataset of the change.
+    pub dataset: Dataset,
+    /// The item of the change at its origin.
+    pub part: Part,
+    /// The round that it speaks of.
+    pub round: u32,
+    /// The record that holds the content.
+    pub raw_id: RawId,
+    /// The command that it comes from.
+    pub command_id: Option<CommandId>,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Raised by each repair; starts at 1.
+    pub generation: u32,
+    /// Attempts begun in this generation.
+    pub attempts: u32,
+    /// Whether an attempt of this generation ended without an answer, so that a later refusal may be our own echo.
+    pub unanswered: bool,
+    /// Not before this time is it tried or asked for again.
+    pub next_attempt_at: Timestamp,
+    /// When it was decided.
+    pub created_at: Timestamp,
+    /// When the first attempt began.
+    pub first_sent_at: Option<Timestamp>,
+    /// When the last attempt ended.
+    pub last_attempt_ended_at: Option<Timestamp>,
+    /// What the destination must hold once it acknowledged; known from the first attempt on.
+    pub item: Option<BookItem>,
+    /// How to ask about an attempt without an answer; known from the first attempt on.
+    pub ask_by: Option<AskBy>,
+    /// The proof.
+    pub receipt: Option<Receipt>,
+    /// The code of the last trouble.
+    pub reason_code: Option<String>,
+    /// A sentence on it.
+    pub reason: Option<String>,
+}
+
+impl DeliveryRow {
+    /// The key under which every attempt of this generation is sent, as `d17-1`.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("d{}-{}", self.id, self.generation)
+    }
+}
+
+/// What the pipeline learns about a delivery. Applies only while it is in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryUpdate {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Where it stands now.
+    pub state: DeliveryState,
+    /// The proof, when it was echoed.
+    pub receipt: Option<Receipt>,
+    /// When to try or ask again, where it stays in flight.
+    pub next_attempt_at: Option<Timestamp>,
+    /// A code for the trouble.
+    pub reason_code: Option<String>,
+    /// A sentence.
+    pub reason: Option<String>,
+}
+
+/// A delivery that is due, with what is needed to send it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryWork {
+    /// The delivery.
+    pub delivery: DeliveryRow,
+    /// The order's number at the destination; `None` while the destination has none.
+    pub number: Option<OrderNumber>,
+    /// The record that holds the content.
+    pub raw: RawRow,
+}
+
+/// An attempt that begins; saved before the first byte is sent, so that a crash leaves a `sending` delivery and not a doubt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptStart {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// What the destination must hold afterwards.
+    pub item: BookItem,
+    /// How to ask if there is no answer.
+    pub ask_by: AskBy,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How an attempt (or a question about one) ended. Applies only while the delivery is in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptResult {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Where it stands now. `Acknowledged` puts the delivery's item into the sent side of the state book.
+    pub state: DeliveryState,
+    /// The proof.
+    pub receipt: Option<Receipt>,
+    /// A code for the trouble.
+    pub reason_code: Option<String>,
+    /// A sentence.
+    pub reason: Option<String>,
+    /// Whether this attempt ended without an answer.
+    pub unanswered: bool,
+    /// When to try or ask again.
+    pub next_attempt_at: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// An attempt, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// In which generation.
+    pub generation: u32,
+    /// The how-manieth of it.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Where the delivery stood then.
+    pub outcome: Option<DeliveryState>,
+    /// The code of the trouble.
+    pub reason_code: Option<String>,
+}
+
+/// A line of the flow book's outbound side: deliveries by where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundTally {
+    /// The destination.
+    pub destination: ChannelId,
+    /// The dataset of the change.
+    pub dataset: Dataset,
+    /// Where they stand.
+    pub state: DeliveryState,
+    /// How many.
+    pub deliveries: u64,
+    /// How many of them were sent at least once.
+    pub sent: u64,
+}

@@ -1,0 +1,20 @@
+//! The rows as the rest of the gateway sees them.
+
+mod book;
+mod delivery;
+mod ingest;
+mod order;
+mod work;
+
+pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
+pub use delivery::{
+    AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery, OutboundTally,
+};
+pub use ingest::{
+    ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter, NewPark, NewRaw,
+    Parked, RawMeta, RawRow,
+};
+pub use order::{OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
+pub use work::{
+    AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob,
+};

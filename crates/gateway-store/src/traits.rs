@@ -1,0 +1,204 @@
+//! The seam: what every engine of the store offers, by concern.
+
+use crate::*;
+use async_trait::async_trait;
+use gateway_model::{
+    Bucket, ChannelId, CommandId, Dataset, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId, OrderId, RawId,
+    SourceNumber, Timestamp, Window,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The pipeline's transaction.
+#[async_trait]
+pub trait IngestStore: Send + Sync {
+    /// Loads and locks what `request` names, calls `decide`, and writes what it returns, all in one transaction. `decide` is pure: an engine calls
+    /// it again when the transaction had to be repeated.
+    async fn ingest(
+        &self,
+        request: IngestRequest,
+        decide: &(dyn Fn(Loaded) -> IngestWrites + Send + Sync),
+    ) -> Result<()>;
+
+    /// The accounted positions of all partitions.
+    async fn flow_positions(&self) -> Result<Vec<FlowPosition>>;
+    /// The flow book, inbound.
+    async fn flow_tallies(&self) -> Result<Vec<FlowTally>>;
+    /// Changes that wait for their order, by channel and number of changes.
+    async fn parked_changes(&self) -> Result<Vec<(ChannelId, u64)>>;
+    /// Parked records older than `before`, at most `limit`.
+    async fn parked_before(&self, before: Timestamp, limit: u32) -> Result<Vec<Parked>>;
+    /// Gives up on parked records: each becomes a dead letter and is tallied, in one transaction.
+    async fn bury_parked(&self, letters: Vec<NewDeadLetter>, tallies: Vec<FlowTally>) -> Result<()>;
+    /// A raw record.
+    async fn raw(&self, id: RawId) -> Result<Option<RawRow>>;
+    /// How often each oddity was seen.
+    async fn anomalies(&self) -> Result<Vec<AnomalyTally>>;
+}
+
+/// Reading orders.
+#[async_trait]
+pub trait OrderReader: Send + Sync {
+    /// The orders changed after a place in the feed, by change. Boundary-safe: a committed change is never skipped.
+    async fn orders_after(&self, after: u64, limit: u32, persons: bool) -> Result<OrderPage>;
+    /// An order.
+    async fn order(&self, id: OrderId, persons: bool) -> Result<Option<OrderView>>;
+    /// The orders that some side knows by this number.
+    async fn orders_by_number(&self, number: &SourceNumber, channel: Option<&ChannelId>) -> Result<Vec<OrderId>>;
+    /// The applied changes of an order, ascending.
+    async fn timeline(&self, id: OrderId) -> Result<Vec<TimelineRow>>;
+    /// How many orders are held.
+    async fn order_count(&self) -> Result<u64>;
+}
+
+/// What is owed, and what became of it.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// The deliveries of a destination that are due, oldest first, at most one for each order: the first in flight; `sending` ones are not due.
+    async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>>;
+    /// When the next delivery of a destination falls due; `None` when none is in flight.
+    async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>>;
+    /// After a start: what was `sending` when the process died is ambiguous now.
+    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64>;
+    /// Begins attempts: `owed` → `sending`, attempt counted, item kept.
+    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()>;
+    /// Ends attempts and questions. A delivery that has ended meanwhile (echo) keeps its end.
+    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()>;
+    /// Sends again: a new generation with a new idempotency key, `owed` from now; its old item leaves the sent side until it is acknowledged anew.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] unless it was acknowledged, rejected, held or dead-lettered.
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()>;
+    /// A person waives it, or decides a held one.
+    async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()>;
+    /// A delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
+    /// The delivery whose item has this key at this destination, the newest first.
+    async fn deliveries_of_item(&self, destination: &ChannelId, key: &gateway_model::ItemKey) -> Result<Vec<DeliveryRow>>;
+    /// Its attempts.
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>>;
+    /// The flow book, outbound.
+    async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>>;
+}
+
+/// Commands.
+#[async_trait]
+pub trait CommandStore: Send + Sync {
+    /// A command with the deliveries that came of it.
+    async fn command(&self, id: CommandId) -> Result<Option<(CommandRow, Vec<DeliveryRow>)>>;
+}
+
+/// The state book.
+#[async_trait]
+pub trait BookStore: Send + Sync {
+    /// The buckets of a channel's dataset at a grain that lie in the window, both sides added, ascending, without empty ones. Read from kept sums.
+    async fn buckets(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        projection_version: u32,
+        grain: Grain,
+        window: Window,
+    ) -> Result<Vec<Bucket>>;
+    /// The items with event time in the window; a date-only one lies at the start of its day.
+    async fn items(&self, channel: &ChannelId, dataset: Dataset, window: Window) -> Result<Vec<StoredItem>>;
+    /// The items of a dataset of these numbers.
+    async fn items_of(&self, channel: &ChannelId, dataset: Dataset, numbers: &[SourceNumber]) -> Result<Vec<StoredItem>>;
+    /// The first and last event time of what is held of a channel.
+    async fn span(&self, channel: &ChannelId) -> Result<Option<Window>>;
+}
+
+/// Gaps and comparisons.
+#[async_trait]
+pub trait GapStore: Send + Sync {
+    /// Writes suspicions down; returns their ids.
+    async fn suspect(&self, gaps: &[NewGap]) -> Result<Vec<GapId>>;
+    /// A suspicion that a second look did not confirm is forgotten; counters are kept in [`Comparison::vanished`].
+    async fn forget(&self, ids: &[GapId]) -> Result<()>;
+    /// A suspicion looked different at the second look: it begins anew.
+    async fn suspect_again(&self, id: GapId, kind: gateway_model::GapKind, evidence: GapEvidence, at: Timestamp) -> Result<()>;
+    /// Moves a gap on. `evidence` replaces the old where given.
+    async fn move_gap(
+        &self,
+        id: GapId,
+        to: GapState,
+        evidence: Option<GapEvidence>,
+        reason: Option<&str>,
+        by: Option<&str>,
+        at: Timestamp,
+    ) -> Result<()>;
+    /// A gap.
+    async fn gap(&self, id: GapId) -> Result<Option<GapRow>>;
+    /// Gaps, ascending by id.
+    async fn gaps(&self, filter: &GapFilter, limit: u32) -> Result<Vec<GapRow>>;
+    /// How many gaps are in each state, by kind.
+    async fn gap_tallies(&self) -> Result<Vec<(ChannelId, gateway_model::GapKind, GapState, u64)>>;
+    /// Writes a comparison down.
+    async fn save_comparison(&self, comparison: &Comparison) -> Result<()>;
+    /// The last whole comparison of a channel.
+    async fn last_whole_comparison(&self, channel: &ChannelId) -> Result<Option<Comparison>>;
+    /// Manifest calls, bytes and vanished suspicions, of all comparisons ever.
+    async fn comparison_totals(&self) -> Result<(u64, u64, u64)>;
+}
+
+/// Background jobs.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// Enqueues.
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<()>;
+    /// Claims due jobs of a kind and channel until a time; a claim that ran out is due again.
+    async fn claim_jobs(&self, kind: JobKind, channel: &ChannelId, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Job>>;
+    /// Finishes; a job that was asked for again meanwhile stays.
+    async fn finish_jobs(&self, jobs: &[(JobId, u64)]) -> Result<()>;
+    /// Gives back after a failure, due again at a time.
+    async fn fail_job(&self, id: JobId, reason: &str, run_at: Timestamp) -> Result<()>;
+    /// How many wait, by kind and channel.
+    async fn job_tallies(&self) -> Result<Vec<(JobKind, ChannelId, u64)>>;
+}
+
+/// Leases and checkpoints.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// Takes or renews a lease; `None` when another holds it.
+    async fn acquire_lease(&self, name: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<Option<LeaseGrant>>;
+    /// Gives a lease back.
+    async fn release_lease(&self, grant: &LeaseGrant, now: Timestamp) -> Result<()>;
+    /// A checkpoint's text.
+    async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>>;
+    /// Saves a checkpoint under a lease.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the lease has another epoch by now.
+    async fn save_checkpoint(&self, channel: &ChannelId, name: &str, value: &str, lease: &LeaseGrant, now: Timestamp) -> Result<()>;
+}
+
+/// Dead letters.
+#[async_trait]
+pub trait DeadLetterStore: Send + Sync {
+    /// Dead letters, ascending by id.
+    async fn dead_letters(&self, filter: &DeadLetterFilter, limit: u32) -> Result<Vec<DeadLetterRow>>;
+    /// A dead letter.
+    async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetterRow>>;
+    /// Settles open ones; one that is settled already stays as it is. Returns how many were settled.
+    async fn settle_dead_letters(&self, ids: &[DeadLetterId], state: DeadLetterState, reason: &str, at: Timestamp) -> Result<u64>;
+}
+
+/// The whole store.
+#[async_trait]
+pub trait Store:
+    IngestStore
+    + OrderReader
+    + DeliveryStore
+    + CommandStore
+    + BookStore
+    + GapStore
+    + JobStore
+    + LeaseStore
+    + DeadLetterStore
+    + 'static
+{
+    /// Whether it can be written now.
+    async fn check(&self) -> Result<()>;
+    /// Closes it.
+    async fn close(&self);
+}
