@@ -1,7 +1,7 @@
 //! What is handed to a sink, and what it answers.
 
 use gateway_model::{
-    AskBy, BookItem, ChannelId, Dataset, DeliveryId, Fields, Operation, OrderId, OrderNumber, Part, Receipt, Timestamp,
+    AskBy, BookItem, ChannelId, Dataset, DeliveryId, Fields, Moment, Operation, OrderId, OrderNumber, Part, Receipt, Timestamp,
 };
 
 /// A delivery as a sink sees it.
@@ -23,6 +23,8 @@ pub struct OutboundDelivery {
     pub part: Part,
     /// The round that it speaks of.
     pub round: u32,
+    /// When it was done, as its origin says: the event time of the change.
+    pub event_time: Moment,
     /// What is said. Person fields only by grant.
     pub fields: Fields,
     /// Raised by each repair.
