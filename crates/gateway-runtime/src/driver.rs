@@ -1,0 +1,159 @@
+//! The loop around every task.
+
+use crate::status::Record;
+use crate::{Ran, Round, Schedule, Task, TaskError, TaskStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Starts tasks, watches them, and ends them.
+#[derive(Debug, Default)]
+pub struct Driver {
+    stopping: CancellationToken,
+    handles: Mutex<Vec<TaskHandle>>,
+    running: Mutex<JoinSet<()>>,
+}
+
+/// A running task.
+#[derive(Debug, Clone)]
+pub struct TaskHandle {
+    name: Arc<str>,
+    wake: Arc<Notify>,
+    record: Arc<Mutex<Record>>,
+}
+
+impl TaskHandle {
+    /// Makes the next round due now; during a round, another follows it.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> TaskStatus {
+        lock(&self.record).status(&self.name)
+    }
+}
+
+impl Driver {
+    /// A driver without tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the gateway stops.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Starts a task.
+    pub fn spawn(&self, task: impl Task, schedule: Schedule) -> TaskHandle {
+        let handle = TaskHandle {
+            name: task.name().into(),
+            wake: Arc::new(Notify::new()),
+            record: Arc::new(Mutex::new(Record {
+                rounds: 0,
+                failures: 0,
+                last_success: Instant::now(),
+                running_since: None,
+                error: None,
+                ended: false,
+                stalled_after: schedule.stalled_after,
+            })),
+        };
+        lock(&self.handles).push(handle.clone());
+        // Marks the end also when the task panics.
+        let ended = EndMark(handle.record.clone());
+        let round = Round { stopping: self.stopping.clone() };
+        let looped = handle.clone();
+        lock(&self.running).spawn(async move {
+            let _ended = ended;
+            drive(task, schedule, round, looped).await;
+        });
+        handle
+    }
+
+    /// How all tasks are, in the order in which they were started.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<TaskStatus> {
+        lock(&self.handles).iter().map(TaskHandle::status).collect()
+    }
+
+    /// Asks every task to stop and waits for their rounds to end, at most `patience`. Returns the names of those that did not.
+    pub async fn shutdown(&self, patience: Duration) -> Vec<String> {
+        self.stopping.cancel();
+        let mut running = std::mem::take(&mut *lock(&self.running));
+        let drained = tokio::time::timeout(patience, async { while running.join_next().await.is_some() {} }).await;
+        if drained.is_ok() {
+            return Vec::new();
+        }
+        running.abort_all();
+        let handles = lock(&self.handles);
+        handles.iter().filter(|handle| !lock(&handle.record).ended).map(|handle| handle.name.to_string()).collect()
+    }
+}
+
+struct EndMark(Arc<Mutex<Record>>);
+
+impl Drop for EndMark {
+    fn drop(&mut self) {
+        lock(&self.0).ended = true;
+    }
+}
+
+async fn drive(mut task: impl Task, schedule: Schedule, round: Round, handle: TaskHandle) {
+    let mut backoff = schedule.backoff_min;
+    while !round.stopping.is_cancelled() {
+        lock(&handle.record).running_since = Some(Instant::now());
+        let ran = task.run(&round).await;
+        let wait = {
+            let mut record = lock(&handle.record);
+            record.running_since = None;
+            match &ran {
+                Ok(ran) => {
+                    record.rounds += 1;
+                    record.failures = 0;
+                    record.last_success = Instant::now();
+                    record.error = None;
+                    backoff = schedule.backoff_min;
+                    match ran {
+                        Ran::Busy => Duration::ZERO,
+                        Ran::Idle => schedule.every,
+                        Ran::After(wait) => *wait,
+                    }
+                }
+                Err(error) => {
+                    record.failures += 1;
+                    record.error = Some((error.code.clone(), error.text.clone()));
+                    let wait = backoff.max(error.retry_after.unwrap_or_default());
+                    backoff = (backoff * 2).min(schedule.backoff_max);
+                    wait
+                }
+            }
+        };
+        if let Err(error) = &ran {
+            report(&handle.name, error, wait);
+        }
+        let failed = ran.is_err();
+        tokio::select! {
+            () = round.stopping.cancelled() => break,
+            () = tokio::time::sleep(wait) => {}
+            // A wake does not shorten the wait after a failure: a peer that is down stays unpestered.
+            () = handle.wake.notified(), if !failed => {}
+        }
+    }
+}
+
+fn report(name: &str, error: &TaskError, wait: Duration) {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(task = name, code = error.code, wait_ms, "{}", error.text);
+    metrics::counter!("gateway_task_failures_total", "task" => name.to_owned(), "code" => error.code.clone()).increment(1);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
