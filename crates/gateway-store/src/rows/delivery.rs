@@ -1,6 +1,6 @@
 //! Commands, deliveries and attempts.
 
-use super::{RawRow};
+use super::RawRow;
 use gateway_model::{
     AskBy, BookItem, ChannelId, CommandId, CommandState, Dataset, DeliveryId, DeliveryState, Operation, OrderId, OrderNumber, Part,
     RawId, Receipt, Timestamp,
@@ -148,6 +148,8 @@ pub struct AttemptStart {
     pub id: DeliveryId,
     /// What the destination must hold afterwards.
     pub item: BookItem,
+    /// The version of the projection that the item's digest was made with; the state book gets the item under it.
+    pub projection_version: u32,
     /// How to ask if there is no answer.
     pub ask_by: AskBy,
     /// When.
