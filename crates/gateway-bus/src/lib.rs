@@ -10,8 +10,10 @@
 //!
 //! The trait is narrow on purpose: no transactions, no queries, no compaction. What needs more lives in the store.
 
+mod envelope;
 mod message;
 mod traits;
 
+pub use envelope::{Envelope, EnvelopeError};
 pub use message::{Appended, Fetched, Guard, Headers, LostOffsets, Message, NewMessage, Position, TopicName, TopicSpec};
 pub use traits::{Bus, BusError, Consumer};
