@@ -4,12 +4,28 @@
 //! connector's author can't forget them. Facts about a counterparty (endpoints, names, codes, success rule, signature) are data: the wire
 //! [`profile`]. Start with `docs/ADDING-A-CONNECTOR.md`.
 
-mod traits;
-mod error;
-mod record;
+mod breaker;
+pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod delivery;
+mod error;
+pub mod http;
+mod pace;
+pub mod profile;
+mod record;
+mod retry;
+pub mod sign;
+mod traits;
+
+pub use breaker::{Breaker, BreakerOpen, BreakerPermit, BreakerPolicy, BreakerState};
 
 pub use delivery::{OutboundDelivery, Outcome, PreparedDelivery, Reason, Tracking};
 pub use error::{NormalizeError, RequestError, VerifyError};
+pub use http::install_crypto;
+pub use pace::{PacePermit, Pacer};
+pub use profile::{Profile, ProfileErrors};
 pub use record::{Cursor, IntakeOutcome, Page, RawRecord, WebhookReply, WebhookRequest};
+pub use retry::{Retry, RetryPolicy};
+pub use sign::{Credentials, Secret};
 pub use traits::{Connector, Descriptor, ManifestSource, Normalizer, Receiver, Sink, Source, WebhookIntake};

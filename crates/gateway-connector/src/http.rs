@@ -1,0 +1,245 @@
+//! The one HTTP client: paced, bounded in time and size, signing, and truthful about what may have happened.
+//!
+//! Truthful means: `not_sent` only where the connection was never made; anything later may have had its effect. Redirects are not followed,
+//! since a signature covers one target; answers are never decompressed. Bodies, headers and secrets are never logged; the target may be, as no person data is
+//! ever put into one.
+
+use crate::pace::Pacer;
+use crate::profile::Profile;
+use crate::sign::Credentials;
+use crate::RequestError;
+use bytes::{Bytes, BytesMut};
+use gateway_model::{Clock, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Installs the process-wide TLS provider (ring). Call once at start; a second call changes nothing.
+pub fn install_crypto() {
+    // An error says that a provider is there already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A base address or TLS set-up that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpSetupError {
+    /// Not an absolute `http` or `https` address without query.
+    #[error("the base address is not an absolute http or https address without query")]
+    BaseUrl,
+    /// The client could not be built (no TLS roots, for example).
+    #[error("the HTTP client can't be built")]
+    Client(#[source] reqwest::Error),
+}
+
+/// A request to the peer.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Upper case.
+    pub method: &'static str,
+    /// Path below the base address, already encoded.
+    pub path: String,
+    /// Query parameters, not yet encoded.
+    pub query: Vec<(String, String)>,
+    /// More headers.
+    pub headers: Vec<(String, String)>,
+    /// A JSON body; empty for none.
+    pub body: Bytes,
+}
+
+impl HttpRequest {
+    /// A GET.
+    #[must_use]
+    pub fn get(path: impl Into<String>, query: Vec<(String, String)>) -> Self {
+        Self { method: "GET", path: path.into(), query, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// A POST of JSON.
+    #[must_use]
+    pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { method: "POST", path: path.into(), query: Vec::new(), headers: Vec::new(), body: body.into() }
+    }
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct HttpAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After`, where it is there and readable.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+    /// Bytes of the request's body and the answer's body together.
+    pub bytes: u64,
+    /// When the request was sent.
+    pub sent_at: Timestamp,
+}
+
+impl HttpAnswer {
+    /// The body of an HTTP 200.
+    ///
+    /// # Errors
+    /// [`RequestError`] by the status: 401 and 403 unauthorized, 429 (and 503 with `Retry-After`) throttled, 408 and other 5xx unavailable, the
+    /// rest business errors `http_<status>`.
+    pub fn ok(self) -> Result<Self, RequestError> {
+        let unavailable = |status: u16| RequestError::Unavailable { what: format!("HTTP {status}"), not_sent: false, source: None };
+        match self.status {
+            200..=299 => Ok(self),
+            401 | 403 => Err(RequestError::Unauthorized { code: format!("http_{}", self.status) }),
+            429 => Err(RequestError::Throttled { retry_after: self.retry_after }),
+            503 if self.retry_after.is_some() => Err(RequestError::Throttled { retry_after: self.retry_after }),
+            408 | 500..=599 => Err(unavailable(self.status)),
+            status => Err(RequestError::Business { code: format!("http_{status}"), message: String::new() }),
+        }
+    }
+}
+
+/// The client of one channel.
+pub struct HttpClient {
+    client: reqwest::Client,
+    base: String,
+    profile: Arc<Profile>,
+    credentials: Credentials,
+    pacer: Pacer,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpClient").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient {
+    /// A client of the peer at `base_url`, which may have a path of its own. [`install_crypto`] must have been called where it is `https`.
+    ///
+    /// # Errors
+    /// [`HttpSetupError`].
+    pub fn new(
+        base_url: &str,
+        profile: Arc<Profile>,
+        credentials: Credentials,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HttpSetupError> {
+        let url = reqwest::Url::parse(base_url).map_err(|_| HttpSetupError::BaseUrl)?;
+        let fits = matches!(url.scheme(), "http" | "https")
+            && url.host().is_some()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !fits {
+            return Err(HttpSetupError::BaseUrl);
+        }
+        install_crypto();
+        let client = reqwest::Client::builder()
+            .connect_timeout(profile.limits.connect_timeout)
+            .timeout(profile.limits.request_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy of the environment would see and could hold requests; a route to a peer is a setting, not an accident.
+            .no_proxy()
+            // A retry of the library would send a command twice behind our back.
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(HttpSetupError::Client)?;
+        let pacer = Pacer::new(profile.limits.requests_per_second, profile.limits.concurrency);
+        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), profile, credentials, pacer, clock })
+    }
+
+    /// Sends a request, signed, in its turn.
+    ///
+    /// # Errors
+    /// [`RequestError::Unavailable`] where no whole answer came, [`RequestError::Undecodable`] where it is larger than allowed.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
+        let mut text = format!("{}{}", self.base, request.path);
+        for (at, (name, value)) in request.query.iter().enumerate() {
+            text.push(if at == 0 { '?' } else { '&' });
+            text.push_str(&encode(name));
+            text.push('=');
+            text.push_str(&encode(value));
+        }
+        let never = |what: &str| RequestError::Unavailable { what: what.to_owned(), not_sent: true, source: None };
+        let url = reqwest::Url::parse(&text).map_err(|_| never("the address can't be built"))?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|_| never("no such method"))?;
+        // As it goes over the wire, after the address parser's own normal form.
+        let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+
+        let permit = self.pacer.acquire().await;
+        let sent_at = self.clock.now();
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let signature = &self.profile.signature;
+        let signed = signature.headers(&self.credentials, sent_at, &nonce, request.method, &target, &request.body);
+        let mut builder = self.client.request(method, url);
+        for (name, value) in signed.into_iter().chain(request.headers) {
+            builder = builder.header(name, value);
+        }
+        if !request.body.is_empty() {
+            builder = builder.header("content-type", "application/json; charset=utf-8").body(request.body.clone());
+        }
+        let mut answer = builder.send().await.map_err(|error| unavailable(error, false))?;
+        let status = answer.status().as_u16();
+        let retry_after = answer
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.trim().parse::<u32>().ok())
+            .map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let most = self.profile.limits.answer_bytes;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unavailable(error, true))? {
+            if body.len().saturating_add(chunk.len()) > most {
+                return Err(RequestError::Undecodable { what: format!("an answer of more than {most} bytes") });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        drop(permit);
+        let bytes = (request.body.len() + body.len()) as u64;
+        Ok(HttpAnswer { status, retry_after, body: body.freeze(), bytes, sent_at })
+    }
+
+    /// When it is now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
+    /// The credentials, for verifying what we are sent.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+}
+
+fn unavailable(error: reqwest::Error, answering: bool) -> RequestError {
+    // A connect time-out is both; it has not been sent.
+    let not_sent = !answering && error.is_connect();
+    let what = if not_sent {
+        "can't connect"
+    } else if error.is_timeout() {
+        "timeout"
+    } else if answering {
+        "the answer broke off"
+    } else {
+        "the connection broke off"
+    };
+    // The error's own text holds the address with its query, which stays out of logs.
+    RequestError::Unavailable { what: what.to_owned(), not_sent, source: Some(Box::new(error.without_url())) }
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986), for a query value or one segment of a path.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() + 8);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}

@@ -1,0 +1,212 @@
+//! What a record states: its own fields, and the items in it (one facet, or one of a list).
+
+use super::codes::CodeTables;
+use super::reader::{Section, TextOrSection};
+use gateway_model::{Dataset, Field, FieldKind, OrderState};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The fields of the record itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRule {
+    /// The order's number.
+    pub number: String,
+    /// When the order was accepted; its day is part of the identity.
+    pub created: String,
+    /// The revision: a time, or a number.
+    pub revision: String,
+    /// Whether the revision is a time (else a whole number).
+    pub revision_is_time: bool,
+    /// Fields that are known and say nothing.
+    pub ignored: Vec<String>,
+}
+
+impl RecordRule {
+    pub(super) fn read(mut section: Section) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            Time,
+            Number,
+        }
+        let number = section.take("number");
+        let created = section.take("created");
+        let revision = section.take("revision");
+        let kind = section.take_or("revision_kind", Kind::Time);
+        let ignored = section.take_or("ignored", Vec::new());
+        Some(Self {
+            number: number?,
+            created: created?,
+            revision: revision?,
+            revision_is_time: matches!(kind?, Kind::Time),
+            ignored: ignored?,
+        })
+    }
+}
+
+/// Which part an item is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartRule {
+    /// Always this cycle.
+    Fixed(u32),
+    /// The cycle that this wire field numbers.
+    Cycle(String),
+    /// The event that this wire field names.
+    Event(String),
+}
+
+/// Where a wire field goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldRule {
+    /// The canonical field; its kind says how the value is read.
+    pub field: Field,
+    /// The table of its codes.
+    pub codes: Option<String>,
+    /// Whether a time in the future is odd here.
+    pub past: bool,
+}
+
+/// One kind of item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemRule {
+    /// Its name in the profile.
+    pub name: String,
+    /// The dataset.
+    pub dataset: Dataset,
+    /// The wire list whose elements are the items; `None` = the record itself is one.
+    pub list: Option<String>,
+    /// Which part.
+    pub part: PartRule,
+    /// The wire field of the event time.
+    pub event_time: String,
+    /// The compared wire fields, in the order of the digest.
+    pub compared: Vec<String>,
+    /// Wire field to canonical field.
+    pub fields: BTreeMap<String, FieldRule>,
+}
+
+impl ItemRule {
+    /// Whether a wire field means something here.
+    #[must_use]
+    pub fn knows(&self, wire: &str) -> bool {
+        let part = match &self.part {
+            PartRule::Fixed(_) => None,
+            PartRule::Cycle(field) | PartRule::Event(field) => Some(field.as_str()),
+        };
+        part == Some(wire)
+            || self.event_time == wire
+            || self.fields.contains_key(wire)
+            || self.compared.iter().any(|compared| compared == wire)
+    }
+}
+
+pub(super) fn read_items(mut section: Section, codes: Option<&CodeTables>) -> Option<Vec<ItemRule>> {
+    let names = section.keys();
+    section.check(!names.is_empty(), "*", "must have at least one item");
+    let read: Vec<_> = names
+        .into_iter()
+        .map(|name| section.section(&name).and_then(|section| read_item(&name, section, codes)))
+        .collect();
+    let mut items = read.into_iter().collect::<Option<Vec<_>>>()?;
+    items.sort_by(|a, b| (a.dataset, a.list.is_some(), &a.name).cmp(&(b.dataset, b.list.is_some(), &b.name)));
+    for pair in items.windows(2) {
+        // Two kinds of facet under one key would overwrite each other.
+        let same = pair[0].dataset == pair[1].dataset && pair[0].part == pair[1].part;
+        section.check(!same, &pair[1].name, format!("has the same dataset and part as `{}`", pair[0].name));
+    }
+    Some(items)
+}
+
+fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Option<ItemRule> {
+    let dataset = section.take::<Dataset>("dataset");
+    let list = section.take_optional::<String>("list");
+    let part = section.take::<PartRule>("part");
+    let event_time = section.take::<String>("event_time");
+    let compared = section.take::<Vec<String>>("compared");
+    let fields = section.section("fields").and_then(|section| read_fields(section, dataset, codes));
+    if let Some(compared) = &compared {
+        section.check(!compared.is_empty(), "compared", "must name at least one field");
+        let distinct: BTreeSet<_> = compared.iter().collect();
+        section.check(distinct.len() == compared.len(), "compared", "names a field twice");
+        for wire in compared {
+            let person = fields.as_ref().and_then(|fields| fields.get(wire)).is_some_and(|rule| rule.field.is_person());
+            section.check(!person, "compared", format!("`{wire}` is a person field; digests never cover one"));
+        }
+    }
+    if let (Some(list), Some(part)) = (&list, &part) {
+        section.check(list.is_none() || !matches!(part, PartRule::Fixed(_)), "part", "elements of a list need a part each");
+    }
+    Some(ItemRule {
+        name: name.to_owned(),
+        dataset: dataset?,
+        list: list?,
+        part: part?,
+        event_time: event_time?,
+        compared: compared?,
+        fields: fields?,
+    })
+}
+
+fn read_fields(
+    mut section: Section,
+    dataset: Option<Dataset>,
+    codes: Option<&CodeTables>,
+) -> Option<BTreeMap<String, FieldRule>> {
+    let mut fields = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    let mut whole = true;
+    for wire in section.keys() {
+        let rule = match section.text_or_section(&wire) {
+            Some(TextOrSection::Text(text)) => match text.parse() {
+                Ok(field) => Some(FieldRule { field, codes: None, past: false }),
+                Err(_) => {
+                    section.mistake(&wire, format!("`{text}` is no canonical field"));
+                    None
+                }
+            },
+            Some(TextOrSection::Section(section)) => read_field(section),
+            None => None,
+        };
+        let Some(rule) = rule else {
+            whole = false;
+            continue;
+        };
+        section.check(taken.insert(rule.field), &wire, format!("`{}` is filled by another field already", rule.field));
+        // The round is said beside completions and visits too.
+        let fits = dataset.is_none_or(|dataset| rule.field.dataset() == dataset) || rule.field == Field::Round;
+        section.check(fits, &wire, format!("`{}` belongs to dataset `{}`", rule.field, rule.field.dataset()));
+        check_codes(&section, &wire, &rule, codes);
+        fields.insert(wire, rule);
+    }
+    whole.then_some(fields)
+}
+
+fn read_field(mut section: Section) -> Option<FieldRule> {
+    let field = section.take::<Field>("field");
+    let codes = section.take_optional("codes");
+    let past = section.take_or("past", false);
+    Some(FieldRule { field: field?, codes: codes?, past: past? })
+}
+
+fn check_codes(section: &Section, wire: &str, rule: &FieldRule, codes: Option<&CodeTables>) {
+    let needs = matches!(rule.field.kind(), FieldKind::Code | FieldKind::Flag);
+    let Some(name) = &rule.codes else {
+        section.check(!needs, wire, format!("`{}` needs `codes`", rule.field));
+        return;
+    };
+    section.check(needs, wire, format!("`{}` takes no codes", rule.field));
+    let Some(codes) = codes else { return };
+    let Some(canonical) = codes.canonical_codes(name) else {
+        section.mistake(wire, format!("there is no code table `{name}`"));
+        return;
+    };
+    for code in canonical {
+        let fits = match rule.field {
+            Field::State => code.parse::<OrderState>().is_ok(),
+            field if field.kind() == FieldKind::Flag => matches!(code, "true" | "false"),
+            _ => true,
+        };
+        section.check(fits, wire, format!("code table `{name}`: `{code}` is no value of `{}`", rule.field));
+    }
+}

@@ -1,0 +1,142 @@
+//! The wire profile: the facts about one counterparty as data — names, codes, formats, paging, signature, success rule.
+//!
+//! A profile is whole: nothing is inherited from another, so that what a channel does can be read in one file. It is typed and checked at
+//! start, every mistake at once with its key path. Secrets are never in a profile. The reference of all keys is the section "Profile reference"
+//! of `docs/channels/municipal-12345.md`.
+//!
+//! What a profile can't say needs code: that is the line between "another city" and "another kind of channel".
+
+mod answer;
+mod codes;
+mod identity;
+mod items;
+mod push;
+mod reading;
+mod reader;
+mod writing;
+
+pub use answer::{AnswerClass, AnswerRule};
+pub use codes::{CodeTable, CodeTables};
+pub use identity::{Identity, Limits, MacScheme, SignPiece, SignatureRule};
+pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
+pub use push::{PartialPush, PushAnswer, PushRule};
+pub use reader::{Mistake, ProfileErrors};
+pub use reading::{DatasetNames, IdsRule, ManifestRule, PollRule, ReadRule, WindowRule};
+pub use writing::{AlreadySubmitted, OperationRule, ReceiptRule, ServerError, ValueRule, ValueSource, WriteRule};
+
+use crate::codec::TimeCodec;
+use reader::Section;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A checked wire profile.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// What it is.
+    pub identity: Identity,
+    /// How the peer writes times.
+    pub times: TimeCodec,
+    /// How far ahead of our clock a time may be before it is odd.
+    pub future_tolerance: Duration,
+    /// How an answer tells success.
+    pub answer: AnswerRule,
+    /// How requests are signed, both ways.
+    pub signature: SignatureRule,
+    /// What we allow ourselves and the peer.
+    pub limits: Limits,
+    /// The peer's names of the datasets.
+    pub datasets: DatasetNames,
+    /// The wide record.
+    pub record: RecordRule,
+    /// What a record states, by name.
+    pub items: Vec<ItemRule>,
+    /// The code tables.
+    pub codes: CodeTables,
+    /// How records are read.
+    pub read: ReadRule,
+    /// How the peer's account is read; `None` = it gives none.
+    pub manifest: Option<ManifestRule>,
+    /// What the peer pushes; `None` = nothing.
+    pub push: Option<PushRule>,
+    /// What we push; `None` = nothing.
+    pub write: Option<WriteRule>,
+}
+
+impl Profile {
+    /// Reads and checks a profile.
+    ///
+    /// # Errors
+    /// [`ProfileErrors`] with every mistake.
+    pub fn parse(text: &str) -> Result<Self, ProfileErrors> {
+        let mistakes = Rc::new(RefCell::new(Vec::new()));
+        let profile = Section::document(text, &mistakes).and_then(Self::read);
+        let mut mistakes = mistakes.take();
+        mistakes.sort_by(|a, b| a.path.cmp(&b.path));
+        match profile {
+            Some(profile) if mistakes.is_empty() => Ok(profile),
+            _ => Err(ProfileErrors(mistakes)),
+        }
+    }
+
+    fn read(mut root: Section) -> Option<Self> {
+        // Every part is read before any is missed, so that all mistakes are found.
+        let identity = root.section("identity").and_then(Identity::read);
+        let times = root.section("times").and_then(identity::read_times);
+        let answer = root.section("answer").and_then(AnswerRule::read);
+        let signature = root.section("signature").and_then(SignatureRule::read);
+        let limits = root.section("limits").and_then(Limits::read);
+        let datasets = root.section("datasets").and_then(DatasetNames::read);
+        let codes = root.section("codes").and_then(CodeTables::read);
+        let record = root.section("record").and_then(RecordRule::read);
+        let items = root.section("items").and_then(|section| items::read_items(section, codes.as_ref()));
+        let read = root.section("read").and_then(ReadRule::read);
+        let manifest = root.optional_section("manifest").map(|section| section.map(ManifestRule::read));
+        let skew = signature.as_ref().map(|signature| signature.skew_s);
+        let push = root.optional_section("push").map(|section| section.map(|section| PushRule::read(section, items.as_deref(), skew)));
+        let write = root.optional_section("write").map(|section| section.map(|section| WriteRule::read(section, items.as_deref())));
+        if let (Some(items), Some(datasets)) = (&items, &datasets) {
+            for item in items {
+                root.check(
+                    datasets.wire(item.dataset).is_some(),
+                    &format!("items.{}.dataset", item.name),
+                    format!("dataset `{}` has no name under `datasets`", item.dataset),
+                );
+            }
+        }
+        drop(root);
+        let (times, future_tolerance) = times?;
+        Some(Self {
+            identity: identity?,
+            times,
+            future_tolerance,
+            answer: answer?,
+            signature: signature?,
+            limits: limits?,
+            datasets: datasets?,
+            record: record?,
+            items: items?,
+            codes: codes?,
+            read: read?,
+            manifest: flatten(manifest?)?,
+            push: flatten(push?)?,
+            write: flatten(write?)?,
+        })
+    }
+
+    /// The item kind of a name.
+    #[must_use]
+    pub fn item(&self, name: &str) -> Option<&ItemRule> {
+        self.items.iter().find(|item| item.name == name)
+    }
+}
+
+// `None` inside `Some` is a part that is there and wrong.
+#[allow(clippy::option_option)]
+fn flatten<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(part)) => Some(Some(part)),
+    }
+}

@@ -1,0 +1,233 @@
+//! What we push to the peer: operations, the item that each makes at the peer, receipts.
+
+use super::identity::read_header;
+use super::items::{ItemRule, PartRule};
+use super::reader::Section;
+use super::reading::read_path;
+use gateway_model::{AskBy, Field, FieldKind, Operation};
+use serde::Deserialize;
+
+/// What HTTP 5xx to a command means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerError {
+    /// It may have been done all the same.
+    Ambiguous,
+    /// The peer promises that nothing was done.
+    NotTaken,
+}
+
+/// What "already submitted" means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlreadySubmitted {
+    /// Perhaps by another key: the peer's account decides.
+    Ambiguous,
+    /// By this very key: the peer has it.
+    Acknowledged,
+}
+
+/// One place a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueSource {
+    /// A canonical field of the delivery.
+    Field(Field),
+    /// `$round`.
+    Round,
+    /// `$event_time`: when it was done.
+    EventTime,
+    /// `$idempotency_key`.
+    IdempotencyKey,
+    /// `=text`.
+    Literal(String),
+}
+
+/// Where a value comes from: the first source that has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueRule {
+    /// The wire field that is filled.
+    pub wire: String,
+    /// The sources, tried in order.
+    pub sources: Vec<ValueSource>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationRule {
+    /// The operation.
+    pub operation: Operation,
+    /// The HTTP method.
+    pub method: String,
+    /// The path; `{number}` is the order's number.
+    pub path: String,
+    /// How an attempt without an answer is resolved.
+    pub ask_by: AskBy,
+    /// What "already submitted" means.
+    pub already_submitted: AlreadySubmitted,
+    /// The body.
+    pub body: Vec<ValueRule>,
+    /// Wire fields of the body without which it can't be sent.
+    pub required: Vec<String>,
+    /// The item that the operation makes at the peer.
+    pub creates: String,
+    /// That item as the peer will show it.
+    pub element: Vec<ValueRule>,
+}
+
+/// How a receipt is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptRule {
+    /// The path.
+    pub path: String,
+    /// The parameter, and the field of the answer, with our idempotency key.
+    pub request_id: String,
+    /// The field with the receipt's number, here and in the answer to the command.
+    pub receipt_number: String,
+    /// The field that says when the peer took it, here and in the answer to the command.
+    pub received_at: String,
+}
+
+/// What we push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteRule {
+    /// Header of our idempotency key, lower case.
+    pub request_id_header: String,
+    /// What 5xx means.
+    pub server_error: ServerError,
+    /// How a receipt is asked for.
+    pub receipts: ReceiptRule,
+    /// The operations.
+    pub operations: Vec<OperationRule>,
+}
+
+impl WriteRule {
+    pub(super) fn read(mut section: Section, items: Option<&[ItemRule]>) -> Option<Self> {
+        let request_id_header = read_header(&mut section, "request_id_header");
+        let server_error = section.take_or("server_error", ServerError::Ambiguous);
+        let receipts = section.section("receipts").and_then(|mut receipts| {
+            let (path, request_id) = (read_path(&mut receipts, "path"), receipts.take("request_id"));
+            let (receipt_number, received_at) = (receipts.take("receipt_number"), receipts.take("received_at"));
+            Some(ReceiptRule {
+                path: path?,
+                request_id: request_id?,
+                receipt_number: receipt_number?,
+                received_at: received_at?,
+            })
+        });
+        let operations = section.section("operations").and_then(|mut listed| {
+            let mut operations = Vec::new();
+            for operation in Operation::ALL {
+                match listed.optional_section(operation.as_str()) {
+                    None => operations.push(None),
+                    Some(None) => {}
+                    Some(Some(section)) => operations.push(read_operation(*operation, section, items)),
+                }
+            }
+            operations.into_iter().collect::<Option<Vec<_>>>()
+        });
+        Some(Self {
+            request_id_header: request_id_header?,
+            server_error: server_error?,
+            receipts: receipts?,
+            operations: operations?,
+        })
+    }
+
+    /// The rule of an operation; `None` = the peer does not take it.
+    #[must_use]
+    pub fn operation(&self, operation: Operation) -> Option<&OperationRule> {
+        self.operations.iter().find(|rule| rule.operation == operation)
+    }
+}
+
+fn read_operation(operation: Operation, mut section: Section, items: Option<&[ItemRule]>) -> Option<OperationRule> {
+    let method = section.take_or("method", "POST".to_owned());
+    let path = read_path(&mut section, "path");
+    let ask_by = section.take::<AskBy>("ask_by");
+    let already_submitted = section.take_or("already_submitted", AlreadySubmitted::Ambiguous);
+    let required = section.take_or::<Vec<String>>("required", Vec::new());
+    let creates = section.take::<String>("creates");
+    let body = section.section("body").and_then(read_values);
+    let element = section.section("element").and_then(read_values);
+    section.check(
+        method.as_ref().is_none_or(|method| matches!(method.as_str(), "POST" | "PUT" | "PATCH")),
+        "method",
+        "must be POST, PUT or PATCH",
+    );
+    if let Some(path) = &path {
+        section.check(path.matches('{').count() == path.matches("{number}").count(), "path", "only {number} has a meaning");
+    }
+    if let (Some(body), Some(required)) = (&body, &required) {
+        for wire in required {
+            section.check(body.iter().any(|value| value.wire == *wire), "required", format!("`{wire}` is not in the body"));
+        }
+    }
+    if let (Some(items), Some(creates), Some(element)) = (items, &creates, &element) {
+        match items.iter().find(|item| item.name == *creates) {
+            None => section.mistake("creates", format!("there is no item `{creates}`")),
+            Some(item) => check_element(&section, item, element),
+        }
+    }
+    Some(OperationRule {
+        operation,
+        method: method?,
+        path: path?,
+        ask_by: ask_by?,
+        already_submitted: already_submitted?,
+        body: body?,
+        required: required?,
+        creates: creates?,
+        element: element?,
+    })
+}
+
+// The echo is recognised by key and digest, so both must be complete.
+fn check_element(section: &Section, item: &ItemRule, element: &[ValueRule]) {
+    let part = match &item.part {
+        PartRule::Fixed(_) => None,
+        PartRule::Cycle(field) | PartRule::Event(field) => Some(field),
+    };
+    for wire in item.compared.iter().chain(part).chain([&item.event_time]) {
+        let there = element.iter().any(|value| value.wire == *wire);
+        section.check(there, "element", format!("`{wire}` of item `{}` is missing", item.name));
+    }
+}
+
+fn read_values(mut section: Section) -> Option<Vec<ValueRule>> {
+    let read: Vec<_> = section
+        .keys()
+        .into_iter()
+        .map(|wire| {
+            let text = section.take::<String>(&wire)?;
+            let sources = text.split('|').map(|source| read_source(&section, &wire, source.trim())).collect::<Option<_>>()?;
+            Some(ValueRule { wire, sources })
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn read_source(section: &Section, wire: &str, text: &str) -> Option<ValueSource> {
+    match text {
+        "$round" => Some(ValueSource::Round),
+        "$event_time" => Some(ValueSource::EventTime),
+        "$idempotency_key" => Some(ValueSource::IdempotencyKey),
+        _ => {
+            if let Some(literal) = text.strip_prefix('=') {
+                return Some(ValueSource::Literal(literal.to_owned()));
+            }
+            match text.parse::<Field>() {
+                Ok(field) if matches!(field.kind(), FieldKind::Text | FieldKind::Number | FieldKind::Time) => {
+                    Some(ValueSource::Field(field))
+                }
+                Ok(field) => {
+                    section.mistake(wire, format!("`{field}` is a code; operations send text, numbers and times"));
+                    None
+                }
+                Err(_) => {
+                    section.mistake(wire, format!("`{text}` is neither a canonical field, nor =text, $round, $event_time, $idempotency_key"));
+                    None
+                }
+            }
+        }
+    }
+}

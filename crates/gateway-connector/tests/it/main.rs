@@ -1,0 +1,1 @@
+//! The tests of the SDK against the outside: sockets and fixed vectors.
