@@ -1,0 +1,156 @@
+//! The lines of the platform's journal: everything that ever changed its book, in order.
+//!
+//! An entry says what was done, not what the record looks like afterwards; [`super::Book::apply`] is the only code that changes a
+//! record, alive and when the journal is read again, so the two can't differ.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Completion, Event, Order, Visit};
+
+/// One line of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Entry {
+    /// A life began (a run of the demo; a restarted process continues it).
+    Life {
+        /// Name of the life.
+        id: String,
+        /// When, in ms.
+        at: i64,
+    },
+    /// The life was stopped: no spontaneous change any more.
+    Stop,
+    /// A new order.
+    Create {
+        /// When, in ms.
+        at: i64,
+        /// The whole record.
+        order: Box<Order>,
+        /// Kept out of listing and pushes until somebody asks for it by number or by event window (fault `missed_record`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
+        /// How it is to be pushed.
+        #[serde(default, skip_serializing_if = "Push::is_none")]
+        push: Push,
+    },
+    /// A change of an order.
+    Change {
+        /// When, in ms.
+        at: i64,
+        /// Its number.
+        no: String,
+        /// The new `updateTime`; absent = unchanged (silent edit).
+        update: Option<String>,
+        /// What changed.
+        edits: Vec<Edit>,
+        /// The gateway's operation that did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<Operation>,
+        /// How it is to be pushed.
+        #[serde(default, skip_serializing_if = "Push::is_none")]
+        push: Push,
+    },
+    /// Somebody asked for hidden orders; from here on they are ordinary.
+    Reveal {
+        /// Their numbers.
+        numbers: Vec<String>,
+    },
+    /// Pushes that need no further attempt: taken by the gateway, or given up.
+    Pushed {
+        /// Their numbers in the queue.
+        pushes: Vec<u64>,
+    },
+    /// A fault was injected.
+    Fault {
+        /// Its kind.
+        kind: String,
+    },
+}
+
+/// One edit of a record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// New state code.
+    State(String),
+    /// New round.
+    Round(u32),
+    /// New handling unit.
+    Unit(String),
+    /// New deadline.
+    Deadline(String),
+    /// New title.
+    Title(String),
+    /// New content.
+    Content(String),
+    /// New category.
+    Category(String),
+    /// New address.
+    Address(String),
+    /// A further event.
+    Event(Event),
+    /// The completion of a round.
+    Completion(Completion),
+    /// A further visit.
+    Visit(Visit),
+}
+
+impl Edit {
+    /// Applies the edit to a record.
+    pub fn apply(&self, order: &mut Order) {
+        match self {
+            Self::State(value) => order.state.clone_from(value),
+            Self::Round(value) => order.round = *value,
+            Self::Unit(value) => order.unit.clone_from(value),
+            Self::Deadline(value) => order.deadline.clone_from(value),
+            Self::Title(value) => order.title.clone_from(value),
+            Self::Content(value) => order.content.clone_from(value),
+            Self::Category(value) => order.category.clone_from(value),
+            Self::Address(value) => order.address.clone_from(value),
+            Self::Event(value) => order.events.push(value.clone()),
+            Self::Completion(value) => order.completions.push(value.clone()),
+            Self::Visit(value) => order.visits.push(value.clone()),
+        }
+    }
+}
+
+/// What the platform pushes about a change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// Nothing.
+    #[default]
+    None,
+    /// The wide record as it is when the push goes out.
+    Record,
+    /// One event alone (partial push); may overtake the record.
+    Event(String),
+    /// The record as it was before this change, sent after a newer one (fault `out_of_order`).
+    Stale(Box<Order>),
+}
+
+impl Push {
+    /// Whether nothing is pushed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// An operation of the gateway that the platform answered with success.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// `X-Request-Id`.
+    pub request_id: String,
+    /// `sign`, `reply`, `refuse`, `complete`.
+    pub operation: String,
+    /// Order number.
+    pub order_no: String,
+    /// The receipt's number.
+    pub receipt_no: String,
+    /// When received, wire form.
+    pub received_at: String,
+    /// Answered with success but not kept (fault `lost_reply`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+}

@@ -1,0 +1,7 @@
+//! (placeholder)
+/// x
+pub struct SimulateCommand;
+/// x
+pub struct SimulateDesk;
+/// x
+pub struct SimulateMunicipal;

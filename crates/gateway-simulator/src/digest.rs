@@ -1,0 +1,190 @@
+//! Items, digests and bucket sums by section 6 of the wire contract, computed from the wire record alone.
+//!
+//! Trade-off: nothing is shared with the gateway's implementation. Two implementations that agree on the golden vectors of
+//! `tests/it/golden/digests.json` agree on the page; one shared implementation would only agree with itself.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock;
+use crate::record::{Completion, Event, Order, Visit};
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// What part of an order's life an item speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dataset {
+    /// 受理
+    Acceptance,
+    /// 流转
+    Handling,
+    /// 办结
+    Completion,
+    /// 回访评价
+    Evaluation,
+}
+
+impl Dataset {
+    /// All of them, in the order of an order's life.
+    pub const ALL: [Self; 4] = [Self::Acceptance, Self::Handling, Self::Completion, Self::Evaluation];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acceptance => "acceptance",
+            Self::Handling => "handling",
+            Self::Completion => "completion",
+            Self::Evaluation => "evaluation",
+        }
+    }
+
+    /// The dataset of a wire word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dataset| dataset.as_str() == word)
+    }
+}
+
+/// The name of one item: dataset, order number, day of creation, part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemKey {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Order number.
+    pub number: String,
+    /// Day of creation, `yyyy-MM-dd`.
+    pub day: String,
+    /// `c0`, `c<round>`, `c<visitNo>` or `e:<eventId>`.
+    pub part: String,
+}
+
+impl ItemKey {
+    /// The key's bytes: the four parts joined by 0x1F.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.dataset.as_str(), &self.number, &self.day, &self.part].join("\u{1f}").into_bytes()
+    }
+}
+
+/// One item with its event time (wire form) and digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name.
+    pub key: ItemKey,
+    /// Its event time, as on the wire.
+    pub event_time: String,
+    /// SHA-256 of its normal form.
+    pub digest: Digest,
+}
+
+/// Collects compared fields in the normal form: name 0x1F value 0x1E.
+#[derive(Default)]
+struct NormalForm(Sha256);
+
+impl NormalForm {
+    fn field(mut self, name: &str, value: &str) -> Self {
+        self.0.update(name.as_bytes());
+        self.0.update([0x1f]);
+        self.0.update(value.as_bytes());
+        self.0.update([0x1e]);
+        self
+    }
+
+    fn digest(self) -> Digest {
+        self.0.finalize().into()
+    }
+}
+
+fn acceptance_digest(order: &Order) -> Digest {
+    NormalForm::default()
+        .field("orderType", &order.order_type)
+        .field("category", &order.category)
+        .field("title", &order.title)
+        .field("content", &order.content)
+        .field("sourceType", &order.source_type)
+        .field("address", &order.address)
+        .field("occurTime", &order.occur_time)
+        .field("urgency", &order.urgency)
+        .field("isSecret", &order.is_secret)
+        .field("isAnonymous", &order.is_anonymous)
+        .digest()
+}
+
+fn state_digest(order: &Order) -> Digest {
+    NormalForm::default()
+        .field("state", &order.state)
+        .field("unit", &order.unit)
+        .field("deadline", &order.deadline)
+        .field("round", &order.round.to_string())
+        .digest()
+}
+
+fn event_digest(event: &Event) -> Digest {
+    NormalForm::default().field("kind", &event.kind).field("time", &event.time).field("text", &event.text).digest()
+}
+
+fn completion_digest(completion: &Completion) -> Digest {
+    NormalForm::default()
+        .field("round", &completion.round.to_string())
+        .field("replyContent", &completion.reply_content)
+        .field("replyTime", &completion.reply_time)
+        .digest()
+}
+
+fn visit_digest(visit: &Visit) -> Digest {
+    NormalForm::default()
+        .field("visitNo", &visit.visit_no.to_string())
+        .field("round", &visit.round.to_string())
+        .field("visitTime", &visit.visit_time)
+        .field("connected", &visit.connected)
+        .field("satisfaction", &visit.satisfaction)
+        .field("isSolved", &visit.is_solved)
+        .field("opinion", &visit.opinion)
+        .digest()
+}
+
+/// Every item of an order.
+pub fn items(order: &Order) -> Vec<Item> {
+    let day = clock::day_of(&order.create_time);
+    let item = |dataset, part: String, event_time: &str, digest| Item {
+        key: ItemKey { dataset, number: order.order_no.clone(), day: day.to_owned(), part },
+        event_time: event_time.to_owned(),
+        digest,
+    };
+    let mut all = vec![
+        item(Dataset::Acceptance, "c0".to_owned(), &order.create_time, acceptance_digest(order)),
+        item(Dataset::Handling, "c0".to_owned(), &order.create_time, state_digest(order)),
+    ];
+    all.extend(
+        order.events.iter().map(|e| item(Dataset::Handling, format!("e:{}", e.event_id), &e.time, event_digest(e))),
+    );
+    all.extend(
+        order
+            .completions
+            .iter()
+            .map(|c| item(Dataset::Completion, format!("c{}", c.round), &c.reply_time, completion_digest(c))),
+    );
+    all.extend(
+        order
+            .visits
+            .iter()
+            .map(|v| item(Dataset::Evaluation, format!("c{}", v.visit_no), &v.visit_time, visit_digest(v))),
+    );
+    all
+}
+
+/// An item's share of a bucket sum: SHA-256(key ‖ digest).
+pub fn element(key: &ItemKey, digest: &Digest) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(key.bytes());
+    hash.update(digest);
+    hash.finalize().into()
+}
+
+/// Adds `element` to `sum` modulo 2^256, both big-endian.
+pub fn add(sum: &mut Digest, element: &Digest) {
+    let mut carry = 0u16;
+    for (place, part) in sum.iter_mut().zip(element).rev() {
+        let total = u16::from(*place) + u16::from(*part) + carry;
+        *place = (total & 0xff) as u8;
+        carry = total >> 8;
+    }
+}

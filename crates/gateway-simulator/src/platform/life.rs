@@ -1,0 +1,308 @@
+//! The life of the platform: orders are created at their rate and then live, one planned step at a time.
+//!
+//! Bounded on purpose: an order is given back at most twice (round ≤ 2), has at most four overlay events (supplement, urge,
+//! supervise), and after the end of life only a pending return still gets its verdict.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Platform, lock};
+use crate::book::entry::{Edit, Entry, Push};
+use crate::book::{Book, Held};
+use crate::clock;
+use crate::data::Row;
+use crate::faults::FaultKind;
+use crate::invent;
+use crate::record::{Order, state};
+
+/// Resolution of life.
+const TICK: Duration = Duration::from_millis(50);
+/// An order is given back at most so often.
+const MAX_ROUND: u32 = 2;
+
+/// Lets the platform live until it is shut down.
+pub(super) async fn run(platform: Arc<Platform>) {
+    replan(&platform);
+    let begun = clock::now_ms();
+    let already = platform.ledger.lock().created_in_life();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next_row = 0;
+    loop {
+        tokio::select! {
+            () = platform.shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let now = clock::now_ms();
+        let mut book = platform.ledger.lock();
+        if !book.stopped {
+            create_due(&platform, &mut book, already, begun, now, &mut next_row);
+            follow_up(&platform, &mut book, now);
+            super::tricks::tick(&platform, &mut book, now);
+        }
+        let due = lock(&platform.planner).due(now);
+        for (number, version) in due {
+            step(&platform, &mut book, &number, version, now);
+        }
+        let over = !book.stopped && is_over(&platform, &book, now, next_row);
+        drop(book);
+        if over {
+            tracing::info!("the platform's life is over");
+            platform.stop_life();
+        }
+        if platform.restart.load(Ordering::SeqCst) {
+            platform.shutdown.cancel();
+        }
+    }
+}
+
+/// After a start: every order that lives gets its next step.
+fn replan(platform: &Platform) {
+    let book = platform.ledger.lock();
+    let mut planner = lock(&platform.planner);
+    book.from_position(0).for_each(|held| planner.plan(&platform.options, held, book.stopped));
+}
+
+fn is_over(platform: &Platform, book: &Book, now: i64, next_row: usize) -> bool {
+    let options = &platform.options;
+    let since = book.life.as_ref().map_or(now, |(_, at, _)| *at);
+    options.seconds.is_some_and(|seconds| now - since >= seconds as i64 * 1000)
+        || options.orders.is_some_and(|orders| book.created_in_life() as u64 >= orders)
+        || (options.data.is_some() && next_row >= platform.rows.len())
+}
+
+fn create_due(
+    platform: &Platform,
+    book: &mut MutexGuard<'_, Book>,
+    already: usize,
+    begun: i64,
+    now: i64,
+    next_row: &mut usize,
+) {
+    let options = &platform.options;
+    let wanted = already + ((now - begun) as f64 / 1000.0 * options.rate) as usize;
+    let most = options.orders.map_or(usize::MAX, |orders| orders as usize);
+    while book.created_in_life() < wanted.min(most) {
+        let order = if options.data.is_some() {
+            // Rows that an earlier process created are in the book already.
+            while platform.rows.get(*next_row).is_some_and(|row| book.order(&row.number).is_some()) {
+                *next_row += 1;
+            }
+            let Some(row) = platform.rows.get(*next_row) else { return };
+            *next_row += 1;
+            from_row(row, now)
+        } else {
+            let day = clock::wire_time(now)[..10].replace('-', "");
+            invent::order(options.seed, format!("GZ{day}{:06}", book.len() + 1), now)
+        };
+        create(platform, book, order, now);
+    }
+}
+
+/// The order of a row of played data: dispatched at once, so that the desk can answer it whenever life ends.
+fn from_row(row: &Row, now: i64) -> Order {
+    let event = crate::record::Event {
+        event_id: format!("E{}-0", row.number),
+        kind: "dispatch".to_owned(),
+        time: clock::wire_time(now),
+        text: String::new(),
+    };
+    Order {
+        order_no: row.number.clone(),
+        create_time: row.create_time.clone(),
+        update_time: clock::wire_time(now),
+        order_type: row.order_type.clone(),
+        category: row.category.clone(),
+        title: row.title.clone(),
+        content: row.content.clone(),
+        source_type: row.source_type.clone(),
+        address: row.address.clone(),
+        urgency: "1".to_owned(),
+        is_secret: "0".to_owned(),
+        is_anonymous: "0".to_owned(),
+        caller_name: row.caller_name.clone(),
+        caller_phone: row.caller_phone.clone(),
+        state: state::DISPATCHED.to_owned(),
+        unit: row.unit.clone(),
+        events: vec![event],
+        ..Order::default()
+    }
+}
+
+fn create(platform: &Platform, book: &mut MutexGuard<'_, Book>, mut order: Order, now: i64) {
+    let number = order.order_no.clone();
+    let mut hidden = false;
+    let mut push = Push::Record;
+    if platform.inject(book, FaultKind::MissedRecord) {
+        // As if a batch had written it past every front door, with an update time well outside the overlap.
+        let back = platform.options.overlap.as_millis() as i64 + 10_000 + (book.len() as i64 % 30) * 1000;
+        order.update_time = clock::wire_time(now - back);
+        if platform.options.data.is_none() {
+            order.create_time.clone_from(&order.update_time);
+            order.state = state::DISPATCHED.to_owned();
+            order.unit = "市交通运输局".to_owned();
+        }
+        hidden = true;
+        push = Push::None;
+    } else if platform.inject(book, FaultKind::FutureDated) {
+        match book.len() % 3 {
+            0 => order.update_time = "2099-12-31 23:59:59".to_owned(),
+            1 => order.occur_time = "2099-06-30 08:00:00".to_owned(),
+            _ => order.events.push(crate::record::Event {
+                event_id: format!("E{number}-f"),
+                kind: "supplement".to_owned(),
+                time: "2099-01-01 00:00:00".to_owned(),
+                text: "补充:预约时间。".to_owned(),
+            }),
+        }
+    } else if platform.inject(book, FaultKind::Late) {
+        lock(&platform.late).insert(number.clone(), now + 1_500);
+        push = Push::None;
+    } else if platform.inject(book, FaultKind::MissedPush) {
+        push = Push::None;
+    }
+    platform.ledger.write(book, &Entry::Create { at: now, order: Box::new(order), hidden, push });
+    platform.plan(book, &number);
+}
+
+/// The update time of a change made now. An order whose clock runs ahead (2099) keeps running ahead: revisions never go back.
+pub(super) fn next_update(held: &Held, now: i64) -> String {
+    let current = clock::wire_time(now);
+    if held.order.update_time <= current {
+        return current;
+    }
+    clock::wire_ms(&held.order.update_time).map_or(current, |ahead| clock::wire_time(ahead + 1000))
+}
+
+/// Writes a spontaneous change, with the faults of announcing it.
+pub(super) fn change(
+    platform: &Platform,
+    book: &mut MutexGuard<'_, Book>,
+    number: &str,
+    edits: Vec<Edit>,
+    mut push: Push,
+    now: i64,
+) {
+    let Some(held) = book.order(number) else { return };
+    let update = next_update(held, now);
+    let before = held.order.clone();
+    if held.hidden {
+        push = Push::None;
+    } else if platform.inject(book, FaultKind::MissedPush) {
+        push = Push::None;
+    } else if before.update_time != update && push == Push::Record && platform.inject(book, FaultKind::OutOfOrder) {
+        push = Push::Stale(Box::new(before));
+    } else if platform.inject(book, FaultKind::Late) {
+        lock(&platform.late).insert(number.to_owned(), now + 1_500);
+        push = Push::None;
+    }
+    let entry = Entry::Change { at: now, no: number.to_owned(), update: Some(update), edits, operation: None, push };
+    platform.ledger.write(book, &entry);
+    platform.plan(book, number);
+}
+
+fn follow_up(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
+    let due = lock(&platform.planner).due_follow_ups(now);
+    for follow_up in due {
+        let Some(held) = book.order(&follow_up.number) else { continue };
+        let update = Some(follow_up.update.unwrap_or_else(|| next_update(held, now)));
+        let entry = Entry::Change {
+            at: now,
+            no: follow_up.number.clone(),
+            update,
+            edits: follow_up.edits,
+            operation: None,
+            push: Push::Record,
+        };
+        platform.ledger.write(book, &entry);
+        platform.plan(book, &follow_up.number);
+    }
+}
+
+fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, version: u64, now: i64) {
+    let Some(held) = book.order(number).filter(|held| held.version == version && !held.hidden) else { return };
+    if book.stopped && held.order.state != state::RETURN_ASKED {
+        return;
+    }
+    let mut rng = invent::rng_for(platform.options.seed, number, version * 2 + 2);
+    let stopped = book.stopped;
+    let order = held.order.clone();
+    let accepted = order.state == state::ACCEPTED;
+    if accepted && platform.inject(book, FaultKind::StateSkipped) {
+        let edits = vec![
+            Edit::Completion(invent::direct_completion(&mut rng, &order, now)),
+            Edit::State(state::COMPLETED.to_owned()),
+        ];
+        change(platform, book, number, edits, Push::Record, now);
+        return;
+    }
+    if let Some((edits, push)) = next(&mut rng, &order, version, stopped, now) {
+        change(platform, book, number, edits, push, now);
+    }
+}
+
+/// What happens to an order of this state, if anything.
+fn next(rng: &mut ChaCha8Rng, order: &Order, version: u64, stopped: bool, now: i64) -> Option<(Vec<Edit>, Push)> {
+    let id = format!("E{}-{}", order.order_no, version + 1);
+    let may_return = order.round < MAX_ROUND && !stopped;
+    let happen = |rng: &mut ChaCha8Rng, kind: &str, mut edits: Vec<Edit>| {
+        edits.push(Edit::Event(invent::event(rng, id.clone(), kind, now)));
+        Some((edits, Push::Record))
+    };
+    let to = |code: &str| Edit::State(code.to_owned());
+    let again = || vec![Edit::State(state::DISPATCHED.to_owned()), Edit::Round(order.round + 1)];
+    match order.state.as_str() {
+        state::ACCEPTED if rng.random_bool(0.03) => Some((vec![to(state::WITHDRAWN)], Push::Record)),
+        state::ACCEPTED => {
+            let unit = Edit::Unit(invent::unit(rng));
+            happen(rng, "dispatch", vec![to(state::DISPATCHED), unit])
+        }
+        state::DISPATCHED | state::SIGNED => overlay(rng, order, id, now),
+        state::RETURN_ASKED if may_return && rng.random_bool(0.5) => happen(rng, "return_refused", again()),
+        state::RETURN_ASKED => happen(rng, "return_agreed", vec![to(state::RETURNED)]),
+        state::REPLIED if may_return && rng.random_bool(0.15) => happen(rng, "review_rejected", again()),
+        state::REPLIED if rng.random_bool(0.4) && !order.events.iter().any(|event| event.kind == "review_passed") => {
+            happen(rng, "review_passed", Vec::new())
+        }
+        state::COMPLETED if rng.random_bool(0.85) => {
+            Some((vec![to(state::VISITED), Edit::Visit(invent::visit(rng, order, now))], Push::Record))
+        }
+        state::COMPLETED => Some((vec![to(state::ARCHIVED)], Push::Record)),
+        state::VISITED => {
+            let dissatisfied =
+                order.visits.last().is_some_and(|visit| matches!(visit.satisfaction.as_str(), "4" | "5"));
+            if may_return && dissatisfied && rng.random_bool(0.6) {
+                happen(rng, "rehandle", again())
+            } else {
+                Some((vec![to(state::ARCHIVED)], Push::Record))
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What citizens and supervisors do while an order is with the desk.
+fn overlay(rng: &mut ChaCha8Rng, order: &Order, id: String, now: i64) -> Option<(Vec<Edit>, Push)> {
+    let overlays =
+        order.events.iter().filter(|event| matches!(event.kind.as_str(), "supplement" | "urge" | "supervise")).count();
+    let what = rng.random_range(0..100);
+    match what {
+        0..2 if order.state == state::DISPATCHED => {
+            Some((vec![Edit::State(state::WITHDRAWN.to_owned())], Push::Record))
+        }
+        2..6 => Some((vec![Edit::Title(invent::retitle(rng, &order.title))], Push::Record)),
+        6..9 => Some((vec![Edit::Address(invent::readdress(rng))], Push::Record)),
+        9..11 => Some((vec![Edit::Category("交通运输/其他".to_owned())], Push::Record)),
+        11..13 => Some((vec![Edit::Content(format!("{}\n补充更正。", order.content))], Push::Record)),
+        13..45 if overlays < 4 => {
+            let kind = invent::pick(rng, &["supplement", "supplement", "urge", "urge", "supervise"]);
+            let push = if rng.random_bool(0.5) { Push::Event(id.clone()) } else { Push::Record };
+            Some((vec![Edit::Event(invent::event(rng, id, kind, now))], push))
+        }
+        _ => None,
+    }
+}
