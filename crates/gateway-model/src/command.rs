@@ -1,7 +1,7 @@
 //! A command of a person or system at the bureau: a record of a channel like any other, only that the channel is the bureau.
 
-use crate::delivery::words;
 use crate::dataset::UnknownWord;
+use crate::delivery::words;
 use crate::{CommandId, Fields, Moment, Operation, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

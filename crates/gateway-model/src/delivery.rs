@@ -1,7 +1,7 @@
 //! A delivery: one change owed to one destination, and the destination's proof of it.
 
-use crate::dataset::UnknownWord;
 use crate::Timestamp;
+use crate::dataset::UnknownWord;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -2,8 +2,8 @@
 
 use crate::Digest;
 use crate::Timestamp;
-use crate::delivery::words;
 use crate::dataset::UnknownWord;
+use crate::delivery::words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -111,19 +111,15 @@ pub enum Refusal {
 ///
 /// # Errors
 /// The [`Refusal`] to show to the person who asked.
-pub fn check_command(
-    state: Option<OrderState>,
-    current: u32,
-    operation: Operation,
-    round: u32,
-) -> Result<(), Refusal> {
+pub fn check_command(state: Option<OrderState>, current: u32, operation: Operation, round: u32) -> Result<(), Refusal> {
     let state = state.ok_or(Refusal::Unknown)?;
     if round != current {
         return Err(Refusal::Round { current, asked: round });
     }
     let (fits, allowed) = match operation {
         Operation::Sign => (state == OrderState::Dispatched, "dispatched"),
-        Operation::Reply => (state == OrderState::Signed, "signed"),
+        // A reply may be corrected until it is completed; whether the platform still takes another is its own word.
+        Operation::Reply => (matches!(state, OrderState::Signed | OrderState::Replied), "signed or replied"),
         Operation::Refuse => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
         Operation::Complete => (state == OrderState::Replied, "replied"),
     };

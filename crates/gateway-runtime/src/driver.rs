@@ -151,7 +151,8 @@ async fn drive(mut task: impl Task, schedule: Schedule, round: Round, handle: Ta
 fn report(name: &str, error: &TaskError, wait: Duration) {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     tracing::warn!(task = name, code = error.code, wait_ms, "{}", error.text);
-    metrics::counter!("gateway_task_failures_total", "task" => name.to_owned(), "code" => error.code.clone()).increment(1);
+    metrics::counter!("gateway_task_failures_total", "task" => name.to_owned(), "code" => error.code.clone())
+        .increment(1);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

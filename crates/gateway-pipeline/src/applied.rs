@@ -1,0 +1,248 @@
+//! An order while a batch is decided: what was loaded, and what of it changed.
+
+use crate::version::Version;
+use gateway_model::{
+    AuthorityTable, Change, ChannelId, Dataset, EventRow, FacetRow, OrderId, Part, RawId, Timestamp, compose,
+};
+use gateway_store::{ChangeRow, IngestWrites, OrderAggregate, PersonRow, RawMeta, WorkOrderRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Place = (ChannelId, Dataset, Part);
+
+/// An order being changed.
+pub(crate) struct Working {
+    pub(crate) aggregate: OrderAggregate,
+    changed: bool,
+    facets: BTreeSet<Place>,
+    events: BTreeSet<Place>,
+    persons: BTreeMap<Place, PersonRow>,
+}
+
+impl Working {
+    pub(crate) fn loaded(aggregate: OrderAggregate) -> Self {
+        Self { aggregate, changed: false, facets: BTreeSet::new(), events: BTreeSet::new(), persons: BTreeMap::new() }
+    }
+
+    pub(crate) fn new(now: Timestamp) -> Self {
+        let order = WorkOrderRow {
+            id: OrderId::new(now),
+            seq: 0,
+            feed_seq: 0,
+            created_at: now,
+            changed_at: now,
+            state: None,
+            round: 0,
+            fields: gateway_model::Fields::new(),
+            conflicts: Vec::new(),
+        };
+        let mut working = Self::loaded(OrderAggregate {
+            order,
+            numbers: Vec::new(),
+            facets: Vec::new(),
+            events: Vec::new(),
+            deliveries: Vec::new(),
+        });
+        working.changed = true;
+        working
+    }
+
+    pub(crate) fn id(&self) -> OrderId {
+        self.aggregate.order.id
+    }
+
+    /// The version of the head of a facet or event.
+    pub(crate) fn head(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> Option<Version> {
+        match part {
+            Part::Cycle(_) => self.facet(channel, dataset, part).map(|facet| Version {
+                revision: facet.revision,
+                doubtful: facet.revision_doubtful,
+                read_at: facet.read_at,
+                content: facet.content_hash,
+            }),
+            Part::Event(_) => self.event(channel, dataset, part).map(|event| Version {
+                revision: event.revision,
+                doubtful: false,
+                read_at: event.read_at,
+                content: event.content_hash,
+            }),
+        }
+    }
+
+    pub(crate) fn facet(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> Option<&FacetRow> {
+        self.aggregate
+            .facets
+            .iter()
+            .find(|facet| facet.channel == *channel && facet.dataset == dataset && facet.part == *part)
+    }
+
+    pub(crate) fn event(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> Option<&EventRow> {
+        self.aggregate
+            .events
+            .iter()
+            .find(|event| event.channel == *channel && event.dataset == dataset && event.part == *part)
+    }
+
+    /// Makes a change the head.
+    pub(crate) fn replace(&mut self, change: &Change, version: &Version, echo: bool, meta: &RawMeta, raw_id: RawId) {
+        let place = (meta.channel.clone(), change.dataset, change.part.clone());
+        let order_id = self.id();
+        let first = self.head(&place.0, place.1, &place.2).is_none();
+        match change.part {
+            Part::Cycle(_) => {
+                self.aggregate
+                    .facets
+                    .retain(|facet| (&facet.channel, facet.dataset, &facet.part) != (&place.0, place.1, &place.2));
+                self.aggregate.facets.push(FacetRow {
+                    channel: place.0.clone(),
+                    dataset: place.1,
+                    part: place.2.clone(),
+                    revision: version.revision,
+                    revision_doubtful: version.doubtful,
+                    event_time: change.event_time,
+                    digest: change.digest,
+                    content_hash: version.content,
+                    echo,
+                    fields: change.fields.clone(),
+                    unmapped: change.unmapped.clone(),
+                    read_at: version.read_at,
+                    received_at: meta.received_at,
+                    raw_id,
+                });
+                self.facets.insert(place.clone());
+            }
+            Part::Event(_) => {
+                self.aggregate
+                    .events
+                    .retain(|event| (&event.channel, event.dataset, &event.part) != (&place.0, place.1, &place.2));
+                self.aggregate.events.push(EventRow {
+                    channel: place.0.clone(),
+                    dataset: place.1,
+                    part: place.2.clone(),
+                    revision: version.revision,
+                    event_time: change.event_time,
+                    digest: change.digest,
+                    content_hash: version.content,
+                    echo,
+                    fields: change.fields.clone(),
+                    read_at: version.read_at,
+                    received_at: meta.received_at,
+                    raw_id,
+                });
+                self.events.insert(place.clone());
+            }
+        }
+        if !first || !change.person.is_empty() {
+            let (channel, dataset, part) = place.clone();
+            let fields = change.person.clone();
+            self.persons.insert(
+                place,
+                PersonRow { order_id, channel, dataset, part, fields, key_id: crate::decide::PLAIN.into() },
+            );
+        }
+        self.changed = true;
+    }
+
+    /// The head said the same before: it takes the newcomer's version.
+    pub(crate) fn advance(&mut self, channel: &ChannelId, change: &Change, version: &Version) {
+        let place = (channel.clone(), change.dataset, change.part.clone());
+        match change.part {
+            Part::Cycle(_) => {
+                if let Some(facet) = self.facet_mut(&place) {
+                    facet.revision = version.revision;
+                    facet.revision_doubtful = version.doubtful;
+                    facet.read_at = facet.read_at.max(version.read_at);
+                }
+                self.facets.insert(place);
+            }
+            Part::Event(_) => {
+                if let Some(event) = self.event_mut(&place) {
+                    event.revision = version.revision;
+                    event.read_at = event.read_at.max(version.read_at);
+                }
+                self.events.insert(place);
+            }
+        }
+    }
+
+    /// The head turned out to be what we delivered.
+    pub(crate) fn mark_echo(&mut self, channel: &ChannelId, change: &Change) {
+        let place = (channel.clone(), change.dataset, change.part.clone());
+        if let Some(facet) = self.facet_mut(&place) {
+            facet.echo = true;
+            self.facets.insert(place);
+        } else if let Some(event) = self.event_mut(&place) {
+            event.echo = true;
+            self.events.insert(place);
+        }
+        self.changed = true;
+    }
+
+    fn facet_mut(&mut self, place: &Place) -> Option<&mut FacetRow> {
+        let mut facets = self.aggregate.facets.iter_mut();
+        facets.find(|facet| (&facet.channel, facet.dataset, &facet.part) == (&place.0, place.1, &place.2))
+    }
+
+    fn event_mut(&mut self, place: &Place) -> Option<&mut EventRow> {
+        let mut events = self.aggregate.events.iter_mut();
+        events.find(|event| (&event.channel, event.dataset, &event.part) == (&place.0, place.1, &place.2))
+    }
+
+    /// The next line of the order's timeline.
+    pub(crate) fn line(&mut self, change: &Change, channel: &ChannelId, raw_id: RawId, now: Timestamp) -> ChangeRow {
+        self.aggregate.order.seq += 1;
+        self.changed = true;
+        ChangeRow {
+            order_id: self.id(),
+            seq: self.aggregate.order.seq,
+            at: now,
+            channel: channel.clone(),
+            dataset: change.dataset,
+            part: change.part.clone(),
+            raw_id,
+        }
+    }
+
+    /// Something about the order changed that its feed should tell (a delivery).
+    pub(crate) fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Composes the head row anew.
+    pub(crate) fn compose(&mut self, authority: &AuthorityTable) {
+        let composed = compose(&self.aggregate.facets, authority);
+        let order = &mut self.aggregate.order;
+        order.state = composed.state;
+        order.round = composed.round;
+        order.fields = composed.fields;
+        order.conflicts = composed.conflicts;
+    }
+
+    /// Hands everything that changed to the writes. Takes a place in the feed if people can see a difference.
+    pub(crate) fn write(
+        mut self,
+        authority: &AuthorityTable,
+        feed_seq: &mut u64,
+        now: Timestamp,
+        writes: &mut IngestWrites,
+    ) {
+        let id = self.id();
+        for place in &self.facets {
+            if let Some(facet) = self.facet(&place.0, place.1, &place.2) {
+                writes.facets.push((id, facet.clone()));
+            }
+        }
+        for place in &self.events {
+            if let Some(event) = self.event(&place.0, place.1, &place.2) {
+                writes.events.push((id, event.clone()));
+            }
+        }
+        writes.persons.extend(std::mem::take(&mut self.persons).into_values());
+        if self.changed {
+            self.compose(authority);
+            self.aggregate.order.changed_at = now;
+            self.aggregate.order.feed_seq = *feed_seq;
+            *feed_seq += 1;
+            writes.orders.push(self.aggregate.order);
+        }
+    }
+}

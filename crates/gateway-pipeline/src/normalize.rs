@@ -1,0 +1,104 @@
+//! From an envelope to statements: everything that can be done outside the transaction.
+
+use gateway_connector::{NormalizeError, Normalizer};
+use gateway_model::{Change, ChannelId, Command, Origin, SourceNumber, Timestamp};
+use gateway_store::RawMeta;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The normalizer of each channel.
+#[derive(Clone, Default)]
+pub struct Normalizers(BTreeMap<ChannelId, Arc<dyn Normalizer>>);
+
+impl Normalizers {
+    /// The normalizers of these channels.
+    #[must_use]
+    pub fn new(by_channel: impl IntoIterator<Item = (ChannelId, Arc<dyn Normalizer>)>) -> Self {
+        Self(by_channel.into_iter().collect())
+    }
+
+    /// The projection version of a channel's digests.
+    #[must_use]
+    pub fn projection_version(&self, channel: &ChannelId) -> u32 {
+        self.0.get(channel).map_or(0, |normalizer| normalizer.projection_version())
+    }
+
+    /// What a body states.
+    ///
+    /// # Errors
+    /// [`NormalizeError`], also for a channel that nobody configured.
+    pub fn normalize(
+        &self,
+        channel: &ChannelId,
+        body: &[u8],
+        received_at: Timestamp,
+    ) -> Result<Vec<Change>, NormalizeError> {
+        let normalizer = self
+            .0
+            .get(channel)
+            .ok_or_else(|| NormalizeError::Undecodable(format!("channel {channel} is not configured")))?;
+        normalizer.normalize(body, received_at)
+    }
+}
+
+/// What a record states.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// Changes of a channel.
+    Changes(Vec<Change>),
+    /// Changes under a nonce that was used before for another body: not to be applied, their orders are read again.
+    Conflicting(Vec<Change>),
+    /// A command of the bureau.
+    Command(Command),
+    /// Nothing that can be understood.
+    Dead {
+        /// A stable code.
+        code: String,
+        /// A sentence.
+        reason: String,
+    },
+}
+
+/// A record with what it states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalized {
+    /// The envelope.
+    pub meta: RawMeta,
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// What they state.
+    pub statement: Statement,
+}
+
+impl Normalized {
+    /// The numbers of the orders that it speaks of.
+    pub fn numbers(&self) -> impl Iterator<Item = &SourceNumber> {
+        let changes: &[Change] = match &self.statement {
+            Statement::Changes(changes) | Statement::Conflicting(changes) => changes,
+            Statement::Command(_) | Statement::Dead { .. } => &[],
+        };
+        changes.iter().map(|change| &change.number)
+    }
+}
+
+/// Reads a record.
+pub(crate) fn normalize(
+    normalizers: &Normalizers,
+    meta: RawMeta,
+    body: Vec<u8>,
+    undecodable: Option<String>,
+) -> Normalized {
+    let statement = match undecodable {
+        Some(reason) => Statement::Dead { code: "undecodable".into(), reason },
+        None if meta.origin == Origin::Command => match serde_json::from_slice(&body) {
+            Ok(command) => Statement::Command(command),
+            Err(error) => Statement::Dead { code: "undecodable".into(), reason: format!("not a command: {error}") },
+        },
+        None => match normalizers.normalize(&meta.channel, &body, meta.received_at) {
+            Ok(changes) if meta.origin == Origin::WebhookConflict => Statement::Conflicting(changes),
+            Ok(changes) => Statement::Changes(changes),
+            Err(error) => Statement::Dead { code: error.code().into(), reason: error.to_string() },
+        },
+    };
+    Normalized { meta, body, statement }
+}
