@@ -1,1 +1,165 @@
-//! connector-municipal-12345
+//! Channel: a municipal 12345 platform (市12345热线), read, taken, written and accounted for by a wire profile.
+//!
+//! The dress is data: `profiles/default.toml` is the default and describes the wire contract of `docs/channels/municipal-12345.md`; another city is
+//! another profile. What needs code here is the shape that 12345 platforms share: one wide record, paging by update time, signed pushes, four operations,
+//! an account by buckets.
+
+mod answer;
+mod manifest;
+mod normalize;
+mod receiver;
+mod sink;
+mod source;
+mod wire;
+
+use async_trait::async_trait;
+use gateway_connector::http::HttpClient;
+use gateway_connector::profile::Mistake;
+use gateway_connector::{
+    Connector, Credentials, Descriptor, ManifestSource, Normalizer, Profile, ProfileErrors, Receiver, RequestError, Sink,
+    Source,
+};
+use gateway_model::{ChannelId, Clock};
+use std::sync::Arc;
+
+/// The kind of connector, as a profile and a channel's configuration name it.
+pub const KIND: &str = "municipal-12345";
+
+/// The text of the default profile.
+pub const DEFAULT_PROFILE: &str = include_str!("../profiles/default.toml");
+
+/// Which profile a channel uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileSource {
+    /// The one that is shipped.
+    Default,
+    /// The text of another, read from its file by the server.
+    Text(String),
+}
+
+/// Reads and checks a profile.
+///
+/// # Errors
+/// [`ProfileErrors`] with every mistake.
+pub fn load_profile(source: &ProfileSource) -> Result<Profile, ProfileErrors> {
+    let text = match source {
+        ProfileSource::Default => DEFAULT_PROFILE,
+        ProfileSource::Text(text) => text,
+    };
+    let profile = Profile::parse(text)?;
+    if profile.identity.kind != KIND {
+        let what = format!("is `{}`; this connector is `{KIND}`", profile.identity.kind);
+        return Err(ProfileErrors(vec![Mistake { path: "identity.kind".to_owned(), what }]));
+    }
+    Ok(profile)
+}
+
+/// Reads a record without a channel, for a dry run (`hotline-gateway map`) and for tests.
+#[must_use]
+pub fn normalizer(profile: Profile) -> impl Normalizer {
+    normalize::RecordNormalizer::new(Arc::new(profile))
+}
+
+/// A channel ready to work. Nothing is asked of the platform yet.
+///
+/// # Errors
+/// Every mistake in the profile; else in `base_url` and `credentials`.
+pub fn connect(
+    channel: ChannelId,
+    profile: &ProfileSource,
+    base_url: &str,
+    credentials: Credentials,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Connector>, ProfileErrors> {
+    let profile = Arc::new(load_profile(profile)?);
+    let mut mistakes = Vec::new();
+    let mut mistake = |path: &str, what: &str| mistakes.push(Mistake { path: path.to_owned(), what: what.to_owned() });
+    let app_id = &credentials.app_id;
+    if app_id.is_empty() || !app_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        mistake("credentials.app_id", "must be printable ASCII");
+    }
+    if credentials.request_secret.is_empty() {
+        mistake("credentials.request_secret", "is empty");
+    }
+    if profile.push.is_some() && credentials.webhook_secrets.is_empty() {
+        mistake("credentials.webhook_secrets", "must have at least one secret");
+    }
+    if credentials.webhook_secrets.iter().any(gateway_connector::Secret::is_empty) {
+        mistake("credentials.webhook_secrets", "has an empty secret");
+    }
+    let http = match HttpClient::new(base_url, Arc::clone(&profile), credentials.clone(), clock) {
+        Ok(http) => Some(Arc::new(http)),
+        Err(error) => {
+            mistake("base_url", &error.to_string());
+            None
+        }
+    };
+    match http {
+        Some(http) if mistakes.is_empty() => Ok(Arc::new(Municipal::new(channel, profile, http, credentials))),
+        _ => Err(ProfileErrors(mistakes)),
+    }
+}
+
+struct Municipal {
+    channel: ChannelId,
+    descriptor: Descriptor,
+    normalizer: Arc<normalize::RecordNormalizer>,
+    source: source::RecordSource,
+    receiver: Option<receiver::PushReceiver>,
+    sink: Option<sink::OrderSink>,
+    manifest: Option<manifest::AccountSource>,
+}
+
+impl Municipal {
+    fn new(channel: ChannelId, profile: Arc<Profile>, http: Arc<HttpClient>, credentials: Credentials) -> Self {
+        let normalizer = Arc::new(normalize::RecordNormalizer::new(Arc::clone(&profile)));
+        let manifest = profile.manifest.clone().map(|rule| manifest::AccountSource::new(Arc::clone(&http), rule));
+        let mut manifest_grains: Vec<_> =
+            profile.manifest.iter().flat_map(|rule| rule.grains.iter().map(|(grain, _)| *grain)).collect();
+        manifest_grains.sort_by(|a, b| b.cmp(a));
+        Self {
+            channel,
+            descriptor: Descriptor { kind: KIND, datasets: profile.datasets.datasets().collect(), manifest_grains },
+            source: source::RecordSource::new(Arc::clone(&http)),
+            receiver: profile
+                .push
+                .clone()
+                .map(|rule| receiver::PushReceiver::new(Arc::clone(&profile), rule, credentials)),
+            sink: profile.write.clone().map(|rule| sink::OrderSink::new(http, rule, Arc::clone(&normalizer))),
+            manifest,
+            normalizer,
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Municipal {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn normalizer(&self) -> &dyn Normalizer {
+        self.normalizer.as_ref()
+    }
+
+    fn source(&self) -> Option<&dyn Source> {
+        Some(&self.source)
+    }
+
+    fn receiver(&self) -> Option<&dyn Receiver> {
+        self.receiver.as_ref().map(|receiver| receiver as &dyn Receiver)
+    }
+
+    fn sink(&self) -> Option<&dyn Sink> {
+        self.sink.as_ref().map(|sink| sink as &dyn Sink)
+    }
+
+    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
+        self.manifest.as_ref().map(|manifest| manifest as &dyn ManifestSource)
+    }
+
+    async fn check_connectivity(&self) -> Result<(), RequestError> {
+        tracing::debug!(channel = %self.channel, "checking connectivity");
+        self.source.check().await
+    }
+}

@@ -1,0 +1,128 @@
+//! The platform's account of itself. An account is whole or an error: a part that can't be read would show as a gap that is none.
+
+use crate::answer;
+use crate::source::no_such_dataset;
+use crate::wire::{self, Object};
+use async_trait::async_trait;
+use gateway_connector::http::{HttpClient, HttpRequest};
+use gateway_connector::profile::{ManifestRule, Profile};
+use gateway_connector::{ManifestSource, RequestError};
+use gateway_model::{
+    BookItem, Bucket, BucketSum, Dataset, Digest, Grain, ItemKey, Manifest, ManifestBody, Moment, SourceNumber,
+    Timestamp, Window,
+};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+pub(crate) struct AccountSource {
+    http: Arc<HttpClient>,
+    rule: ManifestRule,
+    datasets: Vec<Dataset>,
+    grains: Vec<Grain>,
+}
+
+fn undecodable(what: impl Into<String>) -> RequestError {
+    RequestError::Undecodable { what: what.into() }
+}
+
+impl AccountSource {
+    pub(crate) fn new(http: Arc<HttpClient>, rule: ManifestRule) -> Self {
+        let datasets = http.profile().datasets.datasets().collect();
+        let grains = rule.grains.iter().map(|(grain, _)| *grain).collect();
+        Self { http, rule, datasets, grains }
+    }
+
+    fn profile(&self) -> &Profile {
+        self.http.profile()
+    }
+
+    fn moment(&self, object: &Object<'_>, name: &str) -> Result<Moment, RequestError> {
+        let text = wire::field(object, name).text;
+        self.profile().times.read(&text).ok_or_else(|| undecodable(format!("`{name}` of the account is no time")))
+    }
+
+    fn items(&self, data: &RawValue, dataset: Dataset) -> Result<ManifestBody, RequestError> {
+        let items = wire::list_at(data, &self.rule.items)?;
+        items.into_iter().map(|raw| self.item(raw, dataset)).collect::<Result<_, _>>().map(ManifestBody::Items)
+    }
+
+    fn item(&self, raw: &RawValue, dataset: Dataset) -> Result<BookItem, RequestError> {
+        let rule = &self.rule;
+        let object = wire::as_object(raw).ok_or_else(|| undecodable("an item of the account is no object"))?;
+        let bad = |name: &str| undecodable(format!("`{name}` of an item of the account is unreadable"));
+        let number = SourceNumber::new(wire::field(&object, &rule.number).text).map_err(|_| bad(&rule.number))?;
+        let part = wire::field(&object, &rule.part).text.parse().map_err(|_| bad(&rule.part))?;
+        let digest: Digest = wire::field(&object, &rule.digest).text.parse().map_err(|_| bad(&rule.digest))?;
+        let day = self.moment(&object, &rule.day)?.day();
+        let event_time = self.moment(&object, &rule.event_time)?;
+        Ok(BookItem { key: ItemKey { dataset, number, day, part }, event_time, digest })
+    }
+
+    // A peer that gives no sums is compared by count.
+    fn buckets(&self, data: &RawValue) -> Result<ManifestBody, RequestError> {
+        let rule = &self.rule;
+        let mut buckets = Vec::new();
+        let (mut total, mut counts_only) = (0u64, false);
+        for raw in wire::list_at(data, &rule.buckets)? {
+            let object = wire::as_object(raw).ok_or_else(|| undecodable("a bucket of the account is no object"))?;
+            let bad = |name: &str| undecodable(format!("`{name}` of a bucket of the account is unreadable"));
+            let count: u64 = wire::field(&object, &rule.count).text.parse().map_err(|_| bad(&rule.count))?;
+            total = total.saturating_add(count);
+            let sum = wire::field(&object, &rule.sum).text;
+            if sum.is_empty() {
+                counts_only = true;
+                continue;
+            }
+            let sum: BucketSum = sum.parse().map_err(|_| bad(&rule.sum))?;
+            buckets.push(Bucket { start: self.moment(&object, &rule.start)?.start(), count, sum });
+        }
+        if counts_only {
+            return Ok(ManifestBody::Count(total));
+        }
+        buckets.sort_by_key(|bucket| bucket.start);
+        if buckets.windows(2).any(|pair| pair[0].start == pair[1].start) {
+            return Err(undecodable("the account has a bucket twice"));
+        }
+        Ok(ManifestBody::Buckets(buckets))
+    }
+}
+
+#[async_trait]
+impl ManifestSource for AccountSource {
+    async fn manifest(&self, dataset: Dataset, window: Window, grain: Grain) -> Result<Manifest, RequestError> {
+        let rule = &self.rule;
+        let times = &self.profile().times;
+        let name = self.profile().datasets.wire(dataset).ok_or_else(|| no_such_dataset(dataset))?;
+        let grain_name = rule.grains.iter().find(|(this, _)| *this == grain).map(|(_, name)| name.clone());
+        let grain_name = grain_name.ok_or_else(|| RequestError::Business {
+            code: "no_such_grain".to_owned(),
+            message: format!("the channel gives no account by `{grain}`"),
+        })?;
+        // What is asked is what can be written; the answer's window says so.
+        let window = Window::new(times.floor(window.start), times.ceil(window.end));
+        let query = vec![
+            (rule.dataset.clone(), name.to_owned()),
+            (rule.from.clone(), times.write_instant(window.start)),
+            (rule.to.clone(), times.write_instant(window.end)),
+            (rule.grain.clone(), grain_name),
+        ];
+        let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
+        let data = answer::some_data(self.profile(), &answer.body)?;
+        let object = wire::as_object(data).ok_or_else(|| undecodable("the account is no object"))?;
+        let as_of = self.moment(&object, &rule.as_of)?.start();
+        let body = if grain == Grain::Ids { self.items(data, dataset)? } else { self.buckets(data)? };
+        Ok(Manifest { dataset, window, grain, as_of, body, bytes: answer.bytes })
+    }
+
+    fn datasets(&self) -> &[Dataset] {
+        &self.datasets
+    }
+
+    fn grains(&self) -> &[Grain] {
+        &self.grains
+    }
+
+    fn since(&self) -> Option<Timestamp> {
+        self.profile().identity.since
+    }
+}

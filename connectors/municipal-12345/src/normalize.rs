@@ -1,0 +1,340 @@
+//! From a record to changes, by the profile; pure.
+//!
+//! A wide record states one change for each facet and event in it; a partial push states one. What can't be read is kept and counted, never
+//! dropped: an unknown code as `raw:<code>`, an unknown field under `unmapped`, a value of another kind as text, an element of a list that names no
+//! part (so that it can't be a change) under `unmapped` of the record's first change. Only without a number or an acceptance time can nothing be said.
+
+use crate::wire::{self, Object, Scalar};
+use gateway_connector::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile};
+use gateway_connector::{NormalizeError, Normalizer};
+use gateway_model::{
+    Change, Dataset, Day, EventId, FieldKind, FieldValue, Fields, Moment, Oddity, Part, Revision, SourceNumber,
+    Timestamp, digest_of_pairs,
+};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads the records of a profile.
+#[derive(Debug)]
+pub(crate) struct RecordNormalizer {
+    profile: Arc<Profile>,
+}
+
+/// What all changes of a record share.
+pub(crate) struct Context {
+    pub(crate) number: SourceNumber,
+    pub(crate) day: Option<Day>,
+    pub(crate) created: Option<Moment>,
+    pub(crate) revision: Option<Revision>,
+    /// After this instant a time is in the future.
+    pub(crate) latest: Timestamp,
+}
+
+impl Normalizer for RecordNormalizer {
+    fn normalize(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        let object = wire::object(body).map_err(|error| NormalizeError::Undecodable(wire::place(&error)))?;
+        let latest = received_at.checked_add(self.profile.future_tolerance).unwrap_or(Timestamp::MAX);
+        match partial_of(&self.profile, &object) {
+            Some(partial) => self.partial(partial, &object, latest),
+            None => self.wide(&object, latest),
+        }
+    }
+
+    fn projection_version(&self) -> u32 {
+        self.profile.identity.projection_version
+    }
+}
+
+/// The rule of a partial push, when the object is one.
+pub(crate) fn partial_of<'a>(profile: &'a Profile, object: &Object<'_>) -> Option<&'a PartialPush> {
+    let push = profile.push.as_ref()?;
+    let kind = wire::field(object, &push.kind);
+    push.partial.iter().find(|partial| partial.kind == kind.text && object.contains_key(&partial.element))
+}
+
+fn missing(wire_field: &str) -> NormalizeError {
+    NormalizeError::MissingField { wire_field: wire_field.to_owned() }
+}
+
+fn number_in(object: &Object<'_>, wire_field: &str) -> Result<SourceNumber, NormalizeError> {
+    let scalar = wire::field(object, wire_field);
+    if !scalar.simple {
+        return Err(missing(wire_field));
+    }
+    SourceNumber::new(scalar.text).map_err(|_| missing(wire_field))
+}
+
+impl RecordNormalizer {
+    pub(crate) fn new(profile: Arc<Profile>) -> Self {
+        Self { profile }
+    }
+
+    fn partial(&self, partial: &PartialPush, object: &Object<'_>, latest: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        let number = number_in(object, &partial.number)?;
+        let item = self.profile.item(&partial.item).ok_or_else(|| missing(&partial.element))?;
+        let element = object.get(&partial.element).and_then(|raw| wire::as_object(raw)).ok_or_else(|| missing(&partial.element))?;
+        let context = Context { number, day: None, created: None, revision: None, latest };
+        let change = self
+            .change(&context, item, &element)
+            .map_err(|field| missing(&format!("{}.{field}", partial.element)))?;
+        Ok(vec![change])
+    }
+
+    fn wide(&self, object: &Object<'_>, latest: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        let record = &self.profile.record;
+        let number = number_in(object, &record.number)?;
+        let created = wire::field(object, &record.created);
+        let created = self.profile.times.read(&created.text).ok_or_else(|| missing(&record.created))?;
+        let mut oddities = Vec::new();
+        let mut unmapped = BTreeMap::new();
+        let revision = self.revision(object, latest, &mut oddities);
+        let context = Context { number, day: Some(created.day()), created: Some(created), revision, latest };
+
+        let mut changes: Vec<Change> = Vec::new();
+        for item in &self.profile.items {
+            let Some(list) = &item.list else {
+                match self.change(&context, item, object) {
+                    Ok(change) => changes.push(change),
+                    Err(field) => oddities.push(Oddity::UnreadableValue { wire_field: field.to_owned() }),
+                }
+                continue;
+            };
+            let raw = object.get(list).copied();
+            let Some(elements) = wire::as_list(raw) else {
+                keep(&mut unmapped, list, raw);
+                oddities.push(Oddity::UnreadableValue { wire_field: list.clone() });
+                continue;
+            };
+            for (at, raw) in elements.into_iter().enumerate() {
+                let change = match wire::as_object(raw) {
+                    Some(element) => self.change(&context, item, &element).map_err(|field| format!("{list}.{field}")),
+                    None => Err(list.clone()),
+                };
+                match change {
+                    Ok(change) => push_distinct(&mut changes, change, item),
+                    Err(wire_field) => {
+                        keep(&mut unmapped, &format!("{list}[{at}]"), Some(raw));
+                        oddities.push(Oddity::UnreadableValue { wire_field });
+                    }
+                }
+            }
+        }
+        for (name, raw) in object {
+            if !self.knows(name) && !wire::is_absent(raw) {
+                keep(&mut unmapped, name, Some(raw));
+                oddities.push(Oddity::UnknownField { wire_field: name.clone() });
+            }
+        }
+        match changes.first_mut() {
+            Some(first) => {
+                first.unmapped.append(&mut unmapped);
+                oddities.append(&mut first.oddities);
+                first.oddities = oddities;
+                first.oddities = distinct(std::mem::take(&mut first.oddities));
+            }
+            None => return Err(missing(&record.number)),
+        }
+        Ok(changes)
+    }
+
+    fn revision(&self, object: &Object<'_>, latest: Timestamp, oddities: &mut Vec<Oddity>) -> Option<Revision> {
+        let wire_field = &self.profile.record.revision;
+        let scalar = wire::field(object, wire_field);
+        if scalar.text.is_empty() {
+            return None;
+        }
+        let number = if self.profile.record.revision_is_time {
+            self.profile.times.read(&scalar.text).map(|moment| {
+                if moment.start() > latest {
+                    oddities.push(Oddity::FutureTime { wire_field: wire_field.clone() });
+                }
+                moment.start().as_millisecond()
+            })
+        } else {
+            scalar.text.trim().parse().ok()
+        };
+        if number.is_none() {
+            oddities.push(Oddity::UnreadableValue { wire_field: wire_field.clone() });
+        }
+        number.map(Revision)
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        let record = &self.profile.record;
+        [&record.number, &record.created, &record.revision].iter().any(|known| *known == name)
+            || record.ignored.iter().any(|known| known == name)
+            || self.profile.items.iter().any(|item| match &item.list {
+                Some(list) => list == name,
+                None => item.knows(name),
+            })
+    }
+
+    /// The change that one item states.
+    ///
+    /// # Errors
+    /// The wire field without which it can't be one: of its part, or of its time where the record gives none.
+    pub(crate) fn change<'p>(
+        &self,
+        context: &Context,
+        item: &'p ItemRule,
+        object: &Object<'_>,
+    ) -> Result<Change, &'p str> {
+        let part = read_part(&item.part, object)?;
+        let prefix = item.list.as_deref();
+        let named = |wire: &str| prefix.map_or_else(|| wire.to_owned(), |prefix| format!("{prefix}.{wire}"));
+        let mut oddities = Vec::new();
+
+        let event_time = match self.profile.times.read(&wire::field(object, &item.event_time).text) {
+            Some(moment) => moment,
+            None => {
+                // What has no time of its own counts with the order's acceptance, visibly.
+                let created = context.created.ok_or(item.event_time.as_str())?;
+                oddities.push(Oddity::UnreadableValue { wire_field: named(&item.event_time) });
+                created
+            }
+        };
+        if event_time.start() > context.latest {
+            oddities.push(Oddity::FutureTime { wire_field: named(&item.event_time) });
+        }
+        if item.dataset == Dataset::Completion && context.created.is_some_and(|created| is_before(event_time, created)) {
+            oddities.push(Oddity::CompletedBeforeAccepted);
+        }
+
+        let compared: Vec<_> =
+            item.compared.iter().map(|name| (name.as_str(), wire::field(object, name).text)).collect();
+        let digest = digest_of_pairs(compared.iter().map(|(name, text)| (*name, text.as_str())));
+
+        let (mut fields, mut person) = (Fields::new(), Fields::new());
+        for (name, rule) in &item.fields {
+            let scalar = wire::field(object, name);
+            if scalar.text.is_empty() {
+                continue;
+            }
+            let value = self.value(context, rule, &scalar, &named(name), &mut oddities);
+            let home = if rule.field.is_person() { &mut person } else { &mut fields };
+            home.set(rule.field, value);
+        }
+        let mut unmapped = BTreeMap::new();
+        if prefix.is_some() {
+            for (name, raw) in object {
+                if !item.knows(name) && !wire::is_absent(raw) {
+                    keep(&mut unmapped, name, Some(raw));
+                    oddities.push(Oddity::UnknownField { wire_field: named(name) });
+                }
+            }
+        }
+        Ok(Change {
+            number: context.number.clone(),
+            day: context.day,
+            dataset: item.dataset,
+            part,
+            revision: context.revision,
+            event_time,
+            digest,
+            fields,
+            person,
+            unmapped,
+            oddities: distinct(oddities),
+            operation: None,
+        })
+    }
+
+    fn value(
+        &self,
+        context: &Context,
+        rule: &FieldRule,
+        scalar: &Scalar,
+        named: &str,
+        oddities: &mut Vec<Oddity>,
+    ) -> FieldValue {
+        let text = scalar.text.as_str();
+        let unreadable = |oddities: &mut Vec<Oddity>| {
+            oddities.push(Oddity::UnreadableValue { wire_field: named.to_owned() });
+            FieldValue::Text(text.to_owned())
+        };
+        if !scalar.simple {
+            return unreadable(oddities);
+        }
+        match rule.field.kind() {
+            FieldKind::Text => FieldValue::Text(text.to_owned()),
+            FieldKind::Number => match text.trim().parse() {
+                Ok(number) => FieldValue::Number(number),
+                Err(_) => unreadable(oddities),
+            },
+            FieldKind::Time => match self.profile.times.read(text) {
+                Some(moment) => {
+                    if rule.past && moment.start() > context.latest {
+                        oddities.push(Oddity::FutureTime { wire_field: named.to_owned() });
+                    }
+                    FieldValue::Time(moment)
+                }
+                None => unreadable(oddities),
+            },
+            kind @ (FieldKind::Code | FieldKind::Flag) => {
+                let table = rule.codes.as_deref().unwrap_or_default();
+                match self.profile.codes.canonical(table, text, context.day) {
+                    Some(canonical) if kind == FieldKind::Flag => FieldValue::Flag(canonical == "true"),
+                    Some(canonical) => FieldValue::Text(canonical.to_owned()),
+                    None => {
+                        oddities.push(Oddity::UnknownCode { wire_field: named.to_owned() });
+                        FieldValue::Text(format!("raw:{text}"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn read_part<'p>(rule: &'p PartRule, object: &Object<'_>) -> Result<Part, &'p str> {
+    match rule {
+        PartRule::Fixed(cycle) => Ok(Part::Cycle(*cycle)),
+        PartRule::Cycle(field) => {
+            let scalar = wire::field(object, field);
+            scalar.text.trim().parse().map(Part::Cycle).map_err(|_| field.as_str())
+        }
+        PartRule::Event(field) => {
+            let scalar = wire::field(object, field);
+            if !scalar.simple {
+                return Err(field);
+            }
+            EventId::new(scalar.text).map(Part::Event).map_err(|_| field.as_str())
+        }
+    }
+}
+
+// A day against a time can only be compared by the day.
+fn is_before(one: Moment, other: Moment) -> bool {
+    if one.is_date_only() || other.is_date_only() { one.day() < other.day() } else { one.start() < other.start() }
+}
+
+fn keep(unmapped: &mut BTreeMap<String, serde_json::Value>, name: &str, raw: Option<&RawValue>) {
+    let Some(raw) = raw else { return };
+    // A value that only a raw slice can hold (a lone surrogate, too deep) is kept as its text.
+    let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| serde_json::Value::String(raw.get().to_owned()));
+    unmapped.insert(name.to_owned(), value);
+}
+
+// Of two elements with one part the later stands; they would be two contents of one version, which nothing could settle.
+fn push_distinct(changes: &mut Vec<Change>, mut change: Change, item: &ItemRule) {
+    let twin = changes.iter().position(|other| other.dataset == change.dataset && other.part == change.part);
+    if let Some(at) = twin {
+        let earlier = changes.remove(at);
+        if earlier.digest != change.digest {
+            let wire_field = item.list.clone().unwrap_or_default();
+            change.oddities.push(Oddity::UnreadableValue { wire_field });
+            change.oddities = distinct(change.oddities);
+        }
+    }
+    changes.push(change);
+}
+
+fn distinct(oddities: Vec<Oddity>) -> Vec<Oddity> {
+    let mut kept: Vec<Oddity> = Vec::with_capacity(oddities.len());
+    for oddity in oddities {
+        if !kept.contains(&oddity) {
+            kept.push(oddity);
+        }
+    }
+    kept
+}

@@ -1,0 +1,207 @@
+//! Writing: sign, reply, refuse, complete; and what became of an attempt.
+//!
+//! The item that an operation makes at the platform is worked out by the very code that reads the platform's records, from the element that the
+//! profile says will come back, so the echo's digest can't differ from ours by accident.
+//!
+//! An answer is believed only as far as it goes: "already submitted" to a reply may mean another key, "state does not allow it" may be the echo of our own
+//! earlier attempt. Both are told with the name of the class ([`gateway_connector::profile::AnswerClass`]) as code; what follows is decided by the worker, who knows the earlier attempts.
+
+use crate::answer::{self, Answer, Refused};
+use crate::normalize::{Context, RecordNormalizer};
+use crate::wire;
+use async_trait::async_trait;
+use gateway_connector::http::{HttpAnswer, HttpClient, HttpRequest, encode};
+use gateway_connector::profile::{
+    AlreadySubmitted, AnswerClass, OperationRule, Profile, ServerError, ValueRule, ValueSource, WriteRule,
+};
+use gateway_connector::sign::is_token;
+use gateway_connector::{OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink};
+use gateway_model::{AskBy, FieldValue, Receipt, ReceiptSource, Timestamp};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+pub(crate) struct OrderSink {
+    http: Arc<HttpClient>,
+    rule: WriteRule,
+    normalizer: Arc<RecordNormalizer>,
+}
+
+impl OrderSink {
+    pub(crate) fn new(http: Arc<HttpClient>, rule: WriteRule, normalizer: Arc<RecordNormalizer>) -> Self {
+        Self { http, rule, normalizer }
+    }
+
+    fn profile(&self) -> &Profile {
+        self.http.profile()
+    }
+
+    fn operation(&self, delivery: &OutboundDelivery) -> Result<&OperationRule, Reason> {
+        let unknown = || Reason::new("unknown_operation", format!("the platform takes no `{}`", delivery.operation));
+        self.rule.operation(delivery.operation).ok_or_else(unknown)
+    }
+
+    fn value(&self, delivery: &OutboundDelivery, rule: &ValueRule) -> Option<Value> {
+        let times = &self.profile().times;
+        rule.sources.iter().find_map(|source| match source {
+            ValueSource::Round => Some(Value::from(delivery.round)),
+            ValueSource::EventTime => Some(Value::String(times.write(delivery.event_time))),
+            ValueSource::IdempotencyKey => Some(Value::String(delivery.idempotency_key.clone())),
+            ValueSource::Literal(text) => Some(Value::String(text.clone())),
+            ValueSource::Field(field) => delivery.fields.get(*field).map(|value| match value {
+                FieldValue::Text(text) => Value::String(text.clone()),
+                FieldValue::Number(number) => Value::from(*number),
+                FieldValue::Flag(flag) => Value::Bool(*flag),
+                FieldValue::Time(moment) => Value::String(times.write(*moment)),
+            }),
+        })
+    }
+
+    fn object(&self, delivery: &OutboundDelivery, rules: &[ValueRule]) -> Map<String, Value> {
+        rules.iter().filter_map(|rule| Some((rule.wire.clone(), self.value(delivery, rule)?))).collect()
+    }
+
+    fn body(&self, delivery: &OutboundDelivery, rule: &OperationRule) -> Result<String, Reason> {
+        if !is_token(&delivery.idempotency_key) {
+            return Err(Reason::new("invalid_key", "the idempotency key must be 1 to 64 of A-Z a-z 0-9 _ -"));
+        }
+        let body = self.object(delivery, &rule.body);
+        for wire in &rule.required {
+            if body.get(wire).is_none_or(|value| value == "" || value.is_null()) {
+                return Err(Reason::new("missing_field", format!("`{wire}` is missing")));
+            }
+        }
+        Ok(Value::Object(body).to_string())
+    }
+
+    fn outcome(&self, rule: &OperationRule, answer: &HttpAnswer) -> Outcome {
+        let not_before = |now: Timestamp| answer.retry_after.and_then(|wait| now.checked_add(wait).ok());
+        let status = |text: &str| Reason::new(format!("http_{}", answer.status), text);
+        match answer.status {
+            200..=299 => {}
+            401 | 403 => {
+                let reason = status("the platform refused our credentials");
+                return Outcome::NotTaken { reason, not_before: None };
+            }
+            429 => {
+                let reason = status("the platform asks for patience");
+                return Outcome::NotTaken { reason, not_before: not_before(self.http.now()) };
+            }
+            500..=599 if self.rule.server_error == ServerError::NotTaken => {
+                let reason = status("the platform failed and promises that nothing was done");
+                return Outcome::NotTaken { reason, not_before: not_before(self.http.now()) };
+            }
+            408 | 500..=599 => return Outcome::Ambiguous(status("the platform failed; it may have been done")),
+            _ => return Outcome::Rejected(status("the platform refused the request")),
+        }
+        match answer::open(self.profile(), &answer.body) {
+            Err(_) => Outcome::Ambiguous(Reason::new("undecodable", "the platform's answer can't be decoded")),
+            Ok(Answer::Data(data)) => Outcome::Acknowledged(self.receipt(data, ReceiptSource::Answer)),
+            Ok(Answer::Refused(refused)) => refusal(rule, refused, not_before(self.http.now())),
+        }
+    }
+
+    // What the peer leaves out of a receipt is not known; that it acknowledged is.
+    fn receipt(&self, data: Option<&RawValue>, source: ReceiptSource) -> Receipt {
+        let rule = &self.rule.receipts;
+        let text = |path: &str| data.map(|data| wire::scalar(wire::lookup(data, path)).text).filter(|text| !text.is_empty());
+        Receipt {
+            receipt_number: text(&rule.receipt_number),
+            received_at: text(&rule.received_at)
+                .and_then(|text| self.profile().times.read(&text))
+                .map(gateway_model::Moment::start),
+            source,
+        }
+    }
+}
+
+fn refusal(rule: &OperationRule, refused: Refused, not_before: Option<Timestamp>) -> Outcome {
+    let text = format!("the platform answered {}: {}", refused.code, refused.message);
+    let Some(class) = refused.class else {
+        return Outcome::Rejected(Reason::new(format!("business_{}", refused.code), text));
+    };
+    let reason = Reason::new(class.as_str(), text);
+    match class {
+        AnswerClass::AlreadySubmitted if rule.already_submitted == AlreadySubmitted::Acknowledged => {
+            let source = ReceiptSource::AlreadySubmitted;
+            Outcome::Acknowledged(Receipt { receipt_number: None, received_at: None, source })
+        }
+        AnswerClass::AlreadySubmitted => Outcome::Ambiguous(reason),
+        AnswerClass::Throttled | AnswerClass::Unauthorized => Outcome::NotTaken { reason, not_before },
+        AnswerClass::UnknownOrder | AnswerClass::StateRefused | AnswerClass::Invalid => Outcome::Rejected(reason),
+    }
+}
+
+// The sink never learns less than this from a request without an answer.
+fn unanswered(error: &RequestError) -> Outcome {
+    match error {
+        RequestError::Unavailable { what, not_sent: true, .. } => {
+            Outcome::NotTaken { reason: Reason::new("unreachable", what.clone()), not_before: None }
+        }
+        RequestError::Unavailable { what, .. } => {
+            let code = if what == "timeout" { "timeout" } else { "broken_off" };
+            Outcome::Ambiguous(Reason::new(code, what.clone()))
+        }
+        other => Outcome::Ambiguous(Reason::new(other.code(), other.to_string())),
+    }
+}
+
+#[async_trait]
+impl Sink for OrderSink {
+    fn prepare(&self, delivery: &OutboundDelivery) -> Result<PreparedDelivery, Reason> {
+        let rule = self.operation(delivery)?;
+        self.body(delivery, rule)?;
+        let invalid = |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
+        let item = self.profile().item(&rule.creates).ok_or_else(|| invalid(&rule.creates))?;
+        let element = Value::Object(self.object(delivery, &rule.element)).to_string();
+        let object = wire::object(element.as_bytes()).map_err(|error| invalid(&wire::place(&error)))?;
+        let context = Context {
+            number: delivery.number.number.clone(),
+            day: Some(delivery.number.day),
+            // Without a time of its own the item can't be found again, so there is none to fall back on.
+            created: None,
+            revision: None,
+            latest: Timestamp::MAX,
+        };
+        let change = self.normalizer.change(&context, item, &object).map_err(invalid)?;
+        Ok(PreparedDelivery { item: change.book_item(delivery.number.day), ask_by: rule.ask_by })
+    }
+
+    async fn deliver(&self, delivery: &OutboundDelivery) -> Outcome {
+        let request = self.operation(delivery).and_then(|rule| {
+            let body = self.body(delivery, rule)?;
+            let path = rule.path.replace("{number}", &encode(delivery.number.number.as_str()));
+            let mut request = HttpRequest::post(path, body);
+            request.method = match rule.method.as_str() {
+                "PUT" => "PUT",
+                "PATCH" => "PATCH",
+                _ => "POST",
+            };
+            request.headers.push((self.rule.request_id_header.clone(), delivery.idempotency_key.clone()));
+            Ok((rule, request))
+        });
+        let (rule, request) = match request {
+            Ok(request) => request,
+            Err(reason) => return Outcome::Rejected(reason),
+        };
+        match self.http.send(request).await {
+            Ok(answer) => self.outcome(rule, &answer),
+            Err(error) => unanswered(&error),
+        }
+    }
+
+    async fn find_outcome(&self, delivery: &OutboundDelivery) -> Result<Option<Receipt>, RequestError> {
+        if !self.rule.operation(delivery.operation).is_some_and(|rule| rule.ask_by == AskBy::Receipt) {
+            return Ok(None);
+        }
+        let rule = &self.rule.receipts;
+        let query = vec![(rule.request_id.clone(), delivery.idempotency_key.clone())];
+        let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
+        let Some(data) = answer::data(self.profile(), &answer.body)? else { return Ok(None) };
+        let key = wire::scalar(wire::lookup(data, &rule.request_id)).text;
+        if key != delivery.idempotency_key {
+            return Err(RequestError::Undecodable { what: "the receipt is for another request".to_owned() });
+        }
+        Ok(Some(self.receipt(Some(data), ReceiptSource::Query)))
+    }
+}
