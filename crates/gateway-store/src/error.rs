@@ -48,3 +48,41 @@ pub enum StoreError {
         what: String,
     },
 }
+
+impl StoreError {
+    /// [`StoreError::Damaged`] without a deeper cause.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        StoreError::Damaged { what: what.into(), source: None }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let unavailable = match &error {
+            sqlx::Error::Database(database) => sqlite_code(database.as_ref()).is_some_and(may_pass),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => true,
+            _ => false,
+        };
+        if unavailable {
+            StoreError::Unavailable(Box::new(error))
+        } else {
+            StoreError::Damaged { what: "a statement failed".into(), source: Some(Box::new(error)) }
+        }
+    }
+}
+
+/// SQLite's primary result code.
+fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
+/// BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL: the machine's state, not the file's content.
+fn may_pass(code: i32) -> bool {
+    matches!(code, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15)
+}

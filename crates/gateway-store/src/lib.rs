@@ -11,12 +11,17 @@
 //! - The state book is kept with the rows: [`BookPut`] takes the old item out of its buckets and puts the new one in, in the row's transaction,
 //!   so the sums never need a scan and never drift from the items.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod rows;
+mod sqlite;
 mod traits;
 
 pub use error::StoreError;
 pub use rows::*;
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
-    BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapStore, IngestStore, JobStore, LeaseStore, OrderReader, Store,
+    BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapStore, IngestStore, JobStore, LeaseStore, OrderReader,
+    Store,
 };

@@ -3,8 +3,8 @@
 use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
-    Bucket, ChannelId, CommandId, Dataset, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId, OrderId, RawId,
-    SourceNumber, Timestamp, Window,
+    Bucket, ChannelId, CommandId, Dataset, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId,
+    OrderId, RawId, SourceNumber, Timestamp, Window,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -74,7 +74,11 @@ pub trait DeliveryStore: Send + Sync {
     /// A delivery.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
     /// The delivery whose item has this key at this destination, the newest first.
-    async fn deliveries_of_item(&self, destination: &ChannelId, key: &gateway_model::ItemKey) -> Result<Vec<DeliveryRow>>;
+    async fn deliveries_of_item(
+        &self,
+        destination: &ChannelId,
+        key: &gateway_model::ItemKey,
+    ) -> Result<Vec<DeliveryRow>>;
     /// Its attempts.
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>>;
     /// The flow book, outbound.
@@ -103,7 +107,12 @@ pub trait BookStore: Send + Sync {
     /// The items with event time in the window; a date-only one lies at the start of its day.
     async fn items(&self, channel: &ChannelId, dataset: Dataset, window: Window) -> Result<Vec<StoredItem>>;
     /// The items of a dataset of these numbers.
-    async fn items_of(&self, channel: &ChannelId, dataset: Dataset, numbers: &[SourceNumber]) -> Result<Vec<StoredItem>>;
+    async fn items_of(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        numbers: &[SourceNumber],
+    ) -> Result<Vec<StoredItem>>;
     /// The first and last event time of what is held of a channel.
     async fn span(&self, channel: &ChannelId) -> Result<Option<Window>>;
 }
@@ -116,7 +125,13 @@ pub trait GapStore: Send + Sync {
     /// A suspicion that a second look did not confirm is forgotten; counters are kept in [`Comparison::vanished`].
     async fn forget(&self, ids: &[GapId]) -> Result<()>;
     /// A suspicion looked different at the second look: it begins anew.
-    async fn suspect_again(&self, id: GapId, kind: gateway_model::GapKind, evidence: GapEvidence, at: Timestamp) -> Result<()>;
+    async fn suspect_again(
+        &self,
+        id: GapId,
+        kind: gateway_model::GapKind,
+        evidence: GapEvidence,
+        at: Timestamp,
+    ) -> Result<()>;
     /// Moves a gap on. `evidence` replaces the old where given.
     async fn move_gap(
         &self,
@@ -147,7 +162,14 @@ pub trait JobStore: Send + Sync {
     /// Enqueues.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<()>;
     /// Claims due jobs of a kind and channel until a time; a claim that ran out is due again.
-    async fn claim_jobs(&self, kind: JobKind, channel: &ChannelId, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Job>>;
+    async fn claim_jobs(
+        &self,
+        kind: JobKind,
+        channel: &ChannelId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>>;
     /// Finishes; a job that was asked for again meanwhile stays.
     async fn finish_jobs(&self, jobs: &[(JobId, u64)]) -> Result<()>;
     /// Gives back after a failure, due again at a time.
@@ -160,7 +182,13 @@ pub trait JobStore: Send + Sync {
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
     /// Takes or renews a lease; `None` when another holds it.
-    async fn acquire_lease(&self, name: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<Option<LeaseGrant>>;
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LeaseGrant>>;
     /// Gives a lease back.
     async fn release_lease(&self, grant: &LeaseGrant, now: Timestamp) -> Result<()>;
     /// A checkpoint's text.
@@ -169,7 +197,14 @@ pub trait LeaseStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the lease has another epoch by now.
-    async fn save_checkpoint(&self, channel: &ChannelId, name: &str, value: &str, lease: &LeaseGrant, now: Timestamp) -> Result<()>;
+    async fn save_checkpoint(
+        &self,
+        channel: &ChannelId,
+        name: &str,
+        value: &str,
+        lease: &LeaseGrant,
+        now: Timestamp,
+    ) -> Result<()>;
 }
 
 /// Dead letters.
@@ -180,7 +215,13 @@ pub trait DeadLetterStore: Send + Sync {
     /// A dead letter.
     async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetterRow>>;
     /// Settles open ones; one that is settled already stays as it is. Returns how many were settled.
-    async fn settle_dead_letters(&self, ids: &[DeadLetterId], state: DeadLetterState, reason: &str, at: Timestamp) -> Result<u64>;
+    async fn settle_dead_letters(
+        &self,
+        ids: &[DeadLetterId],
+        state: DeadLetterState,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<u64>;
 }
 
 /// The whole store.

@@ -1,7 +1,8 @@
 //! The state book's rows, comparisons and gaps.
 
 use gateway_model::{
-    BookItem, BookSide, ChannelId, Dataset, DeliveryId, GapEvidence, GapId, GapKind, GapState, ItemKey, SourceNumber, Timestamp, Window,
+    BookItem, BookSide, ChannelId, Dataset, DeliveryId, GapEvidence, GapId, GapKind, GapState, ItemKey, SourceNumber,
+    Timestamp, Window,
 };
 
 /// A change of the state book. The store itself takes the old item of that key (of whatever side) out of its buckets.

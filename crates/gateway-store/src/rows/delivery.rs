@@ -2,8 +2,8 @@
 
 use super::RawRow;
 use gateway_model::{
-    AskBy, BookItem, ChannelId, CommandId, CommandState, Dataset, DeliveryId, DeliveryState, Operation, OrderId, OrderNumber, Part,
-    RawId, Receipt, Timestamp,
+    AskBy, BookItem, ChannelId, CommandId, CommandState, Dataset, DeliveryId, DeliveryState, Operation, OrderId,
+    OrderNumber, Part, RawId, Receipt, Timestamp,
 };
 
 /// A command with its verdict.

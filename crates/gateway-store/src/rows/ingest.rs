@@ -2,7 +2,8 @@
 
 use super::{BookPut, CommandRow, DeliveryUpdate, NewDelivery, NewJob, OrderAggregate, PersonRow, WorkOrderRow};
 use gateway_model::{
-    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, SourceNumber, Timestamp,
+    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, SourceNumber,
+    Timestamp,
 };
 
 /// A place on the bus up to which everything is accounted for: the flow book's captured side.

@@ -8,13 +8,12 @@ mod work;
 
 pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
 pub use delivery::{
-    AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery, OutboundTally,
+    AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,
+    OutboundTally,
 };
 pub use ingest::{
-    ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter, NewPark, NewRaw,
-    Parked, RawMeta, RawRow,
+    ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
+    NewPark, NewRaw, Parked, RawMeta, RawRow,
 };
 pub use order::{OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
-pub use work::{
-    AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob,
-};
+pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

@@ -1,0 +1,2 @@
+INSERT INTO comparison (channel, started_at, ended_at, whole, in_step, calls, bytes, vanished)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)

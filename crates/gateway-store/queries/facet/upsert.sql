@@ -1,0 +1,16 @@
+INSERT INTO facet
+    (order_id, channel, dataset, part, revision, revision_doubtful, event_time, digest, content_hash, echo,
+     fields, unmapped, read_at, received_at, raw_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (order_id, channel, dataset, part) DO UPDATE SET
+    revision = excluded.revision,
+    revision_doubtful = excluded.revision_doubtful,
+    event_time = excluded.event_time,
+    digest = excluded.digest,
+    content_hash = excluded.content_hash,
+    echo = excluded.echo,
+    fields = excluded.fields,
+    unmapped = excluded.unmapped,
+    read_at = excluded.read_at,
+    received_at = excluded.received_at,
+    raw_id = excluded.raw_id

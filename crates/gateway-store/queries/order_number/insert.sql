@@ -1,0 +1,3 @@
+INSERT INTO order_number (channel, number, day, order_id)
+VALUES (?, ?, ?, ?)
+ON CONFLICT (channel, number, day) DO NOTHING

@@ -1,0 +1,2 @@
+INSERT INTO parked_record (raw_id, channel, number, since, changes)
+VALUES (?, ?, ?, ?, ?)

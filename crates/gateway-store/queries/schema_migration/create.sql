@@ -1,0 +1,1 @@
+CREATE TABLE schema_migration (version INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL) STRICT;

@@ -1,0 +1,210 @@
+//! Gaps and comparisons.
+
+use super::batch::{list, write_rows};
+use super::column::{Columns, to_ms};
+use super::gap_row::{read_gap, step, wrong_state};
+use super::{Result, SqliteStore, Tx};
+use crate::{Comparison, GapFilter, GapRow, GapStore, NewGap, StoreError};
+use async_trait::async_trait;
+use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
+use sqlx::SqliteConnection;
+
+#[async_trait]
+impl GapStore for SqliteStore {
+    async fn suspect(&self, gaps: &[NewGap]) -> Result<Vec<GapId>> {
+        if gaps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.begin_write().await?;
+        // The sequence, not the largest id: a forgotten suspicion's id is not given again.
+        let first: i64 = sqlx::query_scalar(sql!("gap/next_id")).fetch_one(&mut *tx).await?;
+        let rows: Vec<GapRow> = (first..)
+            .zip(gaps)
+            .map(|(id, gap)| GapRow {
+                id: GapId(id),
+                channel: gap.channel.clone(),
+                dataset: gap.dataset,
+                kind: gap.kind,
+                state: GapState::Suspected,
+                key: gap.key.clone(),
+                window: gap.window,
+                delivery_id: gap.delivery_id,
+                evidence: gap.evidence,
+                generation: 0,
+                first_seen_at: gap.at,
+                opened_at: None,
+                repair_started_at: None,
+                ended_at: None,
+                reason: None,
+                by: None,
+            })
+            .collect();
+        save(&mut tx, &rows).await?;
+        tx.commit().await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    }
+
+    async fn forget(&self, ids: &[GapId]) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        let gaps = load(&mut tx, ids).await?;
+        if let Some(gap) = gaps.iter().find(|gap| gap.state != GapState::Suspected) {
+            return Err(wrong_state(gap));
+        }
+        sqlx::query(sql!("gap/delete")).bind(list(ids)?).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn suspect_again(&self, id: GapId, kind: GapKind, evidence: GapEvidence, at: Timestamp) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        let mut gap = load_one(&mut tx, id).await?;
+        if gap.state != GapState::Suspected {
+            return Err(wrong_state(&gap));
+        }
+        gap.kind = kind;
+        gap.evidence = evidence;
+        gap.first_seen_at = at;
+        save(&mut tx, &[gap]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn move_gap(
+        &self,
+        id: GapId,
+        to: GapState,
+        evidence: Option<GapEvidence>,
+        reason: Option<&str>,
+        by: Option<&str>,
+        at: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        let mut gap = load_one(&mut tx, id).await?;
+        step(&mut gap, to, at)?;
+        gap.evidence = evidence.unwrap_or(gap.evidence);
+        gap.reason = reason.map(str::to_owned);
+        gap.by = by.map(str::to_owned);
+        save(&mut tx, &[gap]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn gap(&self, id: GapId) -> Result<Option<GapRow>> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(load(&mut connection, &[id]).await?.pop())
+    }
+
+    async fn gaps(&self, filter: &GapFilter, limit: u32) -> Result<Vec<GapRow>> {
+        let statement = match (&filter.number, filter.state) {
+            (Some(_), _) => sql!("gap/list_of_number"),
+            (None, Some(_)) => sql!("gap/list_in_state"),
+            (None, None) => sql!("gap/list"),
+        };
+        let rows = sqlx::query(statement)
+            .bind(filter.after.map_or(i64::MIN, |id| id.0))
+            .bind(filter.channel.as_ref().map(ChannelId::as_str))
+            .bind(i64::from(limit))
+            .bind(filter.state.map(GapState::as_str))
+            .bind(filter.number.as_ref().map(SourceNumber::as_str))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read_gap).collect()
+    }
+
+    async fn gap_tallies(&self) -> Result<Vec<(ChannelId, GapKind, GapState, u64)>> {
+        let rows = sqlx::query(sql!("gap/tally")).fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("gap", row);
+                Ok((columns.id()?, columns.word()?, columns.word()?, columns.count()?))
+            })
+            .collect()
+    }
+
+    async fn save_comparison(&self, comparison: &Comparison) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        let one = std::slice::from_ref(comparison);
+        write_rows(&mut tx, sql!("comparison/insert"), one, |values, row| {
+            values
+                .text(row.channel.as_str())
+                .time(row.started_at)
+                .time(row.ended_at)
+                .flag(row.whole)
+                .flag(row.in_step)
+                .count(row.calls)
+                .count(row.bytes)
+                .count(row.vanished);
+        })
+        .await?;
+        write_rows(&mut tx, sql!("comparison_total/add"), one, |values, row| {
+            values.text(row.channel.as_str()).count(row.calls).count(row.bytes).count(row.vanished);
+        })
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn last_whole_comparison(&self, channel: &ChannelId) -> Result<Option<Comparison>> {
+        let row =
+            sqlx::query(sql!("comparison/last_whole")).bind(channel.as_str()).fetch_optional(&self.readers).await?;
+        row.map(|row| {
+            let mut columns = Columns::of("comparison", &row);
+            Ok(Comparison {
+                channel: columns.id()?,
+                started_at: columns.time()?,
+                ended_at: columns.time()?,
+                whole: columns.flag()?,
+                in_step: columns.flag()?,
+                calls: columns.count()?,
+                bytes: columns.count()?,
+                vanished: columns.count()?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn comparison_totals(&self) -> Result<(u64, u64, u64)> {
+        let row = sqlx::query(sql!("comparison_total/sum")).fetch_one(&self.readers).await?;
+        let mut columns = Columns::of("comparison_total", &row);
+        Ok((columns.count()?, columns.count()?, columns.count()?))
+    }
+}
+
+async fn load(connection: &mut SqliteConnection, ids: &[GapId]) -> Result<Vec<GapRow>> {
+    let rows = sqlx::query(sql!("gap/of")).bind(list(ids)?).fetch_all(connection).await?;
+    rows.iter().map(read_gap).collect()
+}
+
+async fn load_one(tx: &mut Tx, id: GapId) -> Result<GapRow> {
+    load(tx, &[id]).await?.pop().ok_or_else(|| StoreError::NotFound { what: "gap", id: id.to_string() })
+}
+
+async fn save(connection: &mut SqliteConnection, gaps: &[GapRow]) -> Result<()> {
+    write_rows(connection, sql!("gap/upsert"), gaps, |values, gap| {
+        let key = gap.key.as_ref();
+        values
+            .int(gap.id.0)
+            .text(gap.channel.as_str())
+            .text(gap.dataset.as_str())
+            .text(gap.kind.as_str())
+            .text(gap.state.as_str())
+            .text(key.map(|key| key.number.as_str()))
+            .text(key.map(|key| key.day.to_string()).as_deref())
+            .text(key.map(|key| key.part.to_string()).as_deref())
+            .int(to_ms(gap.window.start))
+            .int(to_ms(gap.window.end))
+            .int(gap.delivery_id.map(|id| id.0))
+            .maybe_bytes(gap.evidence.theirs.as_ref().map(|digest| &digest.0[..]))
+            .maybe_bytes(gap.evidence.ours.as_ref().map(|digest| &digest.0[..]))
+            .time(gap.evidence.as_of)
+            .time(gap.evidence.compared_at)
+            .int(i64::from(gap.generation))
+            .time(gap.first_seen_at)
+            .maybe_time(gap.opened_at)
+            .maybe_time(gap.repair_started_at)
+            .maybe_time(gap.ended_at)
+            .text(gap.reason.as_deref())
+            .text(gap.by.as_deref());
+    })
+    .await
+}

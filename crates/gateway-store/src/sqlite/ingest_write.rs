@@ -1,0 +1,120 @@
+//! Writing what a decision returned: one statement by table, in an order that satisfies every reference.
+
+use super::batch::write_rows;
+use super::{Result, anomaly, book_put, command, dead_letter, delivery_write, ingest, job, park, raw};
+use crate::{ChangeRow, IngestWrites, PersonRow, WorkOrderRow};
+use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
+use sqlx::SqliteConnection;
+
+pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrites) -> Result<()> {
+    raw::insert(connection, &writes.raws).await?;
+    orders(connection, &writes.orders).await?;
+    numbers(connection, &writes.numbers).await?;
+    facets(connection, &writes.facets).await?;
+    events(connection, &writes.events).await?;
+    persons(connection, &writes.persons).await?;
+    changes(connection, &writes.changes).await?;
+    book_put::apply(connection, writes.book).await?;
+    delivery_write::insert(connection, &writes.new_deliveries).await?;
+    delivery_write::update(connection, &writes.delivery_updates).await?;
+    command::insert(connection, &writes.commands).await?;
+    dead_letter::insert(connection, &writes.dead_letters).await?;
+    park::insert(connection, &writes.park).await?;
+    park::delete(connection, &writes.unpark).await?;
+    anomaly::record(connection, &writes.anomalies).await?;
+    job::enqueue(connection, &writes.jobs).await?;
+    ingest::add_tallies(connection, &writes.tallies).await?;
+    ingest::save_positions(connection, &writes.positions).await
+}
+
+async fn orders(connection: &mut SqliteConnection, rows: &[WorkOrderRow]) -> Result<()> {
+    write_rows(connection, sql!("work_order/upsert"), rows, |values, order| {
+        values
+            .bytes(order.id.0.as_bytes())
+            .count(order.seq)
+            .count(order.feed_seq)
+            .time(order.created_at)
+            .time(order.changed_at)
+            .text(order.state.map(|state| state.as_str()))
+            .int(i64::from(order.round))
+            .json(&order.fields)
+            .json(&order.conflicts);
+    })
+    .await
+}
+
+async fn numbers(connection: &mut SqliteConnection, rows: &[(OrderId, OrderNumber)]) -> Result<()> {
+    write_rows(connection, sql!("order_number/insert"), rows, |values, (order, number)| {
+        values.text(number.channel.as_str()).text(number.number.as_str()).show(number.day).bytes(order.0.as_bytes());
+    })
+    .await
+}
+
+async fn facets(connection: &mut SqliteConnection, rows: &[(OrderId, FacetRow)]) -> Result<()> {
+    write_rows(connection, sql!("facet/upsert"), rows, |values, (order, facet)| {
+        values
+            .bytes(order.0.as_bytes())
+            .text(facet.channel.as_str())
+            .text(facet.dataset.as_str())
+            .show(&facet.part)
+            .int(facet.revision.map(|revision| revision.0))
+            .flag(facet.revision_doubtful)
+            .show(facet.event_time)
+            .bytes(&facet.digest.0)
+            .bytes(&facet.content_hash)
+            .flag(facet.echo)
+            .json(&facet.fields)
+            .json(&facet.unmapped)
+            .time(facet.read_at)
+            .time(facet.received_at)
+            .int(facet.raw_id.0);
+    })
+    .await
+}
+
+async fn events(connection: &mut SqliteConnection, rows: &[(OrderId, EventRow)]) -> Result<()> {
+    write_rows(connection, sql!("order_event/upsert"), rows, |values, (order, event)| {
+        values
+            .bytes(order.0.as_bytes())
+            .text(event.channel.as_str())
+            .text(event.dataset.as_str())
+            .show(&event.part)
+            .int(event.revision.map(|revision| revision.0))
+            .show(event.event_time)
+            .bytes(&event.digest.0)
+            .bytes(&event.content_hash)
+            .flag(event.echo)
+            .json(&event.fields)
+            .time(event.read_at)
+            .time(event.received_at)
+            .int(event.raw_id.0);
+    })
+    .await
+}
+
+async fn persons(connection: &mut SqliteConnection, rows: &[PersonRow]) -> Result<()> {
+    write_rows(connection, sql!("work_order_person/upsert"), rows, |values, person| {
+        values
+            .bytes(person.order_id.0.as_bytes())
+            .text(person.channel.as_str())
+            .text(person.dataset.as_str())
+            .show(&person.part)
+            .json(&person.fields)
+            .text(person.key_id.as_str());
+    })
+    .await
+}
+
+async fn changes(connection: &mut SqliteConnection, rows: &[ChangeRow]) -> Result<()> {
+    write_rows(connection, sql!("order_change/insert"), rows, |values, change| {
+        values
+            .bytes(change.order_id.0.as_bytes())
+            .count(change.seq)
+            .time(change.at)
+            .text(change.channel.as_str())
+            .text(change.dataset.as_str())
+            .show(&change.part)
+            .int(change.raw_id.0);
+    })
+    .await
+}

@@ -1,0 +1,123 @@
+//! The embedded engine: one SQLite file, nothing to install.
+//!
+//! One writer connection (`BEGIN IMMEDIATE`, so a transaction never fails half-way for want of the lock) and a few read-only ones; WAL, so readers
+//! see the last commit and never wait. `synchronous=FULL`: a commit that returned survives a power cut. Every wait is bounded: who can't have the
+//! writer in time gets [`StoreError::Unavailable`], and nothing needs a restart when the lock comes free.
+//!
+//! Times are kept to the millisecond; moments (event times) as their exact text.
+//!
+//! Refused: several writers with retries (SQLite has one writer anyway, the retries only hide who waits), and `synchronous=NORMAL` (it loses
+//! acknowledged commits on power loss, and a committed bus position with them).
+
+/// The text of a statement: `queries/<table>/<verb>.sql`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/queries/", $name, ".sql"))
+    };
+}
+
+mod anomaly;
+mod batch;
+mod book;
+mod book_put;
+mod column;
+mod command;
+mod dead_letter;
+mod delivery;
+mod delivery_row;
+mod delivery_write;
+mod gap;
+mod gap_row;
+mod ingest;
+mod ingest_write;
+mod job;
+mod lease;
+mod load;
+mod options;
+mod order;
+mod park;
+mod raw;
+mod schema;
+
+pub use options::SqliteOptions;
+
+use crate::{Store, StoreError};
+use async_trait::async_trait;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, StoreError>;
+type Tx = Transaction<'static, Sqlite>;
+
+/// The store in one SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the store; a file that does not exist, or is empty, becomes a new store.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] when the file's schema is newer or older than this program, [`StoreError::Unavailable`] when it can't be
+    /// reached, [`StoreError::Damaged`] when it is no SQLite file.
+    pub async fn open(options: SqliteOptions) -> Result<Self> {
+        let writer = open_writer(&options).await?;
+        schema::check_or_create(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.read_connections.max(1))
+            .acquire_timeout(Duration::from_millis(options.queue_timeout_ms))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(options.reader())
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Brings a file to this program's schema; returns the names of the migrations that were applied.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], except that an older schema is what this is for.
+    pub async fn migrate(options: &SqliteOptions) -> Result<Vec<&'static str>> {
+        let writer = open_writer(options).await?;
+        let applied = schema::migrate(&writer).await;
+        writer.close().await;
+        applied
+    }
+
+    async fn begin_write(&self) -> Result<Tx> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn begin_read(&self) -> Result<Tx> {
+        Ok(self.readers.begin().await?)
+    }
+}
+
+async fn open_writer(options: &SqliteOptions) -> Result<SqlitePool> {
+    Ok(SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_millis(options.queue_timeout_ms))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options.writer())
+        .await?)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn check(&self) -> Result<()> {
+        let tx = self.begin_write().await?;
+        tx.rollback().await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,107 @@
+//! Migrations: which schema a file has, and how it gets this program's.
+//!
+//! An own list instead of sqlx's migrator, which stamps rows with the machine's clock and can't tell a newer file from a damaged one.
+
+use super::Result;
+use crate::StoreError;
+use sqlx::{SqliteConnection, SqlitePool};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:literal $name:literal,)*) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../migrations/sqlite/", $version, "_", $name, ".sql")),
+        },)*]
+    };
+}
+
+/// Ascending; never edited once released.
+const MIGRATIONS: &[Migration] = migrations![
+    20261123000100 "create_intake",
+    20261123000200 "create_work_order",
+    20261123000300 "create_delivery",
+    20261123000400 "create_book",
+    20261123000500 "create_gap",
+    20261123000600 "create_job",
+];
+
+/// Checks that the file has this program's schema; makes it in an empty file.
+pub(super) async fn check_or_create(writer: &SqlitePool) -> Result<()> {
+    let mut connection = writer.acquire().await?;
+    match applied(&mut connection).await? {
+        Some(versions) => {
+            let missing = missing(&versions)?;
+            if let Some(first) = missing.first() {
+                return Err(StoreError::Schema {
+                    what: format!("it lacks migration {}_{}", first.version, first.name),
+                });
+            }
+            return Ok(());
+        }
+        None if is_empty(&mut connection).await? => {}
+        None => {
+            return Err(StoreError::Schema { what: "the file holds tables of something else".into() });
+        }
+    }
+    drop(connection);
+    migrate(writer).await.map(drop)
+}
+
+/// Applies what is missing, all in one transaction; a second process that does the same finds nothing to do.
+pub(super) async fn migrate(writer: &SqlitePool) -> Result<Vec<&'static str>> {
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let versions = match applied(&mut tx).await? {
+        Some(versions) => versions,
+        None => {
+            sqlx::raw_sql(sql!("schema_migration/create")).execute(&mut *tx).await?;
+            Vec::new()
+        }
+    };
+    let mut names = Vec::new();
+    for migration in missing(&versions)? {
+        sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
+        sqlx::query(sql!("schema_migration/insert"))
+            .bind(migration.version)
+            .bind(migration.name)
+            .execute(&mut *tx)
+            .await?;
+        names.push(migration.name);
+    }
+    tx.commit().await?;
+    Ok(names)
+}
+
+fn missing(versions: &[i64]) -> Result<Vec<&'static Migration>> {
+    let unknown = versions.iter().find(|version| !MIGRATIONS.iter().any(|known| known.version == **version));
+    if let Some(version) = unknown {
+        return Err(StoreError::Schema {
+            what: format!("it has migration {version}, which this program does not know"),
+        });
+    }
+    Ok(MIGRATIONS.iter().filter(|known| !versions.contains(&known.version)).collect())
+}
+
+async fn applied(connection: &mut SqliteConnection) -> Result<Option<Vec<i64>>> {
+    let known: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'")
+            .fetch_one(&mut *connection)
+            .await?;
+    if known == 0 {
+        return Ok(None);
+    }
+    let versions =
+        sqlx::query_scalar("SELECT version FROM schema_migration ORDER BY version").fetch_all(connection).await?;
+    Ok(Some(versions))
+}
+
+async fn is_empty(connection: &mut SqliteConnection) -> Result<bool> {
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
+    Ok(tables == 0)
+}
