@@ -10,10 +10,15 @@
 //!
 //! The trait is narrow on purpose: no transactions, no queries, no compaction. What needs more lives in the store.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod embedded;
 mod envelope;
 mod message;
 mod traits;
 
 pub use envelope::{Envelope, EnvelopeError};
-pub use message::{Appended, Fetched, Guard, Headers, LostOffsets, Message, NewMessage, Position, TopicName, TopicSpec};
+pub use message::{
+    Appended, Fetched, Guard, Headers, LostOffsets, Message, NewMessage, Position, TopicName, TopicSpec,
+};
 pub use traits::{Bus, BusError, Consumer};

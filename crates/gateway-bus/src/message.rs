@@ -30,6 +30,11 @@ impl TopicName {
         Self(format!("gateway.{channel}.outbound.v1"))
     }
 
+    /// A name that an engine stored.
+    pub(crate) fn from_stored(name: String) -> Self {
+        Self(name)
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -22,6 +22,13 @@ pub enum BusError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// What was asked can never work, here or later (a message too large, a topic with too many partitions, a position past the end); asking
+    /// again is of no use.
+    #[error("the bus refuses: {what}")]
+    Refused {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The bus is shutting down.
     #[error("the bus is closed")]
     Closed,
@@ -46,7 +53,8 @@ pub trait Bus: Send + Sync + 'static {
     /// What `group` last committed of a topic; a partition without a commit stands at the first offset that was ever given.
     async fn committed(&self, group: &str, topic: &TopicName) -> Result<Vec<Position>, BusError>;
 
-    /// Drops what is older than its topic's retention. Called now and then by the runtime.
+    /// Drops what is older than its topic's retention and returns how many messages that were. Called now and then by the runtime. An engine
+    /// drops whole segments, so a message may stay for a while after its time.
     async fn drop_expired(&self) -> Result<u64, BusError>;
 
     /// Whether an append would work now.
@@ -60,10 +68,13 @@ pub trait Bus: Send + Sync + 'static {
 #[async_trait]
 pub trait Consumer: Send {
     /// Waits up to `wait` for messages and returns at most `max`, in order within each partition. Messages once returned are not returned
-    /// again to this member, unless [`Consumer::rewind`] is called.
+    /// again to this member, unless [`Consumer::rewind`] is called. Topics were given in order of priority: earlier ones come first, and a later
+    /// one still gets its turn now and then. A partition that is to go to another member is handed over in this call, so what was fetched
+    /// should be committed before it. Dropping the future loses nothing.
     async fn fetch(&mut self, max: usize, wait: Duration) -> Result<Fetched, BusError>;
 
-    /// Saves positions: everything before each is done for the whole group.
+    /// Saves positions: everything before each is done for the whole group. A position never goes back: one behind what is saved changes
+    /// nothing, so a member that lost a partition can't undo its successor's commit.
     async fn commit(&mut self, positions: &[Position]) -> Result<(), BusError>;
 
     /// Goes back to the committed positions, so that what was fetched and not committed comes again.

@@ -1,0 +1,163 @@
+//! Opening: what is there is read back, checked, and never guessed.
+
+use super::catalog::{Catalog, Topic};
+use super::guard::{GuardRow, Guards};
+use super::key::{MAX_OFFSET, offset_of};
+use super::log::{Log, lock_dir};
+use super::options::EmbeddedOptions;
+use super::segment::{End, Ends, Head, Segment, close, remove_orphans};
+use super::sqlite::{Failure, PAGE_BYTES};
+use crate::BusError;
+use gateway_model::Clock;
+use sqlx::sqlite::SqliteConnection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What the writer knows of the newest segment.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Where each partition stands.
+    pub ends: Ends,
+    /// About how many bytes the segment holds.
+    pub bytes: u64,
+    /// The greatest time of a message so far; times of the log never go back.
+    pub last_at: i64,
+}
+
+/// Locks and opens the directory.
+pub(super) async fn open(
+    options: EmbeddedOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<(Arc<Log>, Tail, Guards, SqliteConnection), BusError> {
+    let lock = lock_dir(&options).await?;
+    remove_orphans(&options.dir).map_err(Failure::from)?;
+    let catalog = Catalog::open(&options.dir).await?;
+    let now = clock.now().as_microsecond();
+    let mut segments = open_segments(&options).await?;
+    if segments.is_empty() {
+        let head = Head { created_at: now, previous_guard_until: i64::MIN, ..Head::default() };
+        let (segment, conn) = Segment::create(&options.dir, 1, head, options.checkpoint_bytes).await?;
+        close(conn).await;
+        segments.push(segment);
+    }
+    for pair in segments.windows(2) {
+        pair[0].note_guard(pair[1].head.previous_guard_until);
+    }
+    let topics = catalog.topics();
+    check_topics(&segments, &topics)?;
+
+    let mut guards = Guards::default();
+    let newest = segments.len() - 1;
+    for segment in &segments[..newest] {
+        if segment.guard_until.load(Ordering::Acquire) > now {
+            let mut reader = segment.reader().await?;
+            guards.remember(live_guards(&mut reader, now).await?, now);
+        }
+    }
+    let segment = &segments[newest];
+    let mut conn = segment.writer(options.checkpoint_bytes).await?;
+    let tail = read_tail(&mut conn, segment, &topics, &mut guards, now).await?;
+    publish(&tail, &topics);
+    for (id, position) in catalog.furthest() {
+        let end = tail.ends.get(&id).map_or(0, |end| end.offset);
+        if position > end {
+            return Err(damaged(format!(
+                "a group stands at offset {position} of partition {} of topic {}, which ends at {end}: segments of positions.db are missing",
+                id.partition, id.topic
+            )));
+        }
+    }
+    let segments = segments.into_iter().map(Arc::new).collect();
+    Ok((Arc::new(Log::new(options, clock, catalog, segments, lock)), tail, guards, conn))
+}
+
+/// Tells readers where the partitions end.
+pub(super) fn publish(tail: &Tail, topics: &[Arc<Topic>]) {
+    for topic in topics {
+        for (id, end) in topic.ids().zip(&topic.ends) {
+            end.store(tail.ends.get(&id).map_or(0, |end| end.offset), Ordering::Release);
+        }
+    }
+}
+
+/// Reads what the newest segment holds.
+pub(super) async fn read_tail(
+    conn: &mut SqliteConnection,
+    segment: &Segment,
+    topics: &[Arc<Topic>],
+    guards: &mut Guards,
+    now: i64,
+) -> Result<Tail, Failure> {
+    let mut tail = Tail { ends: segment.head.starts.clone(), ..Tail::default() };
+    for id in topics.iter().flat_map(|topic| topic.ids()) {
+        let newest = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT id, appended_at FROM message WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
+        )
+        .bind(id.row(0))
+        .bind(id.row(MAX_OFFSET))
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some((row, newest_at)) = newest {
+            tail.ends.insert(id, End { offset: offset_of(row) + 1, newest_at });
+        }
+    }
+    tail.last_at = tail.ends.values().map(|end| end.newest_at).max().unwrap_or(i64::MIN);
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *conn).await?;
+    tail.bytes = pages.unsigned_abs() * u64::from(PAGE_BYTES);
+    let until: Option<i64> = sqlx::query_scalar("SELECT max(until) FROM guard").fetch_one(&mut *conn).await?;
+    segment.note_guard(until.unwrap_or(i64::MIN));
+    guards.remember(live_guards(conn, now).await?, now);
+    Ok(tail)
+}
+
+/// The guards of a segment that are alive.
+pub(super) async fn live_guards(conn: &mut SqliteConnection, now: i64) -> Result<Vec<GuardRow>, Failure> {
+    let rows = sqlx::query_as::<_, (Vec<u8>, Vec<u8>, i64)>("SELECT nonce, digest, until FROM guard WHERE until > ?")
+        .bind(now)
+        .fetch_all(conn)
+        .await?;
+    let decode = |what: Vec<u8>| {
+        let wrong = format!("a guard column of {} bytes", what.len());
+        Failure::from(sqlx::Error::Decode(wrong.into()))
+    };
+    rows.into_iter()
+        .map(|(key, digest, until)| {
+            Ok(GuardRow { key: key.try_into().map_err(decode)?, digest: digest.try_into().map_err(decode)?, until })
+        })
+        .collect()
+}
+
+async fn open_segments(options: &EmbeddedOptions) -> Result<Vec<Segment>, BusError> {
+    let entries = std::fs::read_dir(&options.dir).map_err(Failure::from)?;
+    let mut numbers = Vec::new();
+    for entry in entries {
+        numbers.extend(Segment::number_of(&entry.map_err(Failure::from)?.path()));
+    }
+    numbers.sort_unstable();
+    if let Some(hole) = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1) {
+        return Err(damaged(format!("segment {} is missing in {}", hole[0] + 1, options.dir.display())));
+    }
+    let mut segments = Vec::new();
+    for number in &numbers {
+        match Segment::open(&options.dir, *number, options.checkpoint_bytes).await? {
+            Some(segment) => segments.push(segment),
+            // The newest may be unfinished: the process ended while it was created, and its number is used again.
+            None if Some(number) == numbers.last() => {}
+            None => return Err(damaged(format!("segment {number} in {} has no head", options.dir.display()))),
+        }
+    }
+    Ok(segments)
+}
+
+fn check_topics(segments: &[Segment], topics: &[Arc<Topic>]) -> Result<(), BusError> {
+    for id in segments.iter().flat_map(|segment| segment.head.starts.keys()) {
+        if !topics.iter().any(|topic| topic.number == id.topic) {
+            return Err(damaged(format!("positions.db does not know topic {} that a segment holds", id.topic)));
+        }
+    }
+    Ok(())
+}
+
+fn damaged(what: String) -> BusError {
+    BusError::Damaged { what, source: None }
+}

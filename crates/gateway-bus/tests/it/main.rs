@@ -1,0 +1,5 @@
+//! The embedded engine against the suite, and what only this engine has: segments, kill -9, full disks.
+#![allow(clippy::unwrap_used)]
+
+mod suite;
+mod support;
