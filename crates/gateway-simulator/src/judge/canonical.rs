@@ -1,0 +1,174 @@
+//! From the wire record to what the gateway must hold, by the table of `docs/api.md` and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::digest::{self, Dataset, Digest};
+use crate::record::{Completion, Event, Order, Visit};
+
+/// One item that the gateway must hold.
+pub(super) struct Expected {
+    pub(super) dataset: Dataset,
+    pub(super) part: String,
+    pub(super) day: String,
+    pub(super) event_time: String,
+    pub(super) digest: Digest,
+    pub(super) fields: Vec<(&'static str, Value)>,
+}
+
+/// Fields that an item may hold or not: `docs/api.md` does not list the round among the fields of completion and visit, whose part
+/// and place in the order say it already. Held, it must be right.
+pub(super) fn is_optional(dataset: Dataset, field: &str) -> bool {
+    field == "round" && matches!(dataset, Dataset::Completion | Dataset::Evaluation)
+}
+
+/// Every item of an order.
+pub(super) fn expected(order: &Order) -> Vec<Expected> {
+    let items = digest::items(order);
+    let mut fields = vec![acceptance(order), handling(order)];
+    fields.extend(order.events.iter().map(event));
+    fields.extend(order.completions.iter().map(completion));
+    fields.extend(order.visits.iter().map(visit));
+    let together = items.into_iter().zip(fields);
+    together
+        .map(|(item, fields)| Expected {
+            dataset: item.key.dataset,
+            part: item.key.part,
+            day: item.key.day,
+            event_time: clock::api_time(&item.event_time),
+            digest: item.digest,
+            fields,
+        })
+        .collect()
+}
+
+/// The person fields of an order.
+pub(super) fn person(order: &Order) -> Vec<(&'static str, Value)> {
+    let mut fields = Fields::default();
+    fields.text("requester_name", &order.caller_name);
+    fields.text("requester_phone", &order.caller_phone);
+    fields.text("contact_phone", &order.contact_phone);
+    fields.0
+}
+
+#[derive(Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Fields {
+    fn text(&mut self, name: &'static str, value: &str) {
+        if !value.is_empty() {
+            self.0.push((name, json!(value)));
+        }
+    }
+
+    fn time(&mut self, name: &'static str, value: &str) {
+        if !value.is_empty() {
+            self.0.push((name, json!(clock::api_time(value))));
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, value: &str) {
+        match value {
+            "" => {}
+            "0" => self.0.push((name, json!(false))),
+            "1" => self.0.push((name, json!(true))),
+            other => self.0.push((name, json!(format!("raw:{other}")))),
+        }
+    }
+
+    fn code(&mut self, name: &'static str, value: &str, table: &[(&str, &str)]) {
+        if !value.is_empty() {
+            let word = table.iter().find(|(code, _)| *code == value).map(|(_, word)| (*word).to_owned());
+            self.0.push((name, json!(word.unwrap_or_else(|| format!("raw:{value}")))));
+        }
+    }
+
+    fn number(&mut self, name: &'static str, value: u32) {
+        self.0.push((name, json!(value)));
+    }
+}
+
+fn acceptance(order: &Order) -> Vec<(&'static str, Value)> {
+    const TYPES: &[(&str, &str)] = &[
+        ("01", "consultation"),
+        ("02", "help"),
+        ("03", "complaint"),
+        ("04", "report"),
+        ("05", "suggestion"),
+        ("06", "praise"),
+    ];
+    const URGENCY: &[(&str, &str)] = &[("1", "ordinary"), ("2", "urgent"), ("3", "extra_urgent")];
+    let mut fields = Fields::default();
+    fields.code("order_type", &order.order_type, TYPES);
+    fields.text("matter_category", &order.category);
+    fields.text("title", &order.title);
+    fields.text("content", &order.content);
+    fields.text("intake_method", &order.source_type);
+    fields.text("address", &order.address);
+    fields.time("occurred_at", &order.occur_time);
+    fields.code("urgency", &order.urgency, URGENCY);
+    fields.flag("is_secret", &order.is_secret);
+    fields.flag("is_anonymous", &order.is_anonymous);
+    fields.time("accepted_at", &order.create_time);
+    fields.0
+}
+
+fn handling(order: &Order) -> Vec<(&'static str, Value)> {
+    const STATES: &[(&str, &str)] = &[
+        ("10", "accepted"),
+        ("20", "dispatched"),
+        ("30", "signed"),
+        ("35", "return_requested"),
+        ("40", "replied"),
+        ("50", "completed"),
+        ("60", "visited"),
+        ("70", "archived"),
+        ("80", "returned"),
+        ("90", "withdrawn"),
+    ];
+    let mut fields = Fields::default();
+    fields.code("state", &order.state, STATES);
+    fields.text("handling_unit", &order.unit);
+    fields.time("deadline_at", &order.deadline);
+    fields.number("round", order.round);
+    fields.0
+}
+
+fn event(event: &Event) -> Vec<(&'static str, Value)> {
+    let mut fields = Fields::default();
+    fields.text(KIND, &event.kind);
+    fields.text("event_text", &event.text);
+    fields.0
+}
+
+/// Under this name the kind of an event is compared like a field.
+pub(super) const KIND: &str = "kind";
+
+fn completion(completion: &Completion) -> Vec<(&'static str, Value)> {
+    let mut fields = Fields::default();
+    fields.number("round", completion.round);
+    fields.text("reply_text", &completion.reply_content);
+    fields.time("replied_at", &completion.reply_time);
+    fields.text("reply_unit", &completion.reply_unit);
+    fields.0
+}
+
+fn visit(visit: &Visit) -> Vec<(&'static str, Value)> {
+    const SATISFACTION: &[(&str, &str)] = &[
+        ("1", "very_satisfied"),
+        ("2", "satisfied"),
+        ("3", "fairly_satisfied"),
+        ("4", "dissatisfied"),
+        ("5", "very_dissatisfied"),
+        ("9", "not_rated"),
+    ];
+    let mut fields = Fields::default();
+    fields.number("visit_number", visit.visit_no);
+    fields.number("round", visit.round);
+    fields.time("visited_at", &visit.visit_time);
+    fields.flag("visit_connected", &visit.connected);
+    fields.code("satisfaction", &visit.satisfaction, SATISFACTION);
+    fields.flag("is_solved", &visit.is_solved);
+    fields.text("visit_opinion", &visit.opinion);
+    fields.0
+}

@@ -1,0 +1,206 @@
+//! The judge: does the gateway hold what the platform has, and does the platform have what the desk sent?
+//!
+//! It reads the gateway only as `docs/api.md` says and the books of platform and desk only by their `/sim`. Record by record, id and
+//! content: every current item at the source is held identically (fields by the table of `docs/api.md`, person fields too, digest
+//! computed here), nothing more is held, every reply that was not refused is at the platform once. *Balanced* means no mismatch at
+//! all. A verdict is only final after everything settled; the caller asks again until then.
+
+mod accounts;
+mod canonical;
+mod held;
+mod replies;
+mod verdict;
+
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::digest::Dataset;
+use crate::error::SimError;
+use crate::http;
+use crate::record::Order;
+use canonical::Expected;
+use held::{HeldItem, HeldOrder, Holdings, print};
+use replies::Replies;
+pub use verdict::{GapBalance, Mismatch, Verdict};
+
+/// Where a simulator's control surface is.
+#[derive(Clone, Debug)]
+pub struct ControlPoint {
+    /// Base URL.
+    pub url: String,
+    /// Its token.
+    pub token: String,
+}
+
+/// What is to be judged.
+#[derive(Clone, Debug)]
+pub struct JudgeOptions {
+    /// Base address of the gateway's API.
+    pub gateway_url: String,
+    /// Token of role `judge` (or `admin`).
+    pub token: String,
+    /// The platform's control surface.
+    pub platform: ControlPoint,
+    /// The desk's control surface; without it the way out is not judged.
+    pub desk: Option<ControlPoint>,
+    /// The channel by which the gateway knows the platform.
+    pub channel: String,
+}
+
+/// Who reads, and from where.
+struct Reader<'a> {
+    options: &'a JudgeOptions,
+    client: Client,
+}
+
+impl Reader<'_> {
+    async fn gateway(&self, path: &str) -> Result<Value, SimError> {
+        http::get(&self.client, &self.options.gateway_url, path, &self.options.token).await
+    }
+}
+
+/// Judges.
+///
+/// # Errors
+/// When one of the three can't be read; that is no verdict.
+pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
+    let reader = Reader { options: &options, client: http::client(Duration::from_secs(30))? };
+    let mut verdict = Verdict::default();
+    let mut holdings = Holdings::read(&reader).await?;
+    let mut replies = Replies::read(&reader).await?;
+    let at_source = compare_books(&reader, &mut holdings, &mut replies, &mut verdict).await?;
+    replies.missing(&reader, &mut verdict).await?;
+    accounts::flow(&reader, &at_source, replies.accepted(), &mut verdict).await?;
+    accounts::gaps(&reader, &mut verdict).await?;
+    accounts::dead_letters(&reader, &mut verdict).await?;
+    accounts::faults(&reader, &mut verdict).await?;
+    verdict.manifest = reader.gateway("/api/v1/reconcile").await?["manifest"].clone();
+    verdict.balanced = verdict.mismatch_count == 0;
+    Ok(verdict)
+}
+
+/// Goes through the platform's book; returns how many items each dataset has.
+async fn compare_books(
+    reader: &Reader<'_>,
+    holdings: &mut Holdings,
+    replies: &mut Replies,
+    verdict: &mut Verdict,
+) -> Result<[usize; 4], SimError> {
+    let (platform, channel) = (&reader.options.platform, reader.options.channel.as_str());
+    let mut at_source = [0; 4];
+    let mut after = 0;
+    loop {
+        let page = http::get(
+            &reader.client,
+            &platform.url,
+            &format!("/sim/book/orders?limit=500&after={after}"),
+            &platform.token,
+        )
+        .await?;
+        for row in page["orders"].as_array().into_iter().flatten() {
+            let unreadable = |_| SimError::Answer {
+                what: "GET /sim/book/orders".into(),
+                status: 200,
+                detail: "unreadable row".into(),
+            };
+            let order: Order =
+                serde_json::from_value(row["record"].clone()).map_err(|error: serde_json::Error| unreadable(error))?;
+            let expected = canonical::expected(&order);
+            expected.iter().for_each(|item| at_source[item.dataset as usize] += 1);
+            replies.compare(&order, &row["replies"], channel, verdict);
+            let day = expected.first().map(|item| item.day.clone()).unwrap_or_default();
+            match holdings.orders.remove(&(order.order_no.clone(), day)) {
+                Some(held) => compare_order(channel, &order, expected, held, holdings, verdict),
+                None => verdict.mismatch(channel, "", &order.order_no, "order_missing"),
+            }
+        }
+        match page["next"].as_u64() {
+            Some(next) if page["more"] == true => after = next,
+            _ => break,
+        }
+    }
+    for (number, _) in holdings.orders.keys() {
+        verdict.mismatch(channel, "", number, "order_extra");
+    }
+    for number in &holdings.twice {
+        verdict.mismatch(channel, "", number, "order_twice");
+    }
+    Ok(at_source)
+}
+
+fn compare_order(
+    channel: &str,
+    order: &Order,
+    expected: Vec<Expected>,
+    mut held: HeldOrder,
+    names: &mut Holdings,
+    verdict: &mut Verdict,
+) {
+    let number = &order.order_no;
+    for item in expected {
+        match held.items.remove(&(item.dataset, item.part.clone())) {
+            Some(ours) => compare_item(channel, number, &item, &ours, names, verdict),
+            None => verdict.mismatch(channel, item.dataset.as_str(), number, "item_missing"),
+        }
+    }
+    for (dataset, _) in held.items.keys() {
+        verdict.mismatch(channel, dataset.as_str(), number, "item_extra");
+    }
+    let person = canonical::person(order);
+    compare_fields(
+        &person,
+        &held.person,
+        names,
+        |_| false,
+        |name| {
+            verdict.mismatch(channel, Dataset::Acceptance.as_str(), number, format!("person:{name}"));
+        },
+    );
+}
+
+fn compare_item(
+    channel: &str,
+    number: &str,
+    item: &Expected,
+    ours: &HeldItem,
+    names: &mut Holdings,
+    verdict: &mut Verdict,
+) {
+    let dataset = item.dataset.as_str();
+    if ours.digest != print(&json!(hex::encode(item.digest))) {
+        verdict.mismatch(channel, dataset, number, "digest");
+    }
+    if ours.event_time != print(&json!(item.event_time)) {
+        verdict.mismatch(channel, dataset, number, "event_time");
+    }
+    let optional = |name: &str| canonical::is_optional(item.dataset, name);
+    compare_fields(&item.fields, &ours.fields, names, optional, |name| {
+        verdict.mismatch(channel, dataset, number, format!("field:{name}"));
+    });
+}
+
+/// Field by field in both directions: what is expected must be there and equal, what is there must be expected.
+fn compare_fields(
+    expected: &[(&'static str, Value)],
+    held: &[(u32, u64)],
+    names: &mut Holdings,
+    optional: impl Fn(&str) -> bool,
+    mut differs: impl FnMut(&str),
+) {
+    for (name, value) in expected {
+        let id = names.number(name);
+        match held.iter().find(|(field, _)| *field == id) {
+            Some((_, ours)) if *ours == print(value) => {}
+            None if optional(name) => {}
+            _ => differs(name),
+        }
+    }
+    for (field, _) in held {
+        let name = names.name(*field);
+        if !expected.iter().any(|(known, _)| *known == name) {
+            differs(name);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The balance: what the demo prints as its last line.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Most mismatches that are listed one by one; the count goes on.
+const LISTED: usize = 1_000;
+
+/// The judge's verdict.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verdict {
+    /// Whether there is no mismatch at all.
+    pub balanced: bool,
+    /// Inbound flow by channel and dataset, with `at_source`.
+    pub inbound: Vec<Value>,
+    /// Outbound flow by channel and dataset.
+    pub outbound: Vec<Value>,
+    /// Sync gaps.
+    pub gaps: GapBalance,
+    /// What reconciliation cost: calls and bytes.
+    pub manifest: Value,
+    /// Injected faults by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// What does not match; at most 1,000 are listed.
+    pub mismatches: Vec<Mismatch>,
+    /// How many mismatches there are.
+    pub mismatch_count: usize,
+}
+
+/// Sync gaps by their end.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GapBalance {
+    /// Confirmed by a second look.
+    pub opened: usize,
+    /// Closed, verified.
+    pub repaired: usize,
+    /// Waived.
+    pub waived: usize,
+    /// Not at their end yet.
+    pub open: usize,
+    /// By the platform's book no difference existed at the second look.
+    #[serde(rename = "false")]
+    pub false_gaps: usize,
+    /// Opened gaps by kind.
+    pub by_kind: BTreeMap<String, usize>,
+}
+
+/// One thing that does not match. Never holds a citizen's data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// The channel.
+    pub channel: String,
+    /// The dataset, or empty.
+    pub dataset: String,
+    /// The order number, or empty.
+    pub number: String,
+    /// What does not match: `item_missing`, `field:title`, `reply_missing` …
+    pub kind: String,
+}
+
+impl Verdict {
+    /// Notes a mismatch.
+    pub(super) fn mismatch(&mut self, channel: &str, dataset: &str, number: &str, kind: impl Into<String>) {
+        self.mismatch_count += 1;
+        if self.mismatches.len() < LISTED {
+            let (channel, dataset, number) = (channel.to_owned(), dataset.to_owned(), number.to_owned());
+            self.mismatches.push(Mismatch { channel, dataset, number, kind: kind.into() });
+        }
+    }
+}
