@@ -1,0 +1,25 @@
+//! Failed rounds, by what failed.
+
+use gateway_bus::BusError;
+use gateway_runtime::TaskError;
+use gateway_store::StoreError;
+
+/// The bus did not take or give something.
+pub(crate) fn bus(error: &BusError) -> TaskError {
+    let code = match error {
+        BusError::Unavailable(_) => "bus_unavailable",
+        BusError::Closed => "bus_closed",
+        _ => "bus",
+    };
+    TaskError::new(code, error)
+}
+
+/// The store did not do something.
+pub(crate) fn store(error: &StoreError) -> TaskError {
+    let code = match error {
+        StoreError::Unavailable(_) => "store_unavailable",
+        StoreError::LeaseLost { .. } => "lease_lost",
+        _ => "store",
+    };
+    TaskError::new(code, error)
+}

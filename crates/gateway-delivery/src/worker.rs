@@ -1,0 +1,326 @@
+//! The worker of one destination: takes the lease, takes what is due, keeps attempts under way, writes down how they ended.
+//!
+//! Beginning and ending attempts goes to the store in groups: as many as there are free places are begun in one transaction, all that have ended
+//! meanwhile are ended in one. An end that can't be written is kept and written before anything else is begun; only when the process
+//! dies with it does the delivery stay `sending`, and the next holder of the lease takes it for ambiguous.
+
+use crate::{DeliveryConfig, attempt, content, failure, policy, question};
+use async_trait::async_trait;
+use gateway_connector::{Breaker, BreakerState, Connector, OutboundDelivery};
+use gateway_model::{ChannelId, Clock, DeliveryState, Timestamp};
+use gateway_runtime::{Ran, Round, Task, TaskError};
+use gateway_store::{
+    AttemptResult, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, JobStore, LeaseGrant, LeaseStore, StoreError,
+};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct DeliveryDeps {
+    /// The destination.
+    pub channel: ChannelId,
+    /// How it is spoken to.
+    pub connector: Arc<dyn Connector>,
+    /// What is owed.
+    pub deliveries: Arc<dyn DeliveryStore>,
+    /// Where re-reads are asked for.
+    pub jobs: Arc<dyn JobStore>,
+    /// Who may deliver.
+    pub leases: Arc<dyn LeaseStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Delivers to one destination.
+pub struct DeliveryWorker {
+    shared: Arc<Shared>,
+    leases: Arc<dyn LeaseStore>,
+    holder: String,
+    epoch: Option<u64>,
+    unsaved: Vec<AttemptResult>,
+}
+
+/// What attempts and questions under way share.
+pub(crate) struct Shared {
+    pub(crate) channel: ChannelId,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) deliveries: Arc<dyn DeliveryStore>,
+    pub(crate) jobs: Arc<dyn JobStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) config: DeliveryConfig,
+    quiet_until: Mutex<Option<Timestamp>>,
+}
+
+impl Shared {
+    /// The destination asked for patience: nothing is sent to it before.
+    pub(crate) fn be_quiet_until(&self, until: Timestamp) {
+        let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *quiet = (*quiet).max(Some(until));
+    }
+
+    /// For how long nothing may be sent.
+    fn quiet_for(&self, now: Timestamp) -> Option<Duration> {
+        let until = (*self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Duration::try_from(until.duration_since(now)).ok().filter(|wait| !wait.is_zero())
+    }
+}
+
+/// What a due delivery needs.
+enum Step {
+    Send(Box<DeliveryRow>, Box<OutboundDelivery>, Box<AttemptStart>),
+    Ask(Box<DeliveryRow>, Box<OutboundDelivery>),
+    End(AttemptResult),
+}
+
+type Ended = Result<AttemptResult, StoreError>;
+
+impl DeliveryWorker {
+    /// A worker of a destination; `None` when the channel takes no deliveries. `holder` names this process among its replicas.
+    #[must_use]
+    pub fn new(deps: DeliveryDeps, holder: impl Into<String>, config: DeliveryConfig) -> Option<Self> {
+        deps.connector.sink()?;
+        let shared = Shared {
+            channel: deps.channel,
+            connector: deps.connector,
+            deliveries: deps.deliveries,
+            jobs: deps.jobs,
+            clock: deps.clock,
+            breaker: Arc::new(Breaker::new(config.breaker)),
+            config,
+            quiet_until: Mutex::new(None),
+        };
+        let holder = holder.into();
+        Some(Self { shared: Arc::new(shared), leases: deps.leases, holder, epoch: None, unsaved: Vec::new() })
+    }
+
+    /// The destination's circuit breaker, for status.
+    #[must_use]
+    pub fn breaker(&self) -> Arc<Breaker> {
+        Arc::clone(&self.shared.breaker)
+    }
+
+    async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
+        let now = self.shared.clock.now();
+        let until = now.saturating_add(Duration::from_millis(self.shared.config.lease_ms)).unwrap_or(now);
+        let granted = self.leases.acquire_lease(&self.name(), &self.holder, now, until).await;
+        granted.map_err(|error| failure::store(&error))
+    }
+
+    /// Takes over from whoever held the lease before, which may be this process before it was cut off.
+    async fn take_over(&mut self, lease: &LeaseGrant) -> Result<(), TaskError> {
+        if self.epoch == Some(lease.epoch) {
+            return Ok(());
+        }
+        // Another may have gone on with these meanwhile; a proof stays a proof.
+        self.unsaved.retain(|result| result.state == DeliveryState::Acknowledged);
+        let now = self.shared.clock.now();
+        let recovered = self.shared.deliveries.recover_sending(&self.shared.channel, now).await;
+        let recovered = recovered.map_err(|error| failure::store(&error))?;
+        if recovered > 0 {
+            tracing::info!(channel = %self.shared.channel, recovered, "attempts of a dead process are asked for");
+            let destination = self.shared.channel.to_string();
+            metrics::counter!("gateway_delivery_recovered_total", "destination" => destination).increment(recovered);
+        }
+        self.epoch = Some(lease.epoch);
+        Ok(())
+    }
+
+    async fn save(&mut self) -> Result<(), TaskError> {
+        if self.unsaved.is_empty() {
+            return Ok(());
+        }
+        let saved = self.shared.deliveries.end_attempts(&self.unsaved).await;
+        saved.map_err(|error| failure::store(&error))?;
+        self.unsaved.clear();
+        Ok(())
+    }
+
+    fn step(&self, work: DeliveryWork) -> Option<Step> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let row = &work.delivery;
+        let outbound = match content::outbound(&work) {
+            Ok(Some(outbound)) => outbound,
+            Ok(None) => return Some(Step::End(policy::numberless(row, now, &shared.config))),
+            Err(reason) => return Some(Step::End(policy::unsendable(row, reason, now))),
+        };
+        match row.state {
+            DeliveryState::Owed => match shared.connector.sink()?.prepare(&outbound) {
+                Ok(prepared) => {
+                    let start = AttemptStart {
+                        id: row.id,
+                        item: prepared.item,
+                        projection_version: shared.connector.normalizer().projection_version(),
+                        ask_by: prepared.ask_by,
+                        at: now,
+                    };
+                    Some(Step::Send(Box::new(work.delivery), Box::new(outbound), Box::new(start)))
+                }
+                Err(reason) => Some(Step::End(policy::unsendable(row, reason, now))),
+            },
+            DeliveryState::Pending | DeliveryState::Ambiguous => {
+                Some(Step::Ask(Box::new(work.delivery), Box::new(outbound)))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many may be under way now; `None` when nothing may be sent.
+    fn places(&self) -> Option<usize> {
+        if self.shared.quiet_for(self.shared.clock.now()).is_some() {
+            return None;
+        }
+        match self.shared.breaker.state() {
+            BreakerState::Closed { .. } => Some(self.shared.config.concurrency.max(1)),
+            BreakerState::HalfOpen => Some(1),
+            BreakerState::Open { .. } => None,
+        }
+    }
+
+    /// Takes steps into the free places; sends are begun in one transaction.
+    async fn fill(&mut self, steps: &mut VecDeque<Step>, running: &mut JoinSet<Ended>) -> Result<(), TaskError> {
+        let places = self.places().unwrap_or(0);
+        let mut sends = Vec::new();
+        while running.len() + sends.len() < places {
+            match steps.pop_front() {
+                Some(Step::End(result)) => self.unsaved.push(result),
+                Some(Step::Ask(row, outbound)) => {
+                    let shared = Arc::clone(&self.shared);
+                    running.spawn(async move { question::ask(&shared, &row, &outbound).await });
+                }
+                Some(Step::Send(row, outbound, mut start)) => {
+                    start.at = self.shared.clock.now();
+                    sends.push((row, outbound, *start));
+                }
+                None => break,
+            }
+        }
+        if sends.is_empty() {
+            return Ok(());
+        }
+        let starts: Vec<AttemptStart> = sends.iter().map(|(_, _, start)| start.clone()).collect();
+        let begun = self.shared.deliveries.begin_attempts(&starts).await;
+        begun.map_err(|error| failure::store(&error))?;
+        for (row, outbound, _) in sends {
+            let shared = Arc::clone(&self.shared);
+            running.spawn(async move { Ok(attempt::send(&shared, &row, &outbound).await) });
+        }
+        Ok(())
+    }
+
+    /// Goes on until all steps are taken and everything under way has ended, or until nothing may be begun any more. The first error is told once
+    /// everything under way has ended, so that no end is lost.
+    async fn work_off(
+        &mut self,
+        mut steps: VecDeque<Step>,
+        mut lease: LeaseGrant,
+        round: &Round,
+    ) -> Result<(), TaskError> {
+        let mut running: JoinSet<Ended> = JoinSet::new();
+        let mut trouble: Option<TaskError> = None;
+        loop {
+            if trouble.is_none() && !round.stopping.is_cancelled() && self.still_ours(&mut lease).await {
+                if let Err(error) = self.fill(&mut steps, &mut running).await {
+                    trouble = Some(error);
+                }
+            }
+            let Some(ended) = running.join_next().await else { break };
+            self.ended(ended, &mut trouble);
+            while let Some(ended) = running.try_join_next() {
+                self.ended(ended, &mut trouble);
+            }
+            if let Err(error) = self.save().await {
+                trouble.get_or_insert(error);
+            }
+        }
+        self.save().await?;
+        trouble.map_or(Ok(()), Err)
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>, trouble: &mut Option<TaskError>) {
+        match ended {
+            Ok(Ok(result)) => self.unsaved.push(result),
+            Ok(Err(error)) => *trouble = Some(failure::store(&error)),
+            // A connector that panics leaves its delivery `sending`; giving the lease up in mind makes the next round recover it.
+            Err(error) => {
+                self.epoch = None;
+                *trouble = Some(TaskError::new("attempt_panicked", &error));
+            }
+        }
+    }
+
+    async fn still_ours(&mut self, lease: &mut LeaseGrant) -> bool {
+        let left = lease.until.duration_since(self.shared.clock.now()).as_millis();
+        if left >= i128::from(self.shared.config.lease_ms / 2) {
+            return self.epoch == Some(lease.epoch);
+        }
+        match self.lease().await {
+            Ok(Some(renewed)) if self.epoch == Some(renewed.epoch) => {
+                *lease = renewed;
+                true
+            }
+            Ok(_) => {
+                self.epoch = None;
+                false
+            }
+            Err(error) => {
+                tracing::warn!(channel = %self.shared.channel, code = error.code, "the lease can't be renewed: nothing new is begun");
+                false
+            }
+        }
+    }
+
+    /// When the next round is due.
+    async fn sleep(&self) -> Result<Ran, TaskError> {
+        let every = self.shared.config.every();
+        let now = self.shared.clock.now();
+        if let Some(wait) = self.shared.quiet_for(now) {
+            return Ok(Ran::After(wait.min(every)));
+        }
+        if let BreakerState::Open { for_ms } = self.shared.breaker.state() {
+            return Ok(Ran::After(Duration::from_millis(for_ms).min(every)));
+        }
+        let due = self.shared.deliveries.next_due(&self.shared.channel).await;
+        let Some(due) = due.map_err(|error| failure::store(&error))? else { return Ok(Ran::Idle) };
+        // What is due now and was not taken can't be taken yet: a delivery before it in its order is in the way.
+        let wait = Duration::try_from(due.duration_since(now)).ok().filter(|wait| !wait.is_zero());
+        Ok(Ran::After(wait.unwrap_or(every).min(every)))
+    }
+}
+
+#[async_trait]
+impl Task for DeliveryWorker {
+    fn name(&self) -> String {
+        format!("deliver/{}", self.shared.channel)
+    }
+
+    async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
+        let Some(lease) = self.lease().await? else {
+            self.epoch = None;
+            return Ok(Ran::Idle);
+        };
+        self.take_over(&lease).await?;
+        self.save().await?;
+        if self.places().is_none() {
+            return self.sleep().await;
+        }
+        let limit = self.shared.config.batch.max(1);
+        let now = self.shared.clock.now();
+        let due = self.shared.deliveries.due_deliveries(&self.shared.channel, now, limit).await;
+        let due = due.map_err(|error| failure::store(&error))?;
+        if due.is_empty() {
+            return self.sleep().await;
+        }
+        let steps: VecDeque<Step> = due.into_iter().filter_map(|work| self.step(work)).collect();
+        if steps.is_empty() {
+            return self.sleep().await;
+        }
+        self.work_off(steps, lease, round).await?;
+        // What was behind these in their orders may be due now.
+        Ok(if self.places().is_some() { Ran::Busy } else { self.sleep().await? })
+    }
+}

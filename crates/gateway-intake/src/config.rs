@@ -1,0 +1,149 @@
+//! The settings of intake, by way in. Defaults fit a city platform that is asked every few seconds.
+
+use gateway_connector::RetryPolicy;
+use gateway_runtime::Schedule;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// All of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// Scheduled reading.
+    pub poll: PollConfig,
+    /// Reading again by number.
+    pub reread: RereadConfig,
+    /// Fetching again by window.
+    pub backfill: BackfillConfig,
+    /// Pushes.
+    pub webhook: WebhookConfig,
+}
+
+/// Scheduled reading of a channel's listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PollConfig {
+    /// The pause between two sweeps of the listing, in milliseconds.
+    pub every_ms: u64,
+    /// Records asked for in one page.
+    pub page_size: u32,
+    /// Pages read before the checkpoint is saved and the lease looked at anew.
+    pub pages_per_round: u32,
+    /// How far behind the newest record each sweep begins, in milliseconds: what the platform shows late is caught inside it.
+    pub overlap_ms: u64,
+    /// How far ahead of our clock an update time may be and still be believed, in milliseconds.
+    pub tolerance_ms: u64,
+    /// How many records with an unbelievable update time are remembered, so that they are not appended by every sweep.
+    pub implausible_limit: usize,
+    /// How long the channel's poll lease is taken for, in milliseconds.
+    pub lease_ms: u64,
+}
+
+impl Default for PollConfig {
+    fn default() -> Self {
+        Self {
+            every_ms: 5_000,
+            page_size: 200,
+            pages_per_round: 10,
+            overlap_ms: 120_000,
+            tolerance_ms: 300_000,
+            implausible_limit: 1_000,
+            lease_ms: 30_000,
+        }
+    }
+}
+
+impl PollConfig {
+    /// When rounds are due.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule::every(Duration::from_millis(self.every_ms))
+    }
+}
+
+/// Reading orders again by number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RereadConfig {
+    /// The pause between two looks for jobs, in milliseconds.
+    pub every_ms: u64,
+    /// How long claimed jobs are ours, in milliseconds.
+    pub claim_ms: u64,
+    /// How long a job waits that failed.
+    pub retry: RetryPolicy,
+}
+
+impl Default for RereadConfig {
+    fn default() -> Self {
+        Self { every_ms: 500, claim_ms: 60_000, retry: RetryPolicy::default() }
+    }
+}
+
+impl RereadConfig {
+    /// When rounds are due.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule::every(Duration::from_millis(self.every_ms))
+    }
+}
+
+/// Fetching windows again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackfillConfig {
+    /// The pause between two looks for jobs, in milliseconds.
+    pub every_ms: u64,
+    /// How long a claimed window is ours, in milliseconds; one that takes longer begins anew.
+    pub claim_ms: u64,
+    /// Pages of one window read in a round.
+    pub pages_per_round: u32,
+    /// How long a job waits that failed.
+    pub retry: RetryPolicy,
+}
+
+impl Default for BackfillConfig {
+    fn default() -> Self {
+        Self { every_ms: 1_000, claim_ms: 600_000, pages_per_round: 10, retry: RetryPolicy::default() }
+    }
+}
+
+impl BackfillConfig {
+    /// When rounds are due.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule::every(Duration::from_millis(self.every_ms))
+    }
+}
+
+/// Pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// What the peer is told to wait while nothing can be made durable, in seconds.
+    pub retry_after_s: u32,
+    /// How long an append may take before the peer is told to come again, in milliseconds; below the peer's own time-out.
+    pub append_timeout_ms: u64,
+    /// When nothing was accepted for this long and something was refused, a warning is raised, in milliseconds.
+    pub refusal_window_ms: u64,
+    /// How long the warning stays after the last refusal when nothing is accepted either, in milliseconds.
+    pub refusal_keep_ms: u64,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self { retry_after_s: 5, append_timeout_ms: 5_000, refusal_window_ms: 60_000, refusal_keep_ms: 900_000 }
+    }
+}
+
+/// What keeps records from being lost. Never a setting: it is here so that a test can switch one off and see that it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defences {
+    /// Each sweep begins before the newest record seen, not at it.
+    pub overlap: bool,
+}
+
+impl Default for Defences {
+    fn default() -> Self {
+        Self { overlap: true }
+    }
+}
