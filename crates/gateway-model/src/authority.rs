@@ -80,10 +80,13 @@ pub struct Composed {
     pub conflicts: Vec<Conflict>,
 }
 
+/// Who says what of a field.
+type Word<'a> = (&'a ChannelId, &'a FieldValue);
+
 /// Composes the record. The order of `facets` does not matter.
 #[must_use]
 pub fn compose(facets: &[FacetRow], authority: &AuthorityTable) -> Composed {
-    let mut said: BTreeMap<(Dataset, Part, Field), Vec<(&ChannelId, &FieldValue)>> = BTreeMap::new();
+    let mut said: BTreeMap<(Dataset, Part, Field), Vec<Word<'_>>> = BTreeMap::new();
     for facet in facets {
         for (field, value) in facet.fields.iter() {
             // An echo repeats our own delivery; the word stays with whoever we had it from.

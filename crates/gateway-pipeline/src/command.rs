@@ -1,27 +1,11 @@
 //! Commands of the bureau, as statements of the bureau's channel.
 
-use gateway_connector::{NormalizeError, Normalizer};
+use gateway_connector::NormalizeError;
 use gateway_model::{
     Change, Command, Dataset, EventId, Field, FieldValue, Fields, Moment, Operation, Part, Revision, SourceNumber,
     Timestamp, digest_of_pairs, state_after,
 };
 use std::collections::BTreeMap;
-
-/// Reads the records of a channel whose records are commands.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CommandNormalizer;
-
-impl Normalizer for CommandNormalizer {
-    fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
-        let command: Command =
-            serde_json::from_slice(body).map_err(|error| NormalizeError::Undecodable(error.to_string()))?;
-        changes_of(&command)
-    }
-
-    fn projection_version(&self) -> u32 {
-        1
-    }
-}
 
 /// What a command states: the event, the state that the bureau now sees, and of a reply the completion of its round.
 pub(crate) fn changes_of(command: &Command) -> Result<Vec<Change>, NormalizeError> {

@@ -38,7 +38,7 @@ pub(crate) fn find(
     {
         return Echo::Proves(at);
     }
-    let newest = ours().filter(|(_, delivery)| delivery.state == DeliveryState::Acknowledged).last();
+    let newest = ours().filter(|(_, delivery)| delivery.state == DeliveryState::Acknowledged).next_back();
     match newest {
         Some((_, delivery)) if equal(delivery) => Echo::Repeats,
         Some(_) if ours().any(|(_, delivery)| equal(delivery)) => Echo::Stale,

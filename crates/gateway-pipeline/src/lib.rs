@@ -16,7 +16,6 @@ mod routes;
 mod version;
 mod worker;
 
-pub use command::CommandNormalizer;
 pub use content::ContentKey;
 pub use decide::{Decider, Defences};
 pub use normalize::{Normalized, Normalizers, Statement};

@@ -1,26 +1,26 @@
 //! From an envelope to statements: everything that can be done outside the transaction.
 
-use gateway_connector::{NormalizeError, Normalizer};
+use gateway_connector::{Connector, NormalizeError};
 use gateway_model::{Change, ChannelId, Command, Origin, SourceNumber, Timestamp};
 use gateway_store::RawMeta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The normalizer of each channel.
+/// The normalizer of each channel, as its connector has it.
 #[derive(Clone, Default)]
-pub struct Normalizers(BTreeMap<ChannelId, Arc<dyn Normalizer>>);
+pub struct Normalizers(BTreeMap<ChannelId, Arc<dyn Connector>>);
 
 impl Normalizers {
     /// The normalizers of these channels.
     #[must_use]
-    pub fn new(by_channel: impl IntoIterator<Item = (ChannelId, Arc<dyn Normalizer>)>) -> Self {
+    pub fn new(by_channel: impl IntoIterator<Item = (ChannelId, Arc<dyn Connector>)>) -> Self {
         Self(by_channel.into_iter().collect())
     }
 
     /// The projection version of a channel's digests.
     #[must_use]
     pub fn projection_version(&self, channel: &ChannelId) -> u32 {
-        self.0.get(channel).map_or(0, |normalizer| normalizer.projection_version())
+        self.0.get(channel).map_or(0, |connector| connector.normalizer().projection_version())
     }
 
     /// What a body states.
@@ -33,11 +33,11 @@ impl Normalizers {
         body: &[u8],
         received_at: Timestamp,
     ) -> Result<Vec<Change>, NormalizeError> {
-        let normalizer = self
+        let connector = self
             .0
             .get(channel)
             .ok_or_else(|| NormalizeError::Undecodable(format!("channel {channel} is not configured")))?;
-        normalizer.normalize(body, received_at)
+        connector.normalizer().normalize(body, received_at)
     }
 }
 

@@ -1,1 +1,69 @@
-//! gateway-server
+//! The composition root: configuration, the registry of channels, the wiring, and the commands. The only crate that names a channel.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod lock;
+pub mod registry;
+pub mod secrets;
+pub mod serve;
+
+use cli::{Command, Program};
+use std::process::ExitCode;
+
+/// Runs the program to its end.
+#[must_use]
+pub fn run(program: Program) -> ExitCode {
+    gateway_connector::install_crypto();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime can't be started: {error}")),
+    };
+    let ended = runtime.block_on(dispatch(program));
+    // A blocking read of standard input never ends; it must not hold the process.
+    runtime.shutdown_background();
+    match ended {
+        Ok(code) => code,
+        Err(failure) => fail(&failure.0),
+    }
+}
+
+/// Why the program ends without success: what happened, and what to do about it, for a person.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
+    match program.command {
+        Command::Serve(options) => serve::serve(options).await,
+        Command::Demo(options) => demo::demo(options).await,
+        Command::Simulate(options) => commands::simulate(options).await,
+        Command::CheckConfig(options) => commands::check_config(options).await,
+        Command::Migrate(options) => commands::migrate(options).await,
+        Command::Status(options) => commands::status(options).await,
+        Command::Order(options) => commands::order(options).await,
+        Command::Gaps(options) => commands::gaps(options).await,
+        Command::Reconcile(options) => commands::reconcile(options).await,
+        Command::DeadLetters(options) => commands::dead_letters(options).await,
+    }
+}
+
+fn fail(text: &str) -> ExitCode {
+    eprintln!("hotline-gateway: {text}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,264 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps hotline work orders (工单) in step between the channels of a transport bureau, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "hotline-gateway", version, propagate_version = true)]
+pub struct Program {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway. 运行网关
+    Serve(ServeOptions),
+    /// Show it at work with a simulated platform and desk, and judge the result. 演示
+    Demo(DemoOptions),
+    /// Run a simulated counterparty. 模拟对端系统
+    Simulate(gateway_simulator::SimulateCommand),
+    /// Check the configuration, and with --connect the counterparties. 检查配置
+    CheckConfig(CheckConfigOptions),
+    /// Bring the store's schema up to date. 升级数据库结构
+    Migrate(InstallationOptions),
+    /// Tell how the gateway is. 运行状态
+    Status(QueryOptions),
+    /// Show work orders. 查看工单
+    Order(OrderOptions),
+    /// List, show and repair sync gaps. 同步缺口
+    Gaps(GapsOptions),
+    /// Compare a channel's account with ours now. 立即对账
+    Reconcile(ReconcileOptions),
+    /// List, show, retry and waive dead letters. 死信
+    DeadLetters(DeadLettersOptions),
+}
+
+/// Which installation.
+#[derive(Debug, Clone, Args)]
+pub struct InstallationOptions {
+    /// The data directory.
+    #[arg(long, env = "GATEWAY_DIR", default_value = "gateway-data")]
+    pub dir: PathBuf,
+    /// The configuration file; `DIR/gateway.toml` where it exists.
+    #[arg(long, env = "GATEWAY_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl InstallationOptions {
+    /// The configuration file, if there is one.
+    #[must_use]
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| Some(self.dir.join("gateway.toml")).filter(|file| file.exists()))
+    }
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeOptions {
+    /// Which installation.
+    #[command(flatten)]
+    pub installation: InstallationOptions,
+    /// End when standard input ends, so that a supervisor never leaves the gateway behind.
+    #[arg(long)]
+    pub exit_with_parent: bool,
+    /// Switch one defence off: overlap, second-look, reread-on-tie, echo. Test builds only.
+    #[cfg(feature = "defence-switches")]
+    #[arg(long)]
+    pub without_defence: Option<String>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoOptions {
+    /// The directory; a second demo in the same directory goes on where the first ended. A temporary one by default.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// The seed of everything that happens; a random one by default, printed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Orders created per second; 20 by default, 200 with --data.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Life ends after so many seconds; 60 by default unless --orders or --data ends it.
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    /// Life ends after so many orders.
+    #[arg(long)]
+    pub orders: Option<u64>,
+    /// Print the balance as one line of JSON, the last on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// What goes wrong: none, default, heavy, or a comma-separated list of kinds.
+    #[arg(long, default_value = "default")]
+    pub faults: String,
+    /// Play the rows of a file instead of inventing orders.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Which column of the file is what.
+    #[arg(long)]
+    pub mapping: Option<PathBuf>,
+    /// Run without comparing accounts, to see what the other defences do alone.
+    #[arg(long, hide = true)]
+    pub without_reconcile: bool,
+    /// Switch one defence off. Test builds only.
+    #[cfg(feature = "defence-switches")]
+    #[arg(long)]
+    pub without_defence: Option<String>,
+}
+
+/// Options of `check-config`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckConfigOptions {
+    /// Which installation.
+    #[command(flatten)]
+    pub installation: InstallationOptions,
+    /// Make one harmless request to every counterparty.
+    #[arg(long)]
+    pub connect: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of a question to the gateway.
+#[derive(Debug, Clone, Args)]
+pub struct QueryOptions {
+    /// Which installation.
+    #[command(flatten)]
+    pub installation: InstallationOptions,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `order`.
+#[derive(Debug, Clone, Args)]
+pub struct OrderOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: OrderAction,
+}
+
+/// What to do with orders.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OrderAction {
+    /// Show an order: facets, events, timeline, records, deliveries, receipts.
+    Show {
+        /// Any side's number, or the gateway's id.
+        number: String,
+        /// The channel whose number it is.
+        #[arg(long)]
+        channel: Option<String>,
+        /// Show person fields too.
+        #[arg(long)]
+        person: bool,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// Options of `gaps`.
+#[derive(Debug, Clone, Args)]
+pub struct GapsOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: GapsAction,
+}
+
+/// What to do with gaps.
+#[derive(Debug, Clone, Subcommand)]
+pub enum GapsAction {
+    /// List gaps.
+    List {
+        /// Only those in this state: suspected, open, repairing, closed, waived.
+        #[arg(long)]
+        state: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Show a gap.
+    Show {
+        /// Its id.
+        id: i64,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Repair a gap now.
+    Repair {
+        /// Its id.
+        id: i64,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// Options of `reconcile`.
+#[derive(Debug, Clone, Args)]
+pub struct ReconcileOptions {
+    /// The channel; all of them where absent.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// Options of `dead-letters`.
+#[derive(Debug, Clone, Args)]
+pub struct DeadLettersOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DeadLettersAction,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLettersAction {
+    /// List dead letters.
+    List {
+        /// Only those in this state: open, resubmitted, waived.
+        #[arg(long)]
+        state: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Show a dead letter with its bytes.
+    Show {
+        /// Its id.
+        id: i64,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Send it through the pipeline again, corrected if a file is given.
+    Retry {
+        /// Its id.
+        id: i64,
+        /// The corrected record.
+        #[arg(long)]
+        body: Option<PathBuf>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Settle it without that.
+    Waive {
+        /// Its id.
+        id: i64,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}

@@ -1,0 +1,63 @@
+//! `check-config` and `migrate`.
+
+use crate::cli::{CheckConfigOptions, InstallationOptions};
+use crate::config::{self, ConfigMistake, mistake};
+use crate::{Failure, registry};
+use gateway_model::SystemClock;
+use serde_json::json;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Tells all mistakes of the configuration, its profiles and secrets; with `connect`, also whether the counterparties answer.
+///
+/// # Errors
+/// Never; mistakes are its result, told by the exit code.
+pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failure> {
+    let installation = &options.installation;
+    let mistakes = match config::load(&installation.dir, installation.config_file().as_deref()) {
+        Err(mistakes) => mistakes,
+        Ok(config) => {
+            let mut mistakes = Vec::new();
+            let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
+            if options.connect {
+                for (at, (id, connector)) in channels.iter().enumerate() {
+                    if let Err(error) = connector.check_connectivity().await {
+                        mistakes.push(mistake(format!("channel[{at}].base_url"), format!("{id}: {}", Failure::from(error).0)));
+                    }
+                }
+            }
+            mistakes
+        }
+    };
+    tell(&mistakes, options.json);
+    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell(mistakes: &[ConfigMistake], as_json: bool) {
+    if as_json {
+        let list: Vec<_> = mistakes.iter().map(|mistake| json!({ "key": mistake.key, "text": mistake.text })).collect();
+        println!("{}", json!({ "valid": mistakes.is_empty(), "mistakes": list }));
+    } else if mistakes.is_empty() {
+        println!("the configuration is valid 配置有效");
+    } else {
+        for mistake in mistakes {
+            println!("{mistake}");
+        }
+    }
+}
+
+/// Brings the store's schema up to date.
+///
+/// # Errors
+/// When a gateway runs there, or the store can't be written.
+pub async fn migrate(installation: InstallationOptions) -> Result<ExitCode, Failure> {
+    let config = config::load(&installation.dir, installation.config_file().as_deref())
+        .map_err(|mistakes| Failure(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    std::fs::create_dir_all(&installation.dir)?;
+    let Some(_lock) = crate::lock::DirectoryLock::take(&installation.dir)? else {
+        return Err(Failure("a gateway runs in this directory: stop it first".into()));
+    };
+    gateway_store::sqlite::migrate(&config.store).await?;
+    println!("the store's schema is up to date 数据库结构已是最新");
+    Ok(ExitCode::SUCCESS)
+}

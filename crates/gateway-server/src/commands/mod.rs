@@ -1,0 +1,27 @@
+//! The commands that ask a gateway something. They talk to a running `serve` over its API; where none runs, to the same API opened over the
+//! locked directory for the length of the command. One road, so a command shows the same either way.
+
+mod check;
+mod client;
+mod letters;
+mod ops;
+mod order;
+mod print;
+
+pub use check::{check_config, migrate};
+pub use client::ApiClient;
+pub use letters::dead_letters;
+pub use ops::{gaps, reconcile, status};
+pub use order::order;
+
+use crate::Failure;
+use std::process::ExitCode;
+
+/// Runs a simulated counterparty.
+///
+/// # Errors
+/// Whatever ended it.
+pub async fn simulate(command: gateway_simulator::SimulateCommand) -> Result<ExitCode, Failure> {
+    crate::serve::start_logging(&crate::config::TelemetryConfig::default())?;
+    Ok(gateway_simulator::cli::simulate(command).await?)
+}

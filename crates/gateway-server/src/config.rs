@@ -1,0 +1,254 @@
+//! The configuration: the embedded defaults, the file, the environment; all mistakes told at once, with their key paths.
+
+use config::{Config, Environment, File, FileFormat};
+use gateway_model::{AuthorityTable, ChannelId};
+use gateway_pipeline::{PipelineConfig, Route, Routes};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The defaults, as text.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// Addresses.
+    pub api: gateway_api::ApiConfig,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+    /// The bus, engine `embedded`.
+    pub bus: gateway_bus::embedded::EmbeddedOptions,
+    /// The store, engine `sqlite`.
+    pub store: gateway_store::sqlite::SqliteOptions,
+    /// The bus's topics.
+    pub topics: TopicsConfig,
+    /// Ways in.
+    pub intake: gateway_intake::IntakeConfig,
+    /// From record to order.
+    pub pipeline: PipelineConfig,
+    /// Ways out.
+    pub delivery: gateway_delivery::DeliveryConfig,
+    /// Comparing accounts.
+    pub reconcile: ReconcileSection,
+    /// Whose word counts.
+    pub authority: AuthorityTable,
+    /// The channels.
+    #[serde(rename = "channel")]
+    pub channels: Vec<ChannelConfig>,
+    /// What is owed to whom.
+    #[serde(rename = "route")]
+    pub routes: Vec<Route>,
+}
+
+/// What the bus's topics are like.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicsConfig {
+    /// Partitions of a topic that is made; the records of one order stay in one.
+    pub partitions: u32,
+    /// How many days the bus keeps records; at most 14, since they hold personal data.
+    pub retention_days: u32,
+}
+
+impl Default for TopicsConfig {
+    fn default() -> Self {
+        Self { partitions: 4, retention_days: 14 }
+    }
+}
+
+/// How to log.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// `pretty` or `json`.
+    pub format: LogFormat,
+    /// A tracing filter.
+    pub filter: String,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Pretty, filter: "info".into() }
+    }
+}
+
+/// The dress of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+/// Comparing accounts, and whether at all.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReconcileSection {
+    /// Switched off, nobody knows what got lost; for tests of the other defences.
+    pub enabled: bool,
+    /// How.
+    pub policy: gateway_reconcile::ReconcileConfig,
+}
+
+impl Default for ReconcileSection {
+    fn default() -> Self {
+        Self { enabled: true, policy: gateway_reconcile::ReconcileConfig::default() }
+    }
+}
+
+/// A channel. What is needed depends on its kind.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelConfig {
+    /// Its id, as `municipal-12345`.
+    pub id: String,
+    /// The kind of connector.
+    pub kind: String,
+    /// The counterparty's base address.
+    pub base_url: String,
+    /// A wire profile; the kind's default where absent.
+    pub profile: Option<PathBuf>,
+    /// The application id agreed on.
+    pub app_id: String,
+    /// The secret that our requests are signed with.
+    pub request_secret_file: Option<PathBuf>,
+    /// The secrets that pushes may be signed with: one, or two while one replaces the other.
+    pub webhook_secret_files: Vec<PathBuf>,
+}
+
+/// A mistake in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigMistake {
+    /// The key, as `channel[0].base_url`.
+    pub key: String,
+    /// What is wrong, and what is expected.
+    pub text: String,
+}
+
+impl std::fmt::Display for ConfigMistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.key.is_empty() { f.write_str(&self.text) } else { write!(f, "{}: {}", self.key, self.text) }
+    }
+}
+
+pub(crate) fn mistake(key: impl Into<String>, text: impl Into<String>) -> ConfigMistake {
+    ConfigMistake { key: key.into(), text: text.into() }
+}
+
+/// Loads the configuration of an installation.
+///
+/// # Errors
+/// All mistakes.
+pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<ConfigMistake>> {
+    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(file) = file {
+        builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
+    }
+    let environment = Environment::with_prefix("GATEWAY").prefix_separator("_").separator("__").try_parsing(true);
+    let whole = builder.add_source(environment).build().map_err(|error| vec![mistake("", error.to_string())])?;
+    let tree: serde_json::Value =
+        whole.try_deserialize().map_err(|error| vec![mistake("", error.to_string())])?;
+    let mut mistakes = Vec::new();
+    let mut config = read_all(tree, &mut mistakes);
+    // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
+    config.bus.dir = dir.join(&config.bus.dir);
+    config.store.path = dir.join(&config.store.path);
+    for channel in &mut config.channels {
+        let paths = channel.profile.iter_mut().chain(&mut channel.request_secret_file);
+        for path in paths.chain(&mut channel.webhook_secret_files) {
+            *path = dir.join(&*path);
+        }
+    }
+    check(&config, &mut mistakes);
+    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+}
+
+/// Deserializes, and on a mistake takes the key out and goes on, so that every mistake is found.
+fn read_all(mut tree: serde_json::Value, mistakes: &mut Vec<ConfigMistake>) -> GatewayConfig {
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, GatewayConfig>(&tree) {
+            Ok(config) => return config,
+            Err(error) => error,
+        };
+        let mut key = error.path().to_string();
+        let text = error.inner().to_string();
+        if let Some(unknown) = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+            // The path of an unknown field may end at its parent.
+            if !key.ends_with(unknown) {
+                key = if key == "." { unknown.to_owned() } else { format!("{key}.{unknown}") };
+            }
+        }
+        let removed = remove(&mut tree, &key);
+        mistakes.push(mistake(key, text));
+        if !removed {
+            return GatewayConfig::default();
+        }
+    }
+}
+
+fn remove(tree: &mut serde_json::Value, key: &str) -> bool {
+    let pointer = format!("/{}", key.replace('[', ".").replace(']', "").replace('.', "/"));
+    let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
+    match tree.pointer_mut(parent) {
+        Some(serde_json::Value::Object(map)) => map.remove(last).is_some(),
+        Some(serde_json::Value::Array(list)) => match last.parse::<usize>() {
+            Ok(at) if at < list.len() => {
+                list.remove(at);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
+    let mut ids = BTreeSet::new();
+    let desk = config.api.desk();
+    if let Err(error) = &desk {
+        mistakes.push(mistake("api.desk_channel", error.to_string()));
+    }
+    let desk = desk.ok();
+    for (at, channel) in config.channels.iter().enumerate() {
+        let key = |name: &str| format!("channel[{at}].{name}");
+        match ChannelId::new(channel.id.clone()) {
+            Err(error) => mistakes.push(mistake(key("id"), error.to_string())),
+            Ok(id) if Some(&id) == desk.as_ref() => mistakes.push(mistake(key("id"), "is the bureau's own channel")),
+            Ok(id) if !ids.insert(id) => mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id))),
+            Ok(_) => {}
+        }
+        if !crate::registry::KINDS.contains(&channel.kind.as_str()) {
+            let known = crate::registry::KINDS.join(", ");
+            mistakes.push(mistake(key("kind"), format!("`{}` is none of {known}", channel.kind)));
+        }
+    }
+    if config.channels.is_empty() {
+        mistakes.push(mistake("channel", "no channel is configured: add one, as in deploy/gateway.example.toml"));
+    }
+    if !config.api.admin_address.ip().is_loopback() {
+        mistakes.push(mistake("api.admin_address", "must be a loopback address; reach it from elsewhere through a tunnel"));
+    }
+    for (at, route) in config.routes.iter().enumerate() {
+        for (name, channel) in [("from", &route.from), ("to", &route.to)] {
+            if !ids.contains(channel) && Some(channel) != desk.as_ref() {
+                mistakes.push(mistake(format!("route[{at}].{name}"), format!("no channel {channel}")));
+            }
+        }
+    }
+    if let Err(errors) = Routes::new(config.routes.clone()) {
+        mistakes.extend(errors.into_iter().map(|error| mistake("route", error.to_string())));
+    }
+    if !(1..=14).contains(&config.topics.retention_days) {
+        mistakes.push(mistake("topics.retention_days", "must be 1 to 14: records hold personal data"));
+    }
+    if !(1..=256).contains(&config.topics.partitions) {
+        mistakes.push(mistake("topics.partitions", "must be 1 to 256"));
+    }
+    if config.pipeline.batch_records == 0 {
+        mistakes.push(mistake("pipeline.batch_records", "must be at least 1"));
+    }
+}

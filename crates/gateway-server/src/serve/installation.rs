@@ -1,0 +1,114 @@
+//! An opened installation: engines, channels, keys and tokens of one directory.
+
+use crate::config::{ConfigMistake, GatewayConfig};
+use crate::{Failure, registry, secrets};
+use gateway_api::{ChannelInfo, Role, Token, Tokens};
+use gateway_bus::embedded::EmbeddedBus;
+use gateway_bus::{Bus, TopicName, TopicSpec};
+use gateway_connector::Connector;
+use gateway_model::{ChannelId, Clock, SystemClock};
+use gateway_pipeline::ContentKey;
+use gateway_store::Store;
+use gateway_store::sqlite::SqliteStore;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Everything that the tasks and the API are made of.
+pub struct Installation {
+    dir: PathBuf,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The channels.
+    pub connectors: Vec<(ChannelId, Arc<dyn Connector>)>,
+    /// The channel of commands.
+    pub desk: ChannelId,
+    /// Keys the content hashes.
+    pub content_key: ContentKey,
+    /// Names this process among those that may hold a lease.
+    pub holder: String,
+}
+
+impl Installation {
+    /// Opens it. The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// Mistakes in channels, or an engine that can't be opened.
+    pub async fn open(dir: &Path, config: &GatewayConfig) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut mistakes = Vec::new();
+        let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);
+        if !mistakes.is_empty() {
+            let lines: Vec<String> = mistakes.iter().map(ConfigMistake::to_string).collect();
+            return Err(Failure(format!("channels are not configured right:\n  {}", lines.join("\n  "))));
+        }
+        let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::open(config.bus.clone(), clock.clone()).await?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone()).await?);
+        let desk = config.api.desk()?;
+        let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
+        // A new holder with every start: what a killed process held stays its own until the lease runs out.
+        let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let installation = Self { dir: dir.to_owned(), clock, bus, store, connectors, desk, content_key, holder };
+        installation.ensure_topics(config).await?;
+        Ok(installation)
+    }
+
+    async fn ensure_topics(&self, config: &GatewayConfig) -> Result<(), Failure> {
+        let topics = &config.topics;
+        for channel in self.channel_ids() {
+            for name in [TopicName::raw(&channel), TopicName::raw_backfill(&channel), TopicName::outbound(&channel)] {
+                let retention = DAY * topics.retention_days;
+                self.bus.ensure_topic(&TopicSpec { name, partitions: topics.partitions, retention }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All channels, the desk last.
+    #[must_use]
+    pub fn channel_ids(&self) -> Vec<ChannelId> {
+        self.connectors.iter().map(|(id, _)| id.clone()).chain([self.desk.clone()]).collect()
+    }
+
+    /// What the API has to know of the channels.
+    #[must_use]
+    pub fn channel_infos(&self) -> Vec<ChannelInfo> {
+        let connected = self.connectors.iter().map(|(id, connector)| ChannelInfo {
+            channel: id.clone(),
+            connector: connector.descriptor().kind.to_owned(),
+            source: connector.source().is_some(),
+            receiver: connector.receiver().is_some(),
+            sink: connector.sink().is_some(),
+            manifest: connector.manifest_source().is_some(),
+        });
+        let desk = ChannelInfo {
+            channel: self.desk.clone(),
+            connector: "desk".into(),
+            source: false,
+            receiver: false,
+            sink: false,
+            manifest: false,
+        };
+        connected.chain([desk]).collect()
+    }
+
+    /// The tokens, made at the first start.
+    ///
+    /// # Errors
+    /// When their files can neither be read nor made.
+    pub fn tokens(&self) -> Result<Tokens, Failure> {
+        let roles = [("admin", Role::Admin), ("desk", Role::Desk), ("judge", Role::Judge)];
+        let mut tokens = Vec::new();
+        for (name, role) in roles {
+            let text = secrets::read_or_create(&self.dir.join(format!("tokens/{name}.token")))?;
+            tokens.push(Token { role, text });
+        }
+        Ok(Tokens::new(tokens)?)
+    }
+}

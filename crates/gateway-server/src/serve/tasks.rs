@@ -1,0 +1,190 @@
+//! The background work, task by task.
+
+use super::installation::Installation;
+use crate::Failure;
+use crate::config::GatewayConfig;
+use async_trait::async_trait;
+use gateway_api::Waker;
+use gateway_bus::Bus;
+use gateway_delivery::DeliveryWorker;
+use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
+use gateway_model::ChannelId;
+use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
+use gateway_reconcile::Reconciler;
+use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle};
+use gateway_store::JobKind;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The defences of all parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Defences {
+    /// Of intake.
+    pub intake: gateway_intake::Defences,
+    /// Of the pipeline.
+    pub pipeline: gateway_pipeline::Defences,
+    /// Of reconciliation.
+    pub reconcile: gateway_reconcile::Defences,
+}
+
+#[cfg(feature = "defence-switches")]
+impl Defences {
+    /// All but one.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn without(name: Option<&str>) -> Result<Self, Failure> {
+        let mut defences = Self::default();
+        match name {
+            None => {}
+            Some("overlap") => defences.intake.overlap = false,
+            Some("second-look") => defences.reconcile.second_look = false,
+            Some("reread-on-tie") => defences.pipeline.reread_on_tie = false,
+            Some("echo") => defences.pipeline.echo = false,
+            Some(other) => return Err(Failure(format!("there is no defence {other}"))),
+        }
+        Ok(defences)
+    }
+}
+
+/// What was started, as far as others need it.
+pub struct Tasks {
+    /// Takes pushes.
+    pub gate: Arc<WebhookGate>,
+    /// Wakes tasks.
+    pub waker: TaskWaker,
+}
+
+/// Wakes the task that does a kind of job for a channel.
+#[derive(Default)]
+pub struct TaskWaker {
+    jobs: BTreeMap<(JobKind, ChannelId), TaskHandle>,
+    deliveries: BTreeMap<ChannelId, TaskHandle>,
+}
+
+impl Waker for TaskWaker {
+    fn job_enqueued(&self, kind: JobKind, channel: &ChannelId) {
+        if let Some(task) = self.jobs.get(&(kind, channel.clone())) {
+            task.wake();
+        }
+    }
+
+    fn delivery_owed(&self, destination: &ChannelId) {
+        if let Some(task) = self.deliveries.get(destination) {
+            task.wake();
+        }
+    }
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// When the routing table makes no sense.
+pub fn start(
+    installation: &Installation,
+    config: &GatewayConfig,
+    driver: &Driver,
+    defences: Defences,
+) -> Result<Tasks, Failure> {
+    let Installation { bus, store, clock, connectors, holder, .. } = installation;
+    let decider = Arc::new(decider(installation, config, defences)?);
+    let mut waker = TaskWaker::default();
+    let channels = installation.channel_ids();
+    let pipeline =
+        Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
+    // A batch follows the last at once; the interval only matters when it failed.
+    driver.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
+    let patience = Duration::from_secs(config.pipeline.park_patience_s);
+    driver.spawn(
+        ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
+        Schedule::every(Duration::from_secs(10)),
+    );
+    for (channel, connector) in connectors {
+        let intake = ChannelIntake {
+            channel: channel.clone(),
+            connector: connector.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+        };
+        if let Some(poller) =
+            Poller::new(intake.clone(), store.clone(), holder.clone(), config.intake.poll, defences.intake)
+        {
+            driver.spawn(poller, config.intake.poll.schedule());
+        }
+        if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
+            let task = driver.spawn(rereader, config.intake.reread.schedule());
+            waker.jobs.insert((JobKind::Reread, channel.clone()), task);
+        }
+        if let Some(backfiller) = Backfiller::new(intake, store.clone(), config.intake.backfill) {
+            let task = driver.spawn(backfiller, config.intake.backfill.schedule());
+            waker.jobs.insert((JobKind::Backfill, channel.clone()), task);
+        }
+        if let Some(worker) = DeliveryWorker::new(
+            channel.clone(),
+            connector.clone(),
+            store.clone(),
+            clock.clone(),
+            config.delivery.clone(),
+            holder.clone(),
+        ) {
+            let task = driver.spawn(worker, config.delivery.schedule());
+            driver.spawn(
+                gateway_delivery::WakeReader::new(bus.clone(), channel.clone(), task.clone()),
+                Schedule::every(Duration::from_millis(10)),
+            );
+            waker.deliveries.insert(channel.clone(), task);
+        }
+        if config.reconcile.enabled {
+            if let Some(reconciler) = Reconciler::new(
+                channel.clone(),
+                connector.clone(),
+                store.clone(),
+                clock.clone(),
+                config.reconcile.policy.clone(),
+                holder.clone(),
+                defences.reconcile,
+            ) {
+                let task = driver.spawn(reconciler, config.reconcile.policy.schedule());
+                waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
+            }
+        }
+    }
+    driver.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
+    let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
+    Ok(Tasks { gate: Arc::new(gate), waker })
+}
+
+fn decider(installation: &Installation, config: &GatewayConfig, defences: Defences) -> Result<Decider, Failure> {
+    let routes = Routes::new(config.routes.clone()).map_err(|errors| {
+        Failure(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    let rereadable = installation.connectors.iter().filter(|(_, connector)| connector.source().is_some());
+    Ok(Decider {
+        normalizers: Normalizers::new(installation.connectors.iter().cloned()),
+        routes,
+        authority: config.authority.clone(),
+        content_key: installation.content_key.clone(),
+        rereadable: rereadable.map(|(id, _)| id.clone()).collect(),
+        future_tolerance_ms: i64::try_from(config.pipeline.future_tolerance_s).unwrap_or(0).saturating_mul(1_000),
+        defences: defences.pipeline,
+    })
+}
+
+/// Drops bus segments that are past their retention.
+struct ExpirySweeper(Arc<dyn Bus>);
+
+#[async_trait]
+impl Task for ExpirySweeper {
+    fn name(&self) -> String {
+        "expiry".into()
+    }
+
+    async fn run(&mut self, _round: &Round) -> Result<Ran, TaskError> {
+        let dropped = self.0.drop_expired().await.map_err(|error| TaskError::new("bus", &error))?;
+        if dropped > 0 {
+            tracing::info!(messages = dropped, "messages past their retention were dropped");
+        }
+        Ok(Ran::Idle)
+    }
+}
