@@ -19,8 +19,8 @@ pub use groups::{
 pub use guards::{guard_answers_in_one_batch, guard_expires, guard_repeats_and_conflicts, guard_survives_reopen};
 pub use model::{Step, follows_the_model, steps};
 pub use order::{
-    a_waiting_fetch_wakes, appends_beyond_the_queue_wait, bad_requests_are_refused, closed_is_closed,
-    keeps_order_per_key, later_topics_are_not_starved, what_comes_out_is_what_went_in,
+    a_dropped_fetch_loses_nothing, a_waiting_fetch_wakes, appends_beyond_the_queue_wait, bad_requests_are_refused,
+    closed_is_closed, keeps_order_per_key, later_topics_are_not_starved, what_comes_out_is_what_went_in,
 };
 pub use retention::{expired_messages_are_reported_lost, offsets_go_on_after_all_is_dropped, unexpired_messages_stay};
 

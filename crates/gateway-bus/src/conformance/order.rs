@@ -103,6 +103,35 @@ pub async fn a_waiting_fetch_wakes(under_test: &dyn BusUnderTest) {
     }
 }
 
+/// A fetch that is given up at any moment loses nothing.
+///
+/// # Panics
+/// Where the engine breaks the contract.
+pub async fn a_dropped_fetch_loses_nothing(under_test: &dyn BusUnderTest) {
+    const MESSAGES: usize = 200;
+    let bus = under_test.open().await;
+    let topic = new_topic(&*bus, "given-up", 2).await;
+    let batch = (0..MESSAGES).map(|number| message(&number.to_string(), vec![0; 2_000])).collect();
+    bus.append(&topic, batch).await.expect("an append works");
+    let mut consumer = bus.subscribe("given-up", std::slice::from_ref(&topic)).await.expect("a subscription works");
+    let mut read = Vec::new();
+    for patience in 0..40 {
+        let mut fetch = consumer.fetch(3, PATIENCE);
+        for _ in 0..patience {
+            if let std::task::Poll::Ready(fetched) = futures::poll!(&mut fetch) {
+                read.extend(fetched.expect("a fetch works").messages);
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let left = MESSAGES - read.len();
+    read.extend(fetch_messages(&mut *consumer, left).await);
+    let next = assert_contiguous(&read);
+    assert_eq!(next.values().sum::<u64>(), MESSAGES as u64);
+    expect_nothing(&mut *consumer).await;
+}
+
 /// Many appends at once, more than any queue holds, all end, and each is there once.
 ///
 /// # Panics

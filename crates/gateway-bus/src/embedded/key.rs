@@ -39,6 +39,11 @@ pub(super) fn offset_of(row: i64) -> u64 {
     row.unsigned_abs() & MAX_OFFSET
 }
 
+/// The topic in a row key.
+pub(super) fn topic_of(row: i64) -> u32 {
+    u32::try_from(row >> (OFFSET_BITS + PARTITION_BITS)).unwrap_or(0)
+}
+
 /// The partition of a key: FNV-1a (64 bit) of its bytes, upper half folded onto the lower, modulo the number of partitions.
 ///
 /// Part of the stored format: another function would break the order of keys that are already in the log.
@@ -62,7 +67,7 @@ mod tests {
             for offset in [0, 1, MAX_OFFSET] {
                 let row = PartitionId { topic, partition }.row(offset);
                 assert!(row > last, "{topic} {partition} {offset}");
-                assert_eq!(offset_of(row), offset);
+                assert_eq!((topic_of(row), offset_of(row)), (topic, offset));
                 last = row;
             }
         }

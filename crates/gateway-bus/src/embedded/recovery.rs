@@ -2,7 +2,7 @@
 
 use super::catalog::{Catalog, Topic};
 use super::guard::{GuardRow, Guards};
-use super::key::{MAX_OFFSET, offset_of};
+use super::key::{MAX_OFFSET, MAX_PARTITIONS, PartitionId, offset_of, topic_of};
 use super::log::{Log, lock_dir};
 use super::options::EmbeddedOptions;
 use super::segment::{End, Ends, Head, Segment, close, remove_orphans};
@@ -10,6 +10,7 @@ use super::sqlite::{Failure, PAGE_BYTES};
 use crate::BusError;
 use gateway_model::Clock;
 use sqlx::sqlite::SqliteConnection;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,8 +33,26 @@ pub(super) async fn open(
     let lock = lock_dir(&options).await?;
     remove_orphans(&options.dir).map_err(Failure::from)?;
     let catalog = Catalog::open(&options.dir).await?;
-    let now = clock.now().as_microsecond();
-    let mut segments = open_segments(&options).await?;
+    match load(&options, clock.now().as_microsecond(), &catalog).await {
+        Ok((segments, tail, guards, conn)) => {
+            let segments = segments.into_iter().map(Arc::new).collect();
+            Ok((Arc::new(Log::new(options, clock, catalog, segments, lock)), tail, guards, conn))
+        }
+        Err(error) => {
+            // Closed before the lock is free, so that nothing of a failed attempt meets the next one.
+            catalog.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Opens the segments and reads what must be in memory.
+async fn load(
+    options: &EmbeddedOptions,
+    now: i64,
+    catalog: &Catalog,
+) -> Result<(Vec<Segment>, Tail, Guards, SqliteConnection), BusError> {
+    let mut segments = open_segments(options).await?;
     if segments.is_empty() {
         let head = Head { created_at: now, previous_guard_until: i64::MIN, ..Head::default() };
         let (segment, conn) = Segment::create(&options.dir, 1, head, options.checkpoint_bytes).await?;
@@ -43,9 +62,6 @@ pub(super) async fn open(
     for pair in segments.windows(2) {
         pair[0].note_guard(pair[1].head.previous_guard_until);
     }
-    let topics = catalog.topics();
-    check_topics(&segments, &topics)?;
-
     let mut guards = Guards::default();
     let newest = segments.len() - 1;
     for segment in &segments[..newest] {
@@ -54,21 +70,62 @@ pub(super) async fn open(
             guards.remember(live_guards(&mut reader, now).await?, now);
         }
     }
-    let segment = &segments[newest];
-    let mut conn = segment.writer(options.checkpoint_bytes).await?;
-    let tail = read_tail(&mut conn, segment, &topics, &mut guards, now).await?;
+    let mut conn = segments[newest].writer(options.checkpoint_bytes).await?;
+    match read_newest(&mut conn, &segments, catalog, &mut guards, now).await {
+        Ok(tail) => Ok((segments, tail, guards, conn)),
+        Err(error) => {
+            close(conn).await;
+            Err(error)
+        }
+    }
+}
+
+/// Reads the newest segment and checks that catalog and segments belong together.
+async fn read_newest(
+    conn: &mut SqliteConnection,
+    segments: &[Segment],
+    catalog: &Catalog,
+    guards: &mut Guards,
+    now: i64,
+) -> Result<Tail, BusError> {
+    let topics = catalog.topics();
+    let mut numbers: BTreeSet<u32> =
+        segments.iter().flat_map(|segment| segment.head.starts.keys()).map(|id| id.topic).collect();
+    numbers.extend(topics_in(conn).await?);
+    for topic in &topics {
+        numbers.remove(&topic.number);
+    }
+    if let Some(unknown) = numbers.first() {
+        return Err(damaged(format!("positions.db does not know topic {unknown} that a segment holds")));
+    }
+    let tail = read_tail(conn, &segments[segments.len() - 1], &topics, guards, now).await?;
     publish(&tail, &topics);
     for (id, position) in catalog.furthest() {
         let end = tail.ends.get(&id).map_or(0, |end| end.offset);
         if position > end {
             return Err(damaged(format!(
-                "a group stands at offset {position} of partition {} of topic {}, which ends at {end}: segments of positions.db are missing",
+                "a group stands at offset {position} of partition {} of topic {}, which ends at {end}: segments are missing",
                 id.partition, id.topic
             )));
         }
     }
-    let segments = segments.into_iter().map(Arc::new).collect();
-    Ok((Arc::new(Log::new(options, clock, catalog, segments, lock)), tail, guards, conn))
+    Ok(tail)
+}
+
+/// The topics that have messages in a segment; one look-up for each.
+async fn topics_in(conn: &mut SqliteConnection) -> Result<Vec<u32>, Failure> {
+    let mut topics = Vec::new();
+    let mut after = -1;
+    while let Some(row) = sqlx::query_scalar::<_, i64>("SELECT id FROM message WHERE id > ? ORDER BY id LIMIT 1")
+        .bind(after)
+        .fetch_optional(&mut *conn)
+        .await?
+    {
+        let topic = topic_of(row);
+        topics.push(topic);
+        after = PartitionId { topic, partition: MAX_PARTITIONS - 1 }.row(MAX_OFFSET);
+    }
+    Ok(topics)
 }
 
 /// Tells readers where the partitions end.
@@ -147,15 +204,6 @@ async fn open_segments(options: &EmbeddedOptions) -> Result<Vec<Segment>, BusErr
         }
     }
     Ok(segments)
-}
-
-fn check_topics(segments: &[Segment], topics: &[Arc<Topic>]) -> Result<(), BusError> {
-    for id in segments.iter().flat_map(|segment| segment.head.starts.keys()) {
-        if !topics.iter().any(|topic| topic.number == id.topic) {
-            return Err(damaged(format!("positions.db does not know topic {} that a segment holds", id.topic)));
-        }
-    }
-    Ok(())
 }
 
 fn damaged(what: String) -> BusError {

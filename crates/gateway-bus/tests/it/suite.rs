@@ -16,6 +16,7 @@ macro_rules! suite {
 }
 
 suite!(
+    a_dropped_fetch_loses_nothing,
     a_dropped_member_hands_over,
     a_member_that_joins_gets_its_share,
     a_waiting_fetch_wakes,
