@@ -1,1 +1,39 @@
-//! gateway-api
+//! The gateway's HTTP face: what channels push to, and what people, the desk, the judge and our own commands read and ask.
+//!
+//! Two listeners, so that what the outside can reach is one route and nothing else: [`public_router`] has `POST /webhooks/{channel}`;
+//! [`admin_router`], on loopback, has `/api/v1/…`, `/healthz`, `/readyz` and `/metrics`. `docs/api.md` is the contract.
+//!
+//! The API decides nothing: it reads the store, appends to the bus, and enqueues jobs. A handler sees only the part of [`ApiState`] that it
+//! names. Every failure is a [`Problem`] with a code of the closed list [`Code`]; bodies and tokens are never logged.
+
+mod admin;
+mod auth;
+mod commands;
+mod config;
+mod cursor;
+mod dead_letters;
+mod deliveries;
+mod extract;
+mod flow;
+mod gaps;
+mod health;
+mod observe;
+mod order_json;
+mod orders;
+mod problem;
+mod raw;
+mod reconcile;
+mod serve;
+mod settling;
+mod state;
+mod status;
+mod views;
+mod webhook;
+
+pub use admin::admin_router;
+pub use auth::{Role, Token, TokenError, Tokens};
+pub use config::ApiConfig;
+pub use problem::{Code, Problem};
+pub use serve::serve;
+pub use state::{ApiState, ChannelInfo, NoWaker, StatusSource, Waker, Warning};
+pub use webhook::public_router;

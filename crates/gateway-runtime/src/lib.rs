@@ -6,7 +6,9 @@
 mod driver;
 mod status;
 mod task;
+mod telemetry;
 
 pub use driver::{Driver, TaskHandle};
 pub use status::{TaskHealth, TaskStatus};
 pub use task::{Ran, Round, Schedule, Task, TaskError};
+pub use telemetry::{LogConfig, LogFormat, MetricsHandle, TelemetryError, install_logging, install_metrics};

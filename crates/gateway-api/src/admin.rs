@@ -1,0 +1,53 @@
+//! The admin listener: routes, grouped by the right that they need, so that none can be without.
+
+use crate::auth::{Right, gate};
+use crate::observe::{method_not_allowed, no_such_path, observe};
+use crate::{ApiState, commands, dead_letters, deliveries, flow, gaps, health, orders, raw, reconcile, status};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+/// `/api/v1/…` with a token, and `/healthz`, `/readyz`, `/metrics` without.
+pub fn admin_router(state: ApiState) -> Router {
+    let needs = |right: Right, routes: Router<ApiState>| {
+        routes.route_layer(from_fn_with_state((state.tokens.clone(), right), gate))
+    };
+    let read_orders = Router::new()
+        .route("/api/v1/orders", get(orders::feed))
+        .route("/api/v1/orders/{id}", get(orders::one))
+        .route("/api/v1/orders/{id}/timeline", get(orders::timeline))
+        .route("/api/v1/commands/{id}", get(commands::outcome))
+        .route("/api/v1/deliveries/{id}", get(deliveries::one));
+    let send_commands = Router::new().route("/api/v1/orders/{id}/commands", post(commands::send));
+    let read_books = Router::new()
+        .route("/api/v1/flow", get(flow::flow))
+        .route("/api/v1/gaps", get(gaps::list))
+        .route("/api/v1/gaps/{id}", get(gaps::one))
+        .route("/api/v1/reconcile", get(reconcile::totals))
+        .route("/api/v1/dead-letters", get(dead_letters::list))
+        .route("/api/v1/dead-letters/{id}", get(dead_letters::one))
+        .route("/api/v1/status", get(status::status));
+    let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
+    let operate = Router::new()
+        .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
+        .route("/api/v1/gaps/{id}/waive", post(gaps::waive))
+        .route("/api/v1/reconcile", post(reconcile::ask))
+        .route("/api/v1/dead-letters/{id}/retry", post(dead_letters::retry))
+        .route("/api/v1/dead-letters/{id}/waive", post(dead_letters::waive))
+        .route("/api/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/api/v1/deliveries/{id}/waive", post(deliveries::waive));
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics));
+    needs(Right::ReadOrders, read_orders)
+        .merge(needs(Right::SendCommands, send_commands))
+        .merge(needs(Right::ReadBooks, read_books))
+        .merge(needs(Right::ReadBytes, read_bytes))
+        .merge(needs(Right::Operate, operate))
+        .merge(open)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.config.clone(), observe))
+        .with_state(state)
+}

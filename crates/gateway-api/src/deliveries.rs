@@ -1,0 +1,73 @@
+//! Deliveries: reading one with its attempts, sending it again, waiving it.
+
+use crate::auth::Caller;
+use crate::extract::{Segment, read_json};
+use crate::settling::Settling;
+use crate::views::{ChinaTime, DeliveryView};
+use crate::{ApiConfig, Problem, Waker};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use gateway_model::{Clock, DeliveryId};
+use gateway_store::{DeliveryRow, Store};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+async fn load(store: &dyn Store, segment: &Segment) -> Result<DeliveryRow, Problem> {
+    let id = DeliveryId(segment.row_id("delivery")?);
+    store.delivery(id).await?.ok_or_else(|| Problem::not_found("delivery", id))
+}
+
+async fn show(store: &dyn Store, row: &DeliveryRow) -> Result<Json<Value>, Problem> {
+    let attempts: Vec<_> = store
+        .attempts(row.id)
+        .await?
+        .iter()
+        .map(|attempt| {
+            json!({
+                "generation": attempt.generation, "attempt": attempt.attempt, "started_at": ChinaTime(attempt.started_at),
+                "ended_at": attempt.ended_at.map(ChinaTime), "outcome": attempt.outcome, "reason_code": attempt.reason_code,
+            })
+        })
+        .collect();
+    Ok(Json(json!({"delivery": DeliveryView::from(row), "attempts": attempts})))
+}
+
+/// `GET /api/v1/deliveries/{id}`
+pub(crate) async fn one(State(store): State<Arc<dyn Store>>, segment: Segment) -> Result<Json<Value>, Problem> {
+    let row = load(&*store, &segment).await?;
+    show(&*store, &row).await
+}
+
+/// `POST /api/v1/deliveries/{id}/redeliver`
+pub(crate) async fn redeliver(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(waker): State<Arc<dyn Waker>>,
+    segment: Segment,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let row = load(&*store, &segment).await?;
+    store.redeliver(row.id, clock.now()).await?;
+    waker.delivery_owed(&row.destination);
+    let row = load(&*store, &segment).await?;
+    Ok((StatusCode::ACCEPTED, show(&*store, &row).await?))
+}
+
+/// `POST /api/v1/deliveries/{id}/waive`
+pub(crate) async fn waive(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(config): State<Arc<ApiConfig>>,
+    Extension(caller): Extension<Caller>,
+    segment: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let settling: Settling = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
+    let reason = settling.sentence(caller)?;
+    let row = load(&*store, &segment).await?;
+    store.waive_delivery(row.id, &reason, clock.now()).await?;
+    let row = load(&*store, &segment).await?;
+    show(&*store, &row).await
+}

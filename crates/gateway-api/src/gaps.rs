@@ -1,0 +1,108 @@
+//! Sync gaps: list, show, repair, waive. Repair is the reconciler's work; here it is only asked for.
+
+use crate::extract::{Params, Segment, page_limit, read_json};
+use crate::reconcile::enqueue;
+use crate::settling::Settling;
+use crate::views::ChinaTime;
+use crate::{ApiConfig, Code, Problem, Waker};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use gateway_model::{ChannelId, Clock, GapId, GapState, SourceNumber};
+use gateway_store::{GapFilter, GapRow, Store};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GapParams {
+    channel: Option<ChannelId>,
+    state: Option<GapState>,
+    number: Option<SourceNumber>,
+    after: Option<GapId>,
+    limit: Option<u32>,
+}
+
+fn show(row: &GapRow) -> Value {
+    let key = row.key.as_ref();
+    let ended_at = row.ended_at.map(ChinaTime);
+    json!({
+        "id": row.id, "channel": row.channel, "dataset": row.dataset, "kind": row.kind, "state": row.state,
+        "number": key.map(|key| &key.number), "day": key.map(|key| key.day), "part": key.map(|key| &key.part),
+        "window": {"start": ChinaTime(row.window.start), "end": ChinaTime(row.window.end)},
+        "delivery_id": row.delivery_id,
+        "first_seen_at": ChinaTime(row.first_seen_at), "opened_at": row.opened_at.map(ChinaTime),
+        "repair_started_at": row.repair_started_at.map(ChinaTime), "closed_at": ended_at, "generation": row.generation,
+        "evidence": {
+            "theirs": row.evidence.theirs, "ours": row.evidence.ours,
+            "as_of": ChinaTime(row.evidence.as_of), "compared_at": ChinaTime(row.evidence.compared_at),
+        },
+        "reason": row.reason, "by": row.by,
+    })
+}
+
+async fn load(store: &dyn Store, segment: &Segment) -> Result<GapRow, Problem> {
+    let id = GapId(segment.row_id("gap")?);
+    store.gap(id).await?.ok_or_else(|| Problem::not_found("gap", id))
+}
+
+/// `GET /api/v1/gaps`
+pub(crate) async fn list(
+    State(store): State<Arc<dyn Store>>,
+    Params(params): Params<GapParams>,
+) -> Result<Json<Value>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let filter = GapFilter { channel: params.channel, state: params.state, number: params.number, after: params.after };
+    // One more than asked for tells whether there is more.
+    let rows = store.gaps(&filter, limit + 1).await?;
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let gaps: Vec<_> = rows.iter().take(shown).map(show).collect();
+    Ok(Json(json!({"gaps": gaps, "more": rows.len() > shown})))
+}
+
+/// `GET /api/v1/gaps/{id}`
+pub(crate) async fn one(State(store): State<Arc<dyn Store>>, segment: Segment) -> Result<Json<Value>, Problem> {
+    Ok(Json(show(&load(&*store, &segment).await?)))
+}
+
+fn unsettled(row: &GapRow) -> Result<(), Problem> {
+    match row.state {
+        GapState::Open | GapState::Repairing => Ok(()),
+        state => Err(Problem::new(
+            Code::WrongState,
+            format!("gap {} is {state}: only an open or repairing one can be settled", row.id),
+        )),
+    }
+}
+
+/// `POST /api/v1/gaps/{id}/repair`
+pub(crate) async fn repair(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(waker): State<Arc<dyn Waker>>,
+    segment: Segment,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let row = load(&*store, &segment).await?;
+    unsettled(&row)?;
+    let jobs = enqueue(&*store, &*waker, clock.now(), vec![(row.channel, format!("gap {}", row.id))]).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"gap_id": row.id, "jobs": jobs}))))
+}
+
+/// `POST /api/v1/gaps/{id}/waive`
+pub(crate) async fn waive(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(config): State<Arc<ApiConfig>>,
+    segment: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let settling: Settling = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
+    let (reason, by) = settling.parts()?;
+    let row = load(&*store, &segment).await?;
+    unsettled(&row)?;
+    store.move_gap(row.id, GapState::Waived, None, Some(reason), Some(by), clock.now()).await?;
+    Ok(Json(show(&load(&*store, &segment).await?)))
+}

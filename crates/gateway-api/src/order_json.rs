@@ -1,0 +1,138 @@
+//! An order as `docs/api.md` shows it.
+//!
+//! Person fields come only in `persons`, which the store gives only when asked. What no profile names (`unmapped`) may hold anything, so it is
+//! shown only to those who may see person fields.
+
+use crate::views::ChinaTime;
+use gateway_model::{
+    ChannelId, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId, OrderNumber, OrderState,
+    Part, RawId, Revision,
+};
+use gateway_store::{OrderView, PersonRow};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What of an order is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Person fields, as `persons`.
+    pub(crate) persons: bool,
+    /// What no profile names.
+    pub(crate) unmapped: bool,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OrderJson<'a> {
+    id: OrderId,
+    seq: u64,
+    created_at: ChinaTime,
+    changed_at: ChinaTime,
+    numbers: &'a [OrderNumber],
+    state: Option<OrderState>,
+    round: u32,
+    fields: &'a Fields,
+    conflicts: &'a [Conflict],
+    facets: Vec<FacetJson<'a>>,
+    events: Vec<EventJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persons: Option<Vec<PersonJson<'a>>>,
+}
+
+#[derive(Serialize)]
+struct FacetJson<'a> {
+    channel: &'a ChannelId,
+    dataset: Dataset,
+    part: &'a Part,
+    revision: Option<Revision>,
+    event_time: Moment,
+    digest: Digest,
+    echo: bool,
+    received_at: ChinaTime,
+    raw_id: RawId,
+    fields: &'a Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmapped: Option<&'a BTreeMap<String, serde_json::Value>>,
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    channel: &'a ChannelId,
+    dataset: Dataset,
+    event_id: &'a str,
+    kind: Option<&'a str>,
+    event_time: Moment,
+    digest: Digest,
+    echo: bool,
+    received_at: ChinaTime,
+    raw_id: RawId,
+    fields: BTreeMap<&'static str, &'a gateway_model::FieldValue>,
+}
+
+#[derive(Serialize)]
+struct PersonJson<'a> {
+    channel: &'a ChannelId,
+    dataset: Dataset,
+    part: &'a Part,
+    fields: &'a Fields,
+}
+
+impl<'a> OrderJson<'a> {
+    pub(crate) fn new(view: &'a OrderView, shown: Shown) -> Self {
+        let all = &view.aggregate;
+        Self {
+            id: all.order.id,
+            seq: all.order.seq,
+            created_at: ChinaTime(all.order.created_at),
+            changed_at: ChinaTime(all.order.changed_at),
+            numbers: &all.numbers,
+            state: all.order.state,
+            round: all.order.round,
+            fields: &all.order.fields,
+            conflicts: &all.order.conflicts,
+            facets: all.facets.iter().map(|row| facet(row, shown)).collect(),
+            events: all.events.iter().filter_map(event).collect(),
+            persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
+        }
+    }
+}
+
+fn facet(row: &FacetRow, shown: Shown) -> FacetJson<'_> {
+    FacetJson {
+        channel: &row.channel,
+        dataset: row.dataset,
+        part: &row.part,
+        revision: row.revision,
+        event_time: row.event_time,
+        digest: row.digest,
+        echo: row.echo,
+        received_at: ChinaTime(row.received_at),
+        raw_id: row.raw_id,
+        fields: &row.fields,
+        unmapped: shown.unmapped.then_some(&row.unmapped),
+    }
+}
+
+fn event(row: &EventRow) -> Option<EventJson<'_>> {
+    let Part::Event(id) = &row.part else { return None };
+    Some(EventJson {
+        channel: &row.channel,
+        dataset: row.dataset,
+        event_id: id.as_str(),
+        kind: row.fields.text(Field::EventKind),
+        event_time: row.event_time,
+        digest: row.digest,
+        echo: row.echo,
+        received_at: ChinaTime(row.received_at),
+        raw_id: row.raw_id,
+        fields: row
+            .fields
+            .iter()
+            .filter(|(field, _)| *field != Field::EventKind)
+            .map(|(field, value)| (field.as_str(), value))
+            .collect(),
+    })
+}
+
+fn person(row: &PersonRow) -> PersonJson<'_> {
+    PersonJson { channel: &row.channel, dataset: row.dataset, part: &row.part, fields: &row.fields }
+}

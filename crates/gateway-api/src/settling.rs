@@ -1,0 +1,38 @@
+//! What a person says when settling something by hand: why, and who.
+
+use crate::auth::Caller;
+use crate::{Code, Problem};
+use serde::Deserialize;
+
+/// The body of every `waive`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settling {
+    reason: String,
+    by: String,
+}
+
+impl Settling {
+    /// The largest body, in bytes.
+    pub(crate) const LARGEST: usize = 16 * 1024;
+
+    /// The reason and the person, checked.
+    pub(crate) fn parts(&self) -> Result<(&str, &str), Problem> {
+        let fits = |text: &str, most: usize| {
+            !text.trim().is_empty() && text.len() <= most && !text.chars().any(char::is_control)
+        };
+        if fits(&self.reason, 2_000) && fits(&self.by, 128) {
+            return Ok((self.reason.trim(), self.by.trim()));
+        }
+        Err(Problem::new(
+            Code::MalformedBody,
+            "`reason` (up to 2000 bytes) and `by` (up to 128 bytes) are needed, without control characters",
+        ))
+    }
+
+    /// Both as one sentence, for rows that have one column for it.
+    pub(crate) fn sentence(&self, Caller(role): Caller) -> Result<String, Problem> {
+        let (reason, by) = self.parts()?;
+        Ok(format!("{reason} ({by}, {})", role.as_str()))
+    }
+}
