@@ -96,12 +96,13 @@ pub fn after_question(
         .max(Duration::from_millis(config.ask_min_ms))
         .min(Duration::from_millis(config.ask_max_ms.max(config.ask_min_ms)));
     let too_long = age >= Duration::from_millis(config.hold_after_ms);
-    // The reason stays that of the attempt: it is what people look for.
-    let later_on = |wait: Duration| AttemptResult { next_attempt_at: later(now, wait), ..plain(row, now) };
-    let held = |code: &str, text: &str| told(row, DeliveryState::Held, Reason::new(code, text), now);
+    // The reason stays that of the attempt: it is what people look for. So does its end: what is read after it is what tells.
+    let plain = || AttemptResult { next_attempt_at: now, ..plain(row, ended) };
+    let later_on = |wait: Duration| AttemptResult { next_attempt_at: later(now, wait), ..plain() };
+    let held = |code: &str, text: &str| told(row, DeliveryState::Held, Reason::new(code, text), ended);
     let already = row.reason_code.as_deref() == Some(ALREADY_SUBMITTED);
     match answer {
-        Answer::Found(receipt) => acknowledged(row, receipt, now),
+        Answer::Found(receipt) => acknowledged(row, receipt, ended),
         Answer::Unknown if row.state == DeliveryState::Pending => {
             if too_long {
                 held("no_outcome", "the destination took it and never told the outcome")
@@ -111,14 +112,9 @@ pub fn after_question(
         }
         Answer::Unknown if already => {
             let believed = age >= Duration::from_millis(config.already_submitted_after_ms);
-            if believed { AttemptResult { state: DeliveryState::Rejected, ..plain(row, now) } } else { later_on(wait) }
+            if believed { AttemptResult { state: DeliveryState::Rejected, ..plain() } } else { later_on(wait) }
         }
-        Answer::Unknown if age >= settle => AttemptResult {
-            state: DeliveryState::Owed,
-            // Whatever is refused from here on is not the echo of that attempt.
-            unanswered: false,
-            ..plain(row, now)
-        },
+        Answer::Unknown if age >= settle => AttemptResult { state: DeliveryState::Owed, ..plain() },
         Answer::Unknown => later_on(settle.saturating_sub(age)),
         Answer::None { transient, patience } => {
             if too_long && !transient {

@@ -7,12 +7,12 @@
 use crate::{DeliveryConfig, attempt, content, failure, policy, question};
 use async_trait::async_trait;
 use gateway_connector::{Breaker, BreakerState, Connector, OutboundDelivery};
-use gateway_model::{ChannelId, Clock, DeliveryState, Timestamp};
+use gateway_model::{ChannelId, Clock, DeliveryId, DeliveryState, Timestamp};
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{
     AttemptResult, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, JobStore, LeaseGrant, LeaseStore, StoreError,
 };
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -203,13 +203,36 @@ impl DeliveryWorker {
             return Ok(());
         }
         let starts: Vec<AttemptStart> = sends.iter().map(|(_, _, start)| start.clone()).collect();
-        let begun = self.shared.deliveries.begin_attempts(&starts).await;
-        begun.map_err(|error| failure::store(&error))?;
+        let begun = self.begin(&starts).await.map_err(|error| failure::store(&error))?;
+        sends.retain(|(row, _, _)| begun.contains(&row.id));
         for (row, outbound, _) in sends {
             let shared = Arc::clone(&self.shared);
             running.spawn(async move { Ok(attempt::send(&shared, &row, &outbound).await) });
         }
         Ok(())
+    }
+
+    /// Begins attempts. Returns which: one that was superseded, waived or proved since it was read is left out.
+    async fn begin(&self, starts: &[AttemptStart]) -> Result<HashSet<DeliveryId>, StoreError> {
+        let deliveries = &self.shared.deliveries;
+        match deliveries.begin_attempts(starts).await {
+            Ok(()) => return Ok(starts.iter().map(|start| start.id).collect()),
+            Err(StoreError::WrongState { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let mut begun = HashSet::new();
+        for start in starts {
+            match deliveries.begin_attempts(std::slice::from_ref(start)).await {
+                Ok(()) => {
+                    begun.insert(start.id);
+                }
+                Err(StoreError::WrongState { .. }) => {}
+                // Those that were begun must be sent; the others are due again.
+                Err(error) if begun.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(begun)
     }
 
     /// Goes on until all steps are taken and everything under way has ended, or until nothing may be begun any more. The first error is told once
@@ -223,10 +246,12 @@ impl DeliveryWorker {
         let mut running: JoinSet<Ended> = JoinSet::new();
         let mut trouble: Option<TaskError> = None;
         loop {
-            if trouble.is_none() && !round.stopping.is_cancelled() && self.still_ours(&mut lease).await {
-                if let Err(error) = self.fill(&mut steps, &mut running).await {
-                    trouble = Some(error);
-                }
+            if trouble.is_none()
+                && !round.stopping.is_cancelled()
+                && self.still_ours(&mut lease).await
+                && let Err(error) = self.fill(&mut steps, &mut running).await
+            {
+                trouble = Some(error);
             }
             let Some(ended) = running.join_next().await else { break };
             self.ended(ended, &mut trouble);

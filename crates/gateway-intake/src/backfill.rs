@@ -67,7 +67,7 @@ impl Backfiller {
         let wait = self.config.retry.wait_after(job.failures.saturating_add(1), None);
         let now = self.intake.clock.now();
         let run_at = now.saturating_add(wait).unwrap_or(now);
-        self.jobs.fail_job(job.id, error.code(), run_at).await.map_err(|error| failure::store(&error))
+        failure::gone_is_fine(self.jobs.fail_job(job.id, error.code(), run_at).await)
     }
 
     /// Pages of one round; what is not finished is kept in `current`.

@@ -25,6 +25,14 @@ pub(crate) fn store(error: &StoreError) -> TaskError {
     TaskError::new(code, error)
 }
 
+/// A job that another has finished meanwhile needs no giving back.
+pub(crate) fn gone_is_fine(given_back: Result<(), StoreError>) -> Result<(), TaskError> {
+    match given_back {
+        Err(StoreError::NotFound { .. }) | Ok(()) => Ok(()),
+        Err(error) => Err(store(&error)),
+    }
+}
+
 /// The counterparty did not answer as it should; its wish for patience is kept.
 pub(crate) fn request(error: &RequestError) -> TaskError {
     let patience = match error {

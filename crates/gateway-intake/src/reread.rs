@@ -95,7 +95,7 @@ impl Rereader {
         let wait = self.config.retry.wait_after(job.failures.saturating_add(1), patience);
         let now = self.intake.clock.now();
         let run_at = now.saturating_add(wait).unwrap_or(now);
-        self.jobs.fail_job(job.id, code, run_at).await.map_err(|error| failure::store(&error))
+        failure::gone_is_fine(self.jobs.fail_job(job.id, code, run_at).await)
     }
 
     async fn finish(&self, done: &[(JobId, u64)]) -> Result<(), TaskError> {
