@@ -98,11 +98,14 @@ impl DeliveryStore for SqliteStore {
         for result in results {
             let stored = changing.get(result.id)?;
             let row = &mut stored.row;
-            if row.attempts == 0 {
+            let attempted = row.attempts > 0;
+            if !attempted && !ends_without_attempt(result.state) {
                 // It was sent again meanwhile, and this is an attempt of the generation before: what that one said is over.
                 continue;
             }
-            ended.push(Ended::of(row, result.at, result.state, result.reason_code.clone()));
+            if attempted {
+                ended.push(Ended::of(row, result.at, result.state, result.reason_code.clone()));
+            }
             if !row.state.is_in_flight() {
                 continue;
             }
@@ -114,7 +117,9 @@ impl DeliveryStore for SqliteStore {
             row.reason.clone_from(&result.reason);
             row.unanswered |= result.unanswered;
             row.next_attempt_at = result.next_attempt_at;
-            row.last_attempt_ended_at = Some(result.at);
+            if attempted {
+                row.last_attempt_ended_at = Some(result.at);
+            }
             if let (DeliveryState::Acknowledged, Some(item)) = (result.state, &row.item) {
                 puts.push(BookPut::Put {
                     channel: row.destination.clone(),
@@ -237,6 +242,11 @@ impl DeliveryStore for SqliteStore {
 /// Deliveries in the order of the rows.
 pub(super) fn read_all(rows: &[sqlx::sqlite::SqliteRow]) -> Result<Vec<DeliveryRow>> {
     rows.iter().map(|row| Ok(read_delivery(&mut Columns::of("delivery", row))?.row)).collect()
+}
+
+/// What a worker may find out before the first attempt of a generation: that it can't be sent, or not yet.
+fn ends_without_attempt(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Owed | DeliveryState::Held | DeliveryState::DeadLettered)
 }
 
 /// The end of the current attempt of a delivery.
