@@ -1,0 +1,63 @@
+//! Why a round of reconciliation ended early.
+
+use crate::reliability::Unreliable;
+use gateway_connector::RequestError;
+use gateway_model::{Dataset, Grain, Window};
+use gateway_runtime::TaskError;
+use gateway_store::StoreError;
+
+/// A round that ended early. What it had found is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The channel gave no account.
+    #[error("the channel gave no account of {dataset}")]
+    Request {
+        /// Of what.
+        dataset: Dataset,
+        /// The cause.
+        #[source]
+        source: RequestError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The channel's account contradicts itself, also when asked again. Nothing is concluded from it.
+    #[error("the channel's account of {dataset} by {grain} over {window} is unreliable")]
+    Unreliable {
+        /// Of what.
+        dataset: Dataset,
+        /// The grain.
+        grain: Grain,
+        /// The window.
+        window: Window,
+        /// How it contradicts itself.
+        #[source]
+        source: Unreliable,
+    },
+    /// Another replica reconciles this channel by now.
+    #[error("the lease {0} is held by another")]
+    LeaseLost(String),
+}
+
+impl ReconcileError {
+    /// A stable code for counting.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            ReconcileError::Request { source, .. } => source.code(),
+            ReconcileError::Store(_) => "store",
+            ReconcileError::Unreliable { .. } => "manifest_unreliable",
+            ReconcileError::LeaseLost(_) => "lease_lost",
+        }
+    }
+}
+
+impl From<ReconcileError> for TaskError {
+    fn from(error: ReconcileError) -> Self {
+        let wait = match &error {
+            ReconcileError::Request { source: RequestError::Throttled { retry_after }, .. } => *retry_after,
+            _ => None,
+        };
+        TaskError::new(error.code(), &error).retry_after(wait)
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether an account can be what it says it is.
+//!
+//! A manifest that contradicts itself is worth nothing: it is asked for once more and then reported, and never the ground of a repair. A peer that
+//! forges a consistent account can't be seen through here; the share cap of repair is the defence against that.
+
+use crate::compare::{Differing, Tally};
+use gateway_model::{BookItem, Bucket, Dataset, Grain, Timestamp, Window};
+use std::collections::HashSet;
+
+/// Why an account contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreliable {
+    /// A bucket outside the window, or one that does not begin where buckets of the grain begin.
+    #[error("a bucket is outside the window or begins where none can")]
+    BucketPlace,
+    /// A bucket is there twice.
+    #[error("a bucket is there twice")]
+    BucketTwice,
+    /// A bucket with items without a sum, or a sum without items.
+    #[error("a bucket's count and sum contradict each other")]
+    BucketEmpty,
+    /// An item outside the window.
+    #[error("an item is outside the window")]
+    ItemPlace,
+    /// An item of another dataset.
+    #[error("an item is of another dataset")]
+    ItemDataset,
+    /// The same item is there twice.
+    #[error("an item is there twice")]
+    ItemTwice,
+    /// The list is not what the bucket said just before and just after.
+    #[error("the list of a bucket is not what its count and sum say")]
+    ListMismatch,
+    /// Another kind of account than was asked for.
+    #[error("it is not the account that was asked for")]
+    Shape,
+}
+
+/// Checks an account by buckets.
+///
+/// # Errors
+/// [`Unreliable`].
+pub fn check_buckets(grain: Grain, window: Window, buckets: &[Bucket]) -> Result<(), Unreliable> {
+    let mut seen = HashSet::with_capacity(buckets.len());
+    for bucket in buckets {
+        if !window.contains(bucket.start) || grain.bucket(bucket.start).start != bucket.start {
+            return Err(Unreliable::BucketPlace);
+        }
+        if !seen.insert(bucket.start) {
+            return Err(Unreliable::BucketTwice);
+        }
+        let empty = Tally::from(*bucket).sum == Tally::default().sum;
+        if empty != (bucket.count == 0) {
+            return Err(Unreliable::BucketEmpty);
+        }
+    }
+    Ok(())
+}
+
+/// Checks an account by items.
+///
+/// # Errors
+/// [`Unreliable`].
+pub fn check_items(dataset: Dataset, window: Window, items: &[BookItem]) -> Result<(), Unreliable> {
+    let mut seen = HashSet::with_capacity(items.len());
+    for item in items {
+        if item.key.dataset != dataset {
+            return Err(Unreliable::ItemDataset);
+        }
+        if !window.contains(item.event_time.start()) {
+            return Err(Unreliable::ItemPlace);
+        }
+        if !seen.insert(&item.key) {
+            return Err(Unreliable::ItemTwice);
+        }
+    }
+    Ok(())
+}
+
+/// The buckets among `said` (accounts at `grain`, all inside the listed window) whose list says otherwise.
+#[must_use]
+pub fn contradicted<'a>(grain: Grain, said: &'a [Differing], listed: Window, items: &[BookItem]) -> Vec<&'a Differing> {
+    let inside = |window: &Window| window.intersect(&listed) == *window;
+    let counted = |window: Window| {
+        let in_bucket = |item: &&BookItem| grain.bucket_start(item.event_time) == Some(window.start);
+        Tally::of(items.iter().filter(in_bucket))
+    };
+    said.iter().filter(|said| inside(&said.window) && counted(said.window) != said.theirs).collect()
+}
+
+/// Whether a list contradicts an account that was the same before and after it: only then it is no mere change in between.
+#[must_use]
+pub fn proves_lie(before: (Timestamp, Tally), list_as_of: Timestamp, after: (Timestamp, Tally)) -> bool {
+    before.0 <= list_as_of && list_as_of <= after.0 && before.1 == after.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_model::{Digest, ItemKey, Moment, Part, SourceNumber, day_of};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn item(number: &str, time: &str) -> BookItem {
+        let key = ItemKey {
+            dataset: Dataset::Acceptance,
+            number: SourceNumber::new(number).unwrap(),
+            day: day_of(at(time)),
+            part: Part::Cycle(0),
+        };
+        BookItem { key, event_time: Moment::At(at(time)), digest: Digest([7; 32]) }
+    }
+
+    fn hour() -> Window {
+        Window::new(at("2026-01-05T01:00:00Z"), at("2026-01-05T02:00:00Z"))
+    }
+
+    #[test]
+    fn an_item_twice_or_outside_or_of_another_dataset_is_seen() {
+        let good = item("1", "2026-01-05T01:10:00Z");
+        assert_eq!(check_items(Dataset::Acceptance, hour(), std::slice::from_ref(&good)), Ok(()));
+        let twice = [good.clone(), good.clone()];
+        assert_eq!(check_items(Dataset::Acceptance, hour(), &twice), Err(Unreliable::ItemTwice));
+        let outside = [item("1", "2026-01-05T02:00:00Z")];
+        assert_eq!(check_items(Dataset::Acceptance, hour(), &outside), Err(Unreliable::ItemPlace));
+        assert_eq!(check_items(Dataset::Handling, hour(), &[good]), Err(Unreliable::ItemDataset));
+    }
+
+    #[test]
+    fn a_bucket_twice_misplaced_or_contradicting_itself_is_seen() {
+        let sum = item("1", "2026-01-05T01:10:00Z").element();
+        let bucket = |start: &str, count| Bucket { start: at(start), count, sum };
+        let good = bucket("2026-01-05T01:10:00Z", 1);
+        let check = |buckets: &[Bucket]| check_buckets(Grain::TenMinutes, hour(), buckets);
+        assert_eq!(check(&[good]), Ok(()));
+        assert_eq!(check(&[good, good]), Err(Unreliable::BucketTwice));
+        assert_eq!(check(&[bucket("2026-01-05T01:11:00Z", 1)]), Err(Unreliable::BucketPlace));
+        assert_eq!(check(&[bucket("2026-01-05T02:00:00Z", 1)]), Err(Unreliable::BucketPlace));
+        assert_eq!(check(&[bucket("2026-01-05T01:10:00Z", 0)]), Err(Unreliable::BucketEmpty));
+    }
+
+    #[test]
+    fn a_list_that_is_not_what_its_bucket_says_is_seen() {
+        let items = [item("1", "2026-01-05T01:10:00Z"), item("2", "2026-01-05T01:20:00Z")];
+        let said = |start: &str, items: &[BookItem]| Differing {
+            window: Grain::TenMinutes.bucket(at(start)),
+            ours: Tally::default(),
+            theirs: Tally::of(items),
+        };
+        let honest = [said("2026-01-05T01:10:00Z", &items[..1]), said("2026-01-05T01:20:00Z", &items[1..])];
+        assert!(contradicted(Grain::TenMinutes, &honest, hour(), &items).is_empty());
+        assert_eq!(contradicted(Grain::TenMinutes, &honest, hour(), &items[..1]).len(), 1);
+        let (early, late) = (at("2026-01-05T03:00:00Z"), at("2026-01-05T03:00:02Z"));
+        let (one, two) = (Tally::of(&items[..1]), Tally::of(&items));
+        assert!(proves_lie((early, one), early, (late, one)));
+        assert!(!proves_lie((early, one), early, (late, two)), "it changed in between");
+        assert!(!proves_lie((late, one), early, (late, one)), "the list is from an older snapshot");
+    }
+}

@@ -1,0 +1,91 @@
+//! Dead letters that a whole comparison proves harmless.
+//!
+//! A dead letter is a record that we could not read. What it said was either read again since, or is missing; if a whole comparison that began
+//! after it finds nothing missing, the letter has nothing left to tell. Refused: settling letters by their code; a letter is settled by proof.
+
+use crate::config::later;
+use crate::error::ReconcileError;
+use crate::gaps;
+use crate::sweep::Sweep;
+use crate::tour::Context;
+use gateway_model::{DeadLetterId, GapId, GapState, Timestamp, format_china};
+use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState};
+use std::collections::HashSet;
+
+/// A whole comparison whose every difference must still turn out to have been lateness.
+pub(crate) struct Settling {
+    started_at: Timestamp,
+    waiting: HashSet<GapId>,
+}
+
+impl Settling {
+    /// What a finished sweep is good for: nothing, when an account contradicted itself.
+    pub(crate) fn of(sweep: &Sweep) -> Option<Self> {
+        (sweep.whole && !sweep.doubted).then(|| Self { started_at: sweep.started_at, waiting: sweep.saw.clone() })
+    }
+}
+
+/// What is not over yet at a channel.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Unrest {
+    pub(crate) suspected: HashSet<GapId>,
+    pub(crate) open: usize,
+    pub(crate) repairing: usize,
+}
+
+impl Unrest {
+    pub(crate) async fn load(context: &Context) -> Result<Self, ReconcileError> {
+        Ok(Self {
+            suspected: gaps::in_state(context, GapState::Suspected).await?.into_iter().map(|gap| gap.id).collect(),
+            open: gaps::in_state(context, GapState::Open).await?.len(),
+            repairing: gaps::in_state(context, GapState::Repairing).await?.len(),
+        })
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.suspected.is_empty() && self.open == 0 && self.repairing == 0
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.suspected.len() + self.open + self.repairing
+    }
+}
+
+/// The oldest open dead letters of the channel.
+pub(crate) async fn open_letters(context: &Context) -> Result<Vec<DeadLetterRow>, ReconcileError> {
+    let filter = DeadLetterFilter {
+        channel: Some(context.channel.clone()),
+        state: Some(DeadLetterState::Open),
+        ..DeadLetterFilter::default()
+    };
+    Ok(context.store.dead_letters(&filter, 1_000).await?)
+}
+
+/// Whether a comparison that begins at this time can speak for a letter.
+pub(crate) fn is_covered(context: &Context, letter: &DeadLetterRow, started_at: Timestamp) -> bool {
+    later(letter.at, context.config.second_look_after_ms) <= started_at
+}
+
+/// Settles what a comparison proves. Returns the comparison while it still waits for second looks.
+pub(crate) async fn settle(
+    context: &Context,
+    mut settling: Settling,
+    unrest: &Unrest,
+    letters: &[DeadLetterRow],
+) -> Result<Option<Settling>, ReconcileError> {
+    if unrest.open > 0 || unrest.repairing > 0 {
+        return Ok(None);
+    }
+    settling.waiting.retain(|id| unrest.suspected.contains(id));
+    if !settling.waiting.is_empty() {
+        return Ok(Some(settling));
+    }
+    let covered = letters.iter().filter(|letter| is_covered(context, letter, settling.started_at));
+    let ids: Vec<DeadLetterId> = covered.map(|letter| letter.id).collect();
+    if !ids.is_empty() {
+        let reason = format!("whole comparison of {} in step", format_china(settling.started_at));
+        let settled = context.store.settle_dead_letters(&ids, DeadLetterState::Waived, &reason, context.now()).await?;
+        tracing::info!(channel = %context.channel, settled, "dead letters settled: {reason}");
+    }
+    Ok(None)
+}

@@ -1,0 +1,206 @@
+//! One round's work: what it may still ask for, what it has spent, and how it asks.
+//!
+//! Within a look the channel is asked first and our book is read afterwards. What the channel told us before it made its account is then already in
+//! our book, so being a little slow never looks like a loss; the reverse (our book is ahead of their snapshot) is what the second look is for.
+
+use crate::config::{ReconcileConfig, later};
+use crate::error::ReconcileError;
+use crate::reliability::{Unreliable, check_buckets, check_items};
+use crate::{Defences, compare::Tally};
+use gateway_connector::{Connector, ManifestSource};
+use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window};
+use gateway_store::{Comparison, LeaseGrant, Store};
+use std::sync::Arc;
+
+/// What stays the same from round to round.
+pub(crate) struct Context {
+    pub(crate) channel: ChannelId,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: ReconcileConfig,
+    pub(crate) defences: Defences,
+    pub(crate) holder: String,
+}
+
+impl Context {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn lease_name(&self) -> String {
+        format!("reconcile/{}", self.channel)
+    }
+
+    /// Takes or renews the lease.
+    pub(crate) async fn hold(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
+        let now = self.now();
+        let until = later(now, self.config.lease_ms);
+        Ok(self.store.acquire_lease(&self.lease_name(), &self.holder, now, until).await?)
+    }
+}
+
+/// The channel's answer by buckets.
+pub(crate) enum Sums {
+    /// Bucket by bucket.
+    Buckets(Vec<Bucket>),
+    /// Only how many in the whole window.
+    Count(u64),
+}
+
+/// A round under way.
+pub(crate) struct Tour<'a> {
+    pub(crate) context: &'a Context,
+    source: &'a dyn ManifestSource,
+    pub(crate) started_at: Timestamp,
+    pub(crate) calls: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ids: u64,
+    pub(crate) vanished: u64,
+    pub(crate) differences: u64,
+    /// The first account that contradicted itself in vain; the round goes on without it and reports it at its end.
+    pub(crate) unreliable: Option<ReconcileError>,
+    renew_at: Timestamp,
+}
+
+impl<'a> Tour<'a> {
+    pub(crate) fn new(context: &'a Context, source: &'a dyn ManifestSource) -> Self {
+        let now = context.now();
+        Self {
+            context,
+            source,
+            started_at: now,
+            calls: 0,
+            bytes: 0,
+            ids: 0,
+            vanished: 0,
+            differences: 0,
+            unreliable: None,
+            renew_at: later(now, context.config.lease_ms / 3),
+        }
+    }
+
+    /// Whether this round has asked for as much as it may.
+    pub(crate) fn is_spent(&self) -> bool {
+        let config = &self.context.config;
+        self.calls >= config.max_calls_per_round.max(1) || self.ids >= config.max_ids_per_round.max(1)
+    }
+
+    /// Whether looks have used their half, so that comparing goes on too.
+    pub(crate) fn is_half_spent(&self) -> bool {
+        let config = &self.context.config;
+        self.calls * 2 >= config.max_calls_per_round.max(1) || self.ids * 2 >= config.max_ids_per_round.max(1)
+    }
+
+    /// Asks for sums. The inner error is an account that contradicts itself.
+    pub(crate) async fn sums(
+        &mut self,
+        dataset: Dataset,
+        window: Window,
+        grain: Grain,
+    ) -> Result<Result<(Sums, Timestamp), Unreliable>, ReconcileError> {
+        let (body, as_of) = match self.ask(dataset, window, grain).await? {
+            Ok(answer) => answer,
+            Err(unreliable) => return Ok(Err(unreliable)),
+        };
+        Ok(match body {
+            ManifestBody::Buckets(buckets) => {
+                check_buckets(grain, window, &buckets).map(|()| (Sums::Buckets(buckets), as_of))
+            }
+            ManifestBody::Count(count) => Ok((Sums::Count(count), as_of)),
+            ManifestBody::Items(_) => Err(Unreliable::Shape),
+        })
+    }
+
+    /// Asks for items. The inner error is an account that contradicts itself.
+    pub(crate) async fn items(
+        &mut self,
+        dataset: Dataset,
+        window: Window,
+    ) -> Result<Result<(Vec<BookItem>, Timestamp), Unreliable>, ReconcileError> {
+        let (body, as_of) = match self.ask(dataset, window, Grain::Ids).await? {
+            Ok(answer) => answer,
+            Err(unreliable) => return Ok(Err(unreliable)),
+        };
+        let ManifestBody::Items(items) = body else { return Ok(Err(Unreliable::Shape)) };
+        self.ids += items.len() as u64;
+        Ok(check_items(dataset, window, &items).map(|()| (items, as_of)))
+    }
+
+    async fn ask(
+        &mut self,
+        dataset: Dataset,
+        window: Window,
+        grain: Grain,
+    ) -> Result<Result<(ManifestBody, Timestamp), Unreliable>, ReconcileError> {
+        self.keep_lease().await?;
+        self.calls += 1;
+        let channel = self.context.channel.to_string();
+        metrics::counter!("gateway_reconcile_manifest_calls_total", "channel" => channel.clone(), "grain" => grain.as_str()).increment(1);
+        let asked = self.source.manifest(dataset, window, grain).await;
+        let manifest = asked.map_err(|source| ReconcileError::Request { dataset, source })?;
+        self.bytes += manifest.bytes;
+        metrics::counter!("gateway_reconcile_manifest_bytes_total", "channel" => channel).increment(manifest.bytes);
+        if manifest.dataset != dataset || manifest.window != window || manifest.grain != grain {
+            return Ok(Err(Unreliable::Shape));
+        }
+        Ok(Ok((manifest.body, manifest.as_of)))
+    }
+
+    /// Notes an account that contradicted itself in vain.
+    pub(crate) fn doubt(&mut self, dataset: Dataset, window: Window, grain: Grain, source: Unreliable) {
+        let channel = self.context.channel.to_string();
+        metrics::counter!("gateway_reconcile_manifest_unreliable_total", "channel" => channel).increment(1);
+        let error = ReconcileError::Unreliable { dataset, grain, window, source };
+        tracing::warn!(channel = %self.context.channel, %dataset, %grain, %window, "{source}: nothing is concluded from this account");
+        self.unreliable.get_or_insert(error);
+    }
+
+    // A long round renews its lease, and ends when it has lost it.
+    async fn keep_lease(&mut self) -> Result<(), ReconcileError> {
+        let now = self.context.now();
+        if now < self.renew_at {
+            return Ok(());
+        }
+        if self.context.hold().await?.is_none() {
+            return Err(ReconcileError::LeaseLost(self.context.lease_name()));
+        }
+        self.renew_at = later(now, self.context.config.lease_ms / 3);
+        Ok(())
+    }
+
+    /// Our sums over a window.
+    pub(crate) async fn our_sums(
+        &self,
+        dataset: Dataset,
+        window: Window,
+        grain: Grain,
+    ) -> Result<Vec<Bucket>, ReconcileError> {
+        let version = self.context.connector.normalizer().projection_version();
+        Ok(self.context.store.buckets(&self.context.channel, dataset, version, grain, window).await?)
+    }
+
+    /// Writes down what this round did; `whole` is the start of the whole comparison that it completed, and whether that was in step.
+    pub(crate) async fn save(&self, whole: Option<(Timestamp, bool)>, succeeded: bool) -> Result<(), ReconcileError> {
+        if self.calls == 0 && self.vanished == 0 && whole.is_none() {
+            return Ok(());
+        }
+        let in_step = whole.map_or(succeeded && self.differences == 0, |(_, in_step)| in_step);
+        let comparison = Comparison {
+            channel: self.context.channel.clone(),
+            started_at: whole.map_or(self.started_at, |(started_at, _)| started_at),
+            ended_at: self.context.now(),
+            whole: whole.is_some(),
+            in_step,
+            calls: self.calls,
+            bytes: self.bytes,
+            vanished: self.vanished,
+        };
+        Ok(self.context.store.save_comparison(&comparison).await?)
+    }
+}
+
+/// All buckets in one.
+pub(crate) fn total(buckets: &[Bucket]) -> Tally {
+    buckets.iter().fold(Tally::default(), |sum, bucket| sum.plus((*bucket).into()))
+}
