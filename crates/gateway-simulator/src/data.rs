@@ -117,6 +117,10 @@ pub fn read(path: &Path, mapping: Option<&Path>) -> Result<Vec<Row>, SimError> {
             let headers = reader.headers().map_err(|_| wrong(1, "no header"))?.clone();
             let columns: HashMap<&str, usize> =
                 headers.iter().enumerate().map(|(index, name)| (name.trim_start_matches('\u{feff}'), index)).collect();
+            // A mapping that names a column which is not there is a mistake, not forty thousand empty fields.
+            if let Some(missing) = mapping.columns.values().find(|column| !columns.contains_key(column.as_str())) {
+                return Err(wrong(1, &format!("no column {missing:?}, which the mapping names")));
+            }
             for record in reader.records() {
                 let record =
                     record.map_err(|error| wrong(error.position().map_or(0, |at| at.line() as usize), "not CSV"))?;

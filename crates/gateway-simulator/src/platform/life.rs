@@ -190,9 +190,7 @@ pub(super) fn change(
     let Some(held) = book.order(number) else { return };
     let update = next_update(held, now);
     let before = held.order.clone();
-    if held.hidden {
-        push = Push::None;
-    } else if platform.inject(book, FaultKind::MissedPush) {
+    if held.hidden || platform.inject(book, FaultKind::MissedPush) {
         push = Push::None;
     } else if before.update_time != update && push == Push::Record && platform.inject(book, FaultKind::OutOfOrder) {
         push = Push::Stale(Box::new(before));

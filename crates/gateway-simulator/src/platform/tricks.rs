@@ -39,7 +39,7 @@ fn find(book: &Book, now: i64, suits: impl Fn(&Held) -> bool) -> Option<String> 
 
 /// A compared field edited behind everybody's back, on an order that no poll overlap can still see and that nothing else will touch.
 fn silent_edit(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
-    let age = (platform.options.overlap.as_millis() as i64).max(15_000) + 1_000;
+    let age = platform.options.overlap.as_millis() as i64 + 1_000;
     let horizon = clock::wire_time(now - age);
     let quiet = |held: &Held| {
         matches!(held.order.state.as_str(), state::ARCHIVED | state::RETURNED | state::WITHDRAWN | state::COMPLETED)
