@@ -73,7 +73,7 @@ pub(crate) async fn timeline(
     let view = find(&*store, &segment.0, params.channel, false).await?;
     let id = view.aggregate.order.id;
     let rows = store.timeline(id).await?;
-    let changes: Vec<_> = rows
+    let timeline: Vec<_> = rows
         .iter()
         .map(|row| {
             json!({
@@ -83,7 +83,7 @@ pub(crate) async fn timeline(
         })
         .collect();
     let deliveries: Vec<_> = view.aggregate.deliveries.iter().map(DeliveryView::from).collect();
-    Ok(Json(json!({"order_id": id, "changes": changes, "deliveries": deliveries})))
+    Ok(Json(json!({"order_id": id, "timeline": timeline, "deliveries": deliveries})))
 }
 
 /// How many orders of one number are shown to choose from.

@@ -30,6 +30,7 @@ pub(crate) async fn status(
 ) -> Json<Value> {
     let reasons = unready(&*store, &*bus, &*status, config.check_timeout()).await;
     let tasks = status.tasks();
+    let unhealthy = tasks.iter().find(|task| task.health != TaskHealth::Healthy);
     let mut warnings: Vec<Value> = status.warnings().iter().map(warning).collect();
     let now = ChinaTime(clock.now());
     warnings.extend(
@@ -53,7 +54,7 @@ pub(crate) async fn status(
     };
     Json(json!({
         "at": now, "started_at": ChinaTime(status.started_at()), "version": env!("CARGO_PKG_VERSION"),
-        "ready": reasons.is_empty(), "health": worst(tasks.iter()), "tasks": tasks,
+        "ready": reasons.is_empty(), "healthy": reasons.is_empty() && unhealthy.is_none(), "health": worst(tasks.iter()), "tasks": tasks,
         "channels": channels.0.iter().map(|info| channel(info, &tasks)).collect::<Vec<_>>(),
         "books": books, "warnings": warnings,
     }))

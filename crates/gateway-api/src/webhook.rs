@@ -22,13 +22,13 @@ struct PublicState {
 }
 
 /// The routes that the outside can reach: `POST /webhooks/{channel}` and nothing else.
-pub fn public_router(intake: Arc<dyn WebhookIntake>, clock: Arc<dyn Clock>, config: Arc<ApiConfig>) -> Router {
+pub fn public_router(intake: Arc<dyn WebhookIntake>, clock: Arc<dyn Clock>, config: &Arc<ApiConfig>) -> Router {
     Router::new()
         .route("/webhooks/{channel}", post(take))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(config.clone(), observe))
-        .with_state(PublicState { intake, clock, config })
+        .with_state(PublicState { intake, clock, config: config.clone() })
 }
 
 async fn take(

@@ -6,9 +6,8 @@
 mod driver;
 mod status;
 mod task;
-mod telemetry;
+pub mod telemetry;
 
 pub use driver::{Driver, TaskHandle};
 pub use status::{TaskHealth, TaskStatus};
 pub use task::{Ran, Round, Schedule, Task, TaskError};
-pub use telemetry::{LogConfig, LogFormat, MetricsHandle, TelemetryError, install_logging, install_metrics};

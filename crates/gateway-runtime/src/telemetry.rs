@@ -4,15 +4,13 @@
 //! secrets: that is the duty of those who write them, nothing is filtered here.
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use serde::Deserialize;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -21,27 +19,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// The `[log]` section of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// How lines look.
-    pub format: LogFormat,
-    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`: `info,gateway_intake=debug`.
-    pub filter: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { format: LogFormat::Pretty, filter: "info".to_owned() }
-    }
-}
-
 /// Telemetry that can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter can't be read.
-    #[error("log.filter is no filter")]
+    #[error("the log filter can't be read")]
     Filter(#[source] ParseError),
     /// Another subscriber was installed before.
     #[error("logging was set up already")]
@@ -51,14 +33,14 @@ pub enum TelemetryError {
     Metrics(#[source] BuildError),
 }
 
-/// Logs to standard error from now on.
+/// Logs to standard error from now on. `filter` says what, in the syntax of [`EnvFilter`]: `info,gateway_intake=debug`.
 ///
 /// # Errors
 /// [`TelemetryError`] when the filter can't be read or logging was set up before.
-pub fn install_logging(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(TelemetryError::Filter)?;
+pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = match config.format {
+    let installed = match format {
         LogFormat::Pretty => lines.finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     };
@@ -82,7 +64,7 @@ const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 ///
 /// # Errors
 /// [`TelemetryError::Metrics`] when another recorder was installed before.
-pub fn install_metrics() -> Result<MetricsHandle, TelemetryError> {
+pub fn start_metrics() -> Result<MetricsHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
@@ -112,19 +94,18 @@ mod tests {
 
     #[test]
     fn what_is_recorded_is_rendered_and_a_second_recorder_is_refused() {
-        let handle = install_metrics().unwrap();
+        let handle = start_metrics().unwrap();
         metrics::counter!("gateway_tests_total").increment(2);
         metrics::histogram!("gateway_test_seconds").record(0.003);
         handle.upkeep();
         let text = handle.render();
         assert!(text.contains("gateway_tests_total 2"), "{text}");
         assert!(text.contains("gateway_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
-        assert!(install_metrics().is_err());
+        assert!(start_metrics().is_err());
     }
 
     #[test]
     fn a_filter_that_can_not_be_read_is_an_error() {
-        let config = LogConfig { filter: "a=b=c".to_owned(), ..LogConfig::default() };
-        assert!(matches!(install_logging(&config), Err(TelemetryError::Filter(_))));
+        assert!(matches!(start_logs(LogFormat::Json, "a=b=c"), Err(TelemetryError::Filter(_))));
     }
 }
