@@ -1,1 +1,122 @@
-//! The suite that every engine must pass.
+//! The suite that every engine must pass, unchanged: what the traits promise, said as tests.
+//!
+//! An engine's test binary gives a [`StoreUnderTest`] and calls [`store_conformance!`](crate::store_conformance), which makes one test of each
+//! function here. Times in the suite are whole milliseconds, the resolution that every engine keeps.
+//!
+//! Refused: a suite that reaches below the traits. Whatever it could see there, a caller can't rely on.
+#![allow(clippy::unwrap_used)]
+
+mod book;
+mod book_property;
+mod command;
+mod crash;
+mod dead_letter;
+mod delivery;
+mod delivery_end;
+mod fault;
+mod feed;
+mod fixture;
+mod gap;
+mod ingest;
+mod job;
+mod lease;
+mod park;
+
+pub use book::*;
+pub use book_property::*;
+pub use command::*;
+pub use crash::*;
+pub use dead_letter::*;
+pub use delivery::*;
+pub use delivery_end::*;
+pub use fault::*;
+pub use feed::*;
+pub use gap::*;
+pub use ingest::*;
+pub use job::*;
+pub use lease::*;
+pub use park::*;
+
+use crate::Store;
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// An engine with a place of its own for data.
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync {
+    /// Opens a handle on the data of this place; the first one finds it empty. Handles are independent, as those of two processes.
+    async fn open(&self) -> Arc<dyn Store>;
+    /// Takes the write lock away from all handles, as another process would.
+    async fn block_writes(&self) -> Box<dyn WriteBlock>;
+}
+
+/// A write lock held from outside.
+#[async_trait]
+pub trait WriteBlock: Send {
+    /// Gives the lock back.
+    async fn release(self: Box<Self>);
+}
+
+/// One test of each function of the suite; `$make` makes a fresh [`StoreUnderTest`](crate::conformance::StoreUnderTest).
+#[macro_export]
+macro_rules! store_conformance {
+    ($make:expr) => {
+        $crate::store_conformance! { $make;
+            a_batch_is_read_back_as_it_was_written
+            an_order_is_replaced_whole
+            ids_go_on_after_reopening
+            a_failed_batch_leaves_nothing
+            a_dropped_batch_is_whole_or_absent
+            positions_only_go_forward
+            tallies_add_up
+            anomalies_are_counted_without_end
+            orders_are_found_by_any_number
+            records_park_and_leave_whole
+            burying_is_refused_for_what_has_left
+            the_feed_gives_every_change_once
+            the_feed_skips_nothing_while_it_is_written
+            the_timeline_tells_where_each_change_came_from
+            the_first_verdict_on_a_command_stays
+            only_the_oldest_delivery_of_an_order_is_due
+            sending_and_held_block_but_are_not_due
+            due_ones_come_in_the_order_they_fell_due
+            a_delivery_knows_the_newest_number_at_its_destination
+            an_attempt_begins_only_from_owed
+            an_acknowledgement_puts_the_item_into_the_sent_side
+            ending_an_attempt_does_not_undo_an_echo
+            an_answer_of_the_generation_before_is_void
+            what_was_sending_at_a_crash_is_ambiguous
+            redelivering_takes_the_item_out_of_the_book
+            redelivering_leaves_what_the_channel_said
+            waiving_ends_a_delivery
+            outbound_tallies_follow_every_step
+            buckets_hold_both_sides_by_version
+            a_corrected_event_time_moves_the_item
+            items_are_found_by_window_and_number
+            sums_equal_their_items_whatever_happened
+            a_gap_lives_as_agreed
+            gaps_refuse_steps_that_do_not_exist
+            forgotten_ids_do_not_come_back
+            gaps_are_listed_by_what_is_asked
+            comparisons_add_up
+            the_same_job_is_one_job
+            a_job_asked_for_again_while_it_runs_runs_again
+            a_claim_that_ran_out_is_due_again
+            a_failed_job_comes_back_later
+            a_lease_has_one_holder
+            a_stale_epoch_saves_no_checkpoint
+            contenders_get_distinct_epochs
+            dead_letters_are_settled_once
+            a_blocked_store_says_so_in_time_and_recovers
+        }
+    };
+    ($make:expr; $($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let place = $make;
+                $crate::conformance::$name(&place).await;
+            }
+        )*
+    };
+}

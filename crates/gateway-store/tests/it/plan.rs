@@ -1,0 +1,53 @@
+//! No statement that runs often reads a whole table.
+
+use crate::place::Place;
+use gateway_store::conformance::StoreUnderTest;
+use sqlx::{AssertSqlSafe, Row};
+use std::path::Path;
+
+/// Statements that read all of a small table, or are asked for by a person.
+const WHOLE: &[&str] = &[
+    "anomaly_tally/list",
+    "flow_position/list",
+    "flow_tally/list",
+    "parked_record/tally",
+    "work_order/count",
+    "delivery_tally/list",
+    "gap/tally",
+    "comparison_total/sum",
+    "job/tally",
+    "ingest/next_ids",
+];
+
+#[tokio::test]
+async fn every_statement_is_served_by_an_index() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut connection = place.connect().await;
+    let mut checked = 0;
+    let mut scans = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    for table in std::fs::read_dir(&root).unwrap() {
+        for file in std::fs::read_dir(table.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.strip_prefix(&root).unwrap().with_extension("").display().to_string();
+            let sql = std::fs::read_to_string(&path).unwrap();
+            if WHOLE.contains(&name.as_str()) || name.starts_with("schema_migration/") {
+                continue;
+            }
+            let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut connection).await;
+            for step in plan.unwrap_or_else(|error| panic!("{name}: {error}")) {
+                let detail: String = step.get("detail");
+                let harmless =
+                    ["json_each", "wanted", "CONSTANT ROW", "sqlite_sequence"].iter().any(|word| detail.contains(word));
+                if detail.starts_with("SCAN") && !harmless {
+                    scans.push(format!("{name}: {detail}"));
+                }
+            }
+            checked += 1;
+        }
+    }
+    assert!(scans.is_empty(), "{scans:#?}");
+    assert!(checked > 50, "only {checked} statements were found");
+    store.close().await;
+}
