@@ -101,21 +101,33 @@ impl ItemRule {
     }
 }
 
-pub(super) fn read_items(mut section: Section, codes: Option<&CodeTables>) -> Option<Vec<ItemRule>> {
+/// The items as far as they could be read, so that what refers to them is checked even if one of them is wrong.
+pub(super) struct ItemsRead {
+    pub(super) names: Vec<String>,
+    pub(super) readable: Vec<ItemRule>,
+}
+
+impl ItemsRead {
+    /// All items, when all could be read.
+    pub(super) fn whole(self) -> Option<Vec<ItemRule>> {
+        (self.names.len() == self.readable.len()).then_some(self.readable)
+    }
+}
+
+pub(super) fn read_items(mut section: Section, codes: Option<&CodeTables>) -> ItemsRead {
     let names = section.keys();
     section.check(!names.is_empty(), "*", "must have at least one item");
-    let read: Vec<_> = names
-        .into_iter()
-        .map(|name| section.section(&name).and_then(|section| read_item(&name, section, codes)))
+    let mut items: Vec<_> = names
+        .iter()
+        .filter_map(|name| section.section(name).and_then(|section| read_item(name, section, codes)))
         .collect();
-    let mut items = read.into_iter().collect::<Option<Vec<_>>>()?;
     items.sort_by(|a, b| (a.dataset, a.list.is_some(), &a.name).cmp(&(b.dataset, b.list.is_some(), &b.name)));
     for pair in items.windows(2) {
         // Two kinds of facet under one key would overwrite each other.
         let same = pair[0].dataset == pair[1].dataset && pair[0].part == pair[1].part;
         section.check(!same, &pair[1].name, format!("has the same dataset and part as `{}`", pair[0].name));
     }
-    Some(items)
+    ItemsRead { names, readable: items }
 }
 
 fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Option<ItemRule> {

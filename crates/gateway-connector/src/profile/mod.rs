@@ -89,14 +89,14 @@ impl Profile {
         let datasets = root.section("datasets").and_then(DatasetNames::read);
         let codes = root.section("codes").and_then(CodeTables::read);
         let record = root.section("record").and_then(RecordRule::read);
-        let items = root.section("items").and_then(|section| items::read_items(section, codes.as_ref()));
+        let items = root.section("items").map(|section| items::read_items(section, codes.as_ref()));
         let read = root.section("read").and_then(ReadRule::read);
         let manifest = root.optional_section("manifest").map(|section| section.map(ManifestRule::read));
         let skew = signature.as_ref().map(|signature| signature.skew_s);
-        let push = root.optional_section("push").map(|section| section.map(|section| PushRule::read(section, items.as_deref(), skew)));
-        let write = root.optional_section("write").map(|section| section.map(|section| WriteRule::read(section, items.as_deref())));
+        let push = root.optional_section("push").map(|section| section.map(|section| PushRule::read(section, items.as_ref(), skew)));
+        let write = root.optional_section("write").map(|section| section.map(|section| WriteRule::read(section, items.as_ref())));
         if let (Some(items), Some(datasets)) = (&items, &datasets) {
-            for item in items {
+            for item in &items.readable {
                 root.check(
                     datasets.wire(item.dataset).is_some(),
                     &format!("items.{}.dataset", item.name),
@@ -115,7 +115,7 @@ impl Profile {
             limits: limits?,
             datasets: datasets?,
             record: record?,
-            items: items?,
+            items: items?.whole()?,
             codes: codes?,
             read: read?,
             manifest: flatten(manifest?)?,

@@ -1,6 +1,6 @@
 //! What the peer pushes to us, and how it wants to be answered.
 
-use super::items::ItemRule;
+use super::items::ItemsRead;
 use super::reader::Section;
 use serde_json::Value;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub struct PushAnswer {
 }
 
 impl PushRule {
-    pub(super) fn read(mut section: Section, items: Option<&[ItemRule]>, skew_s: Option<u32>) -> Option<Self> {
+    pub(super) fn read(mut section: Section, items: Option<&ItemsRead>, skew_s: Option<u32>) -> Option<Self> {
         let kind = section.take("kind");
         let records_kind = section.take("records_kind");
         let records = section.take("records");
@@ -98,7 +98,7 @@ impl PushRule {
     }
 }
 
-fn read_partial(section: &Section, value: toml::Value, items: Option<&[ItemRule]>) -> Option<Vec<PartialPush>> {
+fn read_partial(section: &Section, value: toml::Value, items: Option<&ItemsRead>) -> Option<Vec<PartialPush>> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wire {
@@ -110,8 +110,12 @@ fn read_partial(section: &Section, value: toml::Value, items: Option<&[ItemRule]
     let wires: Vec<Wire> =
         value.try_into().map_err(|error: toml::de::Error| section.mistake("partial", error.message().trim())).ok()?;
     for (at, wire) in wires.iter().enumerate() {
-        let known = items.is_none_or(|items| items.iter().any(|item| item.name == wire.item && item.list.is_some()));
-        section.check(known, &format!("partial[{at}].item"), format!("there is no item `{}` with a list", wire.item));
+        let Some(items) = items else { continue };
+        let path = format!("partial[{at}].item");
+        section.check(items.names.contains(&wire.item), &path, format!("there is no item `{}`", wire.item));
+        if let Some(item) = items.readable.iter().find(|item| item.name == wire.item) {
+            section.check(item.list.is_some(), &path, format!("item `{}` is no element of a list", wire.item));
+        }
     }
     let partial = |wire: Wire| PartialPush { kind: wire.kind, number: wire.number, element: wire.element, item: wire.item };
     Some(wires.into_iter().map(partial).collect())

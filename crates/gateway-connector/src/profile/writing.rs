@@ -1,7 +1,7 @@
 //! What we push to the peer: operations, the item that each makes at the peer, receipts.
 
 use super::identity::read_header;
-use super::items::{ItemRule, PartRule};
+use super::items::{ItemRule, ItemsRead, PartRule};
 use super::reader::Section;
 use super::reading::read_path;
 use gateway_model::{AskBy, Field, FieldKind, Operation};
@@ -101,7 +101,7 @@ pub struct WriteRule {
 }
 
 impl WriteRule {
-    pub(super) fn read(mut section: Section, items: Option<&[ItemRule]>) -> Option<Self> {
+    pub(super) fn read(mut section: Section, items: Option<&ItemsRead>) -> Option<Self> {
         let request_id_header = read_header(&mut section, "request_id_header");
         let server_error = section.take_or("server_error", ServerError::Ambiguous);
         let receipts = section.section("receipts").and_then(|mut receipts| {
@@ -140,7 +140,7 @@ impl WriteRule {
     }
 }
 
-fn read_operation(operation: Operation, mut section: Section, items: Option<&[ItemRule]>) -> Option<OperationRule> {
+fn read_operation(operation: Operation, mut section: Section, items: Option<&ItemsRead>) -> Option<OperationRule> {
     let method = section.take_or("method", "POST".to_owned());
     let path = read_path(&mut section, "path");
     let ask_by = section.take::<AskBy>("ask_by");
@@ -163,9 +163,9 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&[It
         }
     }
     if let (Some(items), Some(creates), Some(element)) = (items, &creates, &element) {
-        match items.iter().find(|item| item.name == *creates) {
-            None => section.mistake("creates", format!("there is no item `{creates}`")),
-            Some(item) => check_element(&section, item, element),
+        section.check(items.names.contains(creates), "creates", format!("there is no item `{creates}`"));
+        if let Some(item) = items.readable.iter().find(|item| item.name == *creates) {
+            check_element(&section, item, element);
         }
     }
     Some(OperationRule {

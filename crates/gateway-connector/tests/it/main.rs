@@ -1,1 +1,8 @@
-//! The tests of the SDK against the outside: sockets and fixed vectors.
+//! The tests of the SDK against the outside: fixed vectors, a whole profile, real sockets.
+
+mod http;
+mod profile;
+mod sign;
+
+/// The default profile of the municipal connector: the one real profile there is.
+const PROFILE: &str = include_str!("../../../../connectors/municipal-12345/profiles/default.toml");
