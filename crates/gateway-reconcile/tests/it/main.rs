@@ -1,0 +1,11 @@
+//! Reconciliation against the real store, with a channel that is a list in memory and a clock that only moves when told.
+#![allow(clippy::unwrap_used)]
+
+mod gaps;
+mod letters;
+mod lies;
+mod narrowing;
+mod peer;
+mod repair;
+mod sent;
+mod world;

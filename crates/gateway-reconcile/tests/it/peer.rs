@@ -1,0 +1,177 @@
+//! A channel that is a list in memory, and can lie.
+
+use async_trait::async_trait;
+use gateway_connector::{
+    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
+};
+use gateway_model::{
+    BookItem, Bucket, BucketSum, Change, Clock, Dataset, Grain, ItemKey, ManualClock, Manifest, ManifestBody, Timestamp, Window,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// How its account contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    Twice,
+    Outside,
+    LeavesOut,
+}
+
+/// One call: of what, where, how fine, and how many items it listed.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub window: Window,
+    pub grain: Grain,
+    pub listed: usize,
+}
+
+pub struct Peer {
+    clock: Arc<ManualClock>,
+    descriptor: Descriptor,
+    datasets: Vec<Dataset>,
+    grains: Vec<Grain>,
+    items: Mutex<BTreeMap<ItemKey, BookItem>>,
+    pub calls: Mutex<Vec<Call>>,
+    pub lie: Mutex<Option<Lie>>,
+    pub down: AtomicBool,
+    /// How old its answers are; the content is as of now all the same, which only a slower clock would do.
+    pub clock_behind_ms: AtomicU64,
+    snapshot: Mutex<Option<(Timestamp, BTreeMap<ItemKey, BookItem>)>>,
+}
+
+impl Peer {
+    pub fn new(clock: Arc<ManualClock>, grains: &[Grain], datasets: &[Dataset]) -> Self {
+        Self {
+            clock,
+            descriptor: Descriptor { kind: "peer", datasets: datasets.to_vec(), manifest_grains: grains.to_vec() },
+            datasets: datasets.to_vec(),
+            grains: grains.to_vec(),
+            items: Mutex::default(),
+            calls: Mutex::default(),
+            lie: Mutex::default(),
+            down: AtomicBool::new(false),
+            clock_behind_ms: AtomicU64::new(0),
+            snapshot: Mutex::default(),
+        }
+    }
+
+    pub fn put(&self, item: BookItem) {
+        self.items.lock().unwrap().insert(item.key.clone(), item);
+    }
+
+    pub fn remove(&self, key: &ItemKey) {
+        self.items.lock().unwrap().remove(key);
+    }
+
+    /// From now on it answers from a snapshot made now, until told otherwise.
+    pub fn freeze(&self) {
+        *self.snapshot.lock().unwrap() = Some((self.clock.now(), self.items.lock().unwrap().clone()));
+    }
+
+    pub fn thaw(&self) {
+        *self.snapshot.lock().unwrap() = None;
+    }
+
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+/// The items of a window as a list.
+pub fn listed<'a>(items: impl Iterator<Item = &'a BookItem>, window: Window) -> Vec<BookItem> {
+    items.filter(|item| window.contains(item.event_time.start())).cloned().collect()
+}
+
+/// The sums of a window.
+pub fn buckets_of<'a>(items: impl Iterator<Item = &'a BookItem>, grain: Grain, window: Window) -> Vec<Bucket> {
+    let mut buckets: BTreeMap<Timestamp, (u64, BucketSum)> = BTreeMap::new();
+    for item in items {
+        if let Some(start) = grain.bucket_start(item.event_time).filter(|start| window.contains(*start)) {
+            let bucket = buckets.entry(start).or_default();
+            *bucket = (bucket.0 + 1, bucket.1.plus(item.element()));
+        }
+    }
+    buckets.into_iter().map(|(start, (count, sum))| Bucket { start, count, sum }).collect()
+}
+
+#[async_trait]
+impl ManifestSource for Peer {
+    async fn manifest(&self, dataset: Dataset, window: Window, grain: Grain) -> Result<Manifest, RequestError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(RequestError::Unavailable { what: "down".to_owned(), not_sent: true, source: None });
+        }
+        let behind = i64::try_from(self.clock_behind_ms.load(Ordering::SeqCst)).unwrap();
+        let now = Timestamp::from_millisecond(self.clock.now().as_millisecond() - behind).unwrap();
+        let (as_of, items) =
+            self.snapshot.lock().unwrap().clone().unwrap_or_else(|| (now, self.items.lock().unwrap().clone()));
+        let of_dataset = || items.values().filter(|item| item.key.dataset == dataset);
+        let body = if grain == Grain::Ids {
+            let mut list = listed(of_dataset(), window);
+            match *self.lie.lock().unwrap() {
+                Some(Lie::Twice) => list.extend(list.first().cloned()),
+                Some(Lie::Outside) => list.extend(of_dataset().find(|item| !window.contains(item.event_time.start())).cloned()),
+                Some(Lie::LeavesOut) => drop(list.pop()),
+                None => {}
+            }
+            ManifestBody::Items(list)
+        } else {
+            ManifestBody::Buckets(buckets_of(of_dataset(), grain, window))
+        };
+        let (listed, bytes) = match &body {
+            ManifestBody::Items(items) => (items.len(), 200 * items.len() as u64 + 20),
+            ManifestBody::Buckets(buckets) => (0, 120 * buckets.len() as u64 + 20),
+            ManifestBody::Count(_) => (0, 20),
+        };
+        self.calls.lock().unwrap().push(Call { window, grain, listed });
+        Ok(Manifest { dataset, window, grain, as_of, body, bytes })
+    }
+
+    fn datasets(&self) -> &[Dataset] {
+        &self.datasets
+    }
+
+    fn grains(&self) -> &[Grain] {
+        &self.grains
+    }
+
+    fn since(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl Normalizer for Peer {
+    fn normalize(&self, _body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        Ok(Vec::new())
+    }
+
+    fn projection_version(&self) -> u32 {
+        1
+    }
+}
+
+#[async_trait]
+impl Connector for Peer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+    fn normalizer(&self) -> &dyn Normalizer {
+        self
+    }
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
+    fn receiver(&self) -> Option<&dyn Receiver> {
+        None
+    }
+    fn sink(&self) -> Option<&dyn Sink> {
+        None
+    }
+    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
+        Some(self)
+    }
+    async fn check_connectivity(&self) -> Result<(), RequestError> {
+        Ok(())
+    }
+}
