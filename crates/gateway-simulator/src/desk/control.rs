@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::book::{Command, Fate};
 use super::{Desk, lock};
+use crate::clock;
 use crate::control::authorized;
 
 /// The desk's routes.
@@ -40,15 +41,21 @@ async fn stop(State(desk): State<Arc<Desk>>) -> Json<Value> {
     Json(json!({"stopped": true}))
 }
 
-/// `settled`: all orders seen, nothing to do, nothing in flight.
+/// Work comes in steps: what the desk did shows in the orders a moment later, and then the next step is due. Only after so long
+/// without anything new is the desk's work at its end.
+const QUIET_MS: i64 = 1_000;
+
+/// `settled`: all orders seen, nothing to do, nothing in flight, and nothing new for a second.
 async fn life(State(desk): State<Arc<Desk>>) -> Json<Value> {
     let waiting = lock(&desk.agenda).len();
     let in_flight = desk.in_flight.load(Ordering::SeqCst);
     let caught_up = desk.caught_up.load(Ordering::SeqCst);
+    let quiet_ms = clock::now_ms() - desk.active_at.load(Ordering::SeqCst);
+    let settled = caught_up && waiting == 0 && in_flight == 0 && quiet_ms >= QUIET_MS;
     let book = lock(&desk.book);
     let accepted = book.commands.iter().filter(|(_, fate)| matches!(fate, Fate::Accepted(_))).count();
     Json(json!({
-        "stopped": desk.stopped.load(Ordering::SeqCst), "settled": caught_up && waiting == 0 && in_flight == 0,
+        "stopped": desk.stopped.load(Ordering::SeqCst), "settled": settled, "quiet_ms": quiet_ms,
         "caught_up": caught_up, "waiting": waiting, "in_flight": in_flight, "orders": book.seen.len(),
         "commands": book.commands.len(), "accepted": accepted,
     }))

@@ -12,7 +12,7 @@ mod run;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::control as shared;
 use crate::data::{self, Reply};
 use crate::error::SimError;
@@ -117,6 +118,8 @@ struct Desk {
     /// Whether the last look at the orders reached their end.
     caught_up: AtomicBool,
     stopped: AtomicBool,
+    /// When the desk last saw something new or wrote something down, in ms.
+    active_at: AtomicI64,
     shutdown: CancellationToken,
 }
 
@@ -147,6 +150,7 @@ pub async fn start_desk(options: DeskOptions) -> Result<DeskHandle, SimError> {
         in_flight: AtomicUsize::new(0),
         caught_up: AtomicBool::new(false),
         stopped: AtomicBool::new(false),
+        active_at: AtomicI64::new(clock::now_ms()),
         shutdown: shutdown.clone(),
         options,
     });

@@ -42,6 +42,7 @@ impl Desk {
         let mut book = lock(&self.book);
         book.apply(entry);
         self.journal.append(entry);
+        self.active_at.store(clock::now_ms(), Ordering::SeqCst);
     }
 
     fn base(&self) -> String {

@@ -24,7 +24,14 @@ fn plans_are_parsed() {
 async fn crude_round(peer: &Peer) {
     let now = gateway_simulator::clock::wire_time(gateway_simulator::clock::now_ms());
     let list = "/gateway/orders?updatedFrom=2000-01-01%2000:00:00&page=1&pageSize=5";
-    let _ = peer.send("GET", "/gateway/manifest?dataset=handling&from=2000-01-01%2000:00:00&to=2100-01-01%2000:00:00&grain=day", "", vec![]).await;
+    let _ = peer
+        .send(
+            "GET",
+            "/gateway/manifest?dataset=handling&from=2000-01-01%2000:00:00&to=2100-01-01%2000:00:00&grain=day",
+            "",
+            vec![],
+        )
+        .await;
     let Ok((200, answer)) = peer.send("GET", list, "", vec![]).await else { return };
     for record in answer["data"]["records"].as_array().into_iter().flatten() {
         let number = record["orderNo"].as_str().unwrap_or_default();
@@ -35,7 +42,14 @@ async fn crude_round(peer: &Peer) {
             Some("40") => "complete",
             _ => continue,
         };
-        let _ = peer.send("POST", &format!("/gateway/orders/{number}/{operation}"), &format!("{number}-{operation}-{}", record["round"]), body.to_string().into_bytes()).await;
+        let _ = peer
+            .send(
+                "POST",
+                &format!("/gateway/orders/{number}/{operation}"),
+                &format!("{number}-{operation}-{}", record["round"]),
+                body.to_string().into_bytes(),
+            )
+            .await;
     }
 }
 
@@ -80,9 +94,11 @@ async fn a_heavy_plan_injects_every_kind_and_the_book_stays_right() {
     for row in rows {
         let order: Order = serde_json::from_value(row["record"].clone()).expect("record");
         let items: Vec<String> = digest::items(&order).iter().map(|item| hex::encode(item.digest)).collect();
-        let told: Vec<&str> = row["items"].as_array().expect("items").iter().filter_map(|item| item["digest"].as_str()).collect();
+        let told: Vec<&str> =
+            row["items"].as_array().expect("items").iter().filter_map(|item| item["digest"].as_str()).collect();
         assert_eq!(items, told);
-        let rounds: Vec<&Value> = row["replies"].as_array().expect("replies").iter().map(|reply| &reply["round"]).collect();
+        let rounds: Vec<&Value> =
+            row["replies"].as_array().expect("replies").iter().map(|reply| &reply["round"]).collect();
         assert!(rounds.windows(2).all(|pair| pair[0] != pair[1]), "one kept reply per round");
     }
     // Life is over: no fault any more, and everything that was hidden from the listing can be asked for.
@@ -90,6 +106,9 @@ async fn a_heavy_plan_injects_every_kind_and_the_book_stays_right() {
     assert_eq!(peer.sim("/sim/faults").await["injected"], injected);
     assert!(rows.iter().any(|row| row["hidden"] == true));
     let bodies = webhook.bodies.lock().expect("lock");
-    let changed = bodies.iter().enumerate().any(|(index, (nonce, body))| bodies[..index].iter().any(|(n, b)| n == nonce && b != body));
+    let changed = bodies
+        .iter()
+        .enumerate()
+        .any(|(index, (nonce, body))| bodies[..index].iter().any(|(n, b)| n == nonce && b != body));
     assert!(changed, "same nonce, other body");
 }

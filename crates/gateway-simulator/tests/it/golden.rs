@@ -36,7 +36,8 @@ fn signatures_equal_the_golden_file() {
     let text = |name: &str| golden[name].as_str().expect("text").to_owned();
     for (method, name) in [(SignatureMethod::HmacSha256, "hmacSha256"), (SignatureMethod::HmacSm3, "hmacSm3")] {
         let signer = Signer::new("app", method, text("secret").into_bytes());
-        let sign = signer.sign(&text("method"), &text("target"), &text("timestamp"), &text("nonce"), text("body").as_bytes());
+        let sign =
+            signer.sign(&text("method"), &text("target"), &text("timestamp"), &text("nonce"), text("body").as_bytes());
         assert_eq!(sign, text(name));
     }
 }

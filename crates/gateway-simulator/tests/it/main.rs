@@ -1,11 +1,11 @@
 //! Tests of the simulators and the judge, over real loopback HTTP. Waiting is level-triggered with a deadline.
 
 mod data;
-//dj mod desk_and_judge;
+mod desk_and_judge;
 mod faults;
 mod golden;
 mod journal;
-//dj mod mini_gateway;
+mod mini_gateway;
 mod platform;
 mod pushes;
 mod support;

@@ -23,11 +23,19 @@ async fn listing_pages_every_record_once_in_order() {
     assert!(keys.is_sorted());
     let to = records[20]["updateTime"].as_str().expect("time").replace(' ', "%20");
     let bounded = peer.read(&format!("/gateway/orders?updatedFrom={to}&updatedTo={to}&page=1&pageSize=200")).await;
-    assert!(bounded["records"].as_array().expect("records").iter().any(|record| record["orderNo"] == records[20]["orderNo"]), "inclusive");
+    assert!(
+        bounded["records"]
+            .as_array()
+            .expect("records")
+            .iter()
+            .any(|record| record["orderNo"] == records[20]["orderNo"]),
+        "inclusive"
+    );
     let asked = json!({"orderNos": [records[0]["orderNo"], "unknown"]}).to_string().into_bytes();
     let (_, answer) = peer.send("POST", "/gateway/orders/query", "", asked).await.expect("query");
     assert_eq!(answer["data"]["records"], json!([records[0]]));
-    let (_, answer) = peer.send("GET", "/gateway/orders?updatedFrom=x&page=1&pageSize=10", "", Vec::new()).await.expect("bad");
+    let (_, answer) =
+        peer.send("GET", "/gateway/orders?updatedFrom=x&page=1&pageSize=10", "", Vec::new()).await.expect("bad");
     assert_eq!(answer["code"], 1004);
 }
 
@@ -69,19 +77,33 @@ async fn operations_follow_the_state_rules_and_are_idempotent() {
     assert_eq!(peer.operate(&number, "sign", "q2", json!({"signTime": "bad"})).await.0, 1004);
     let (code, first) = peer.operate(&number, "sign", "q2", json!({"signTime": now, "operator": "D"})).await;
     assert_eq!(code, 0);
-    assert_eq!(peer.operate(&number, "sign", "q2", json!({"signTime": now})).await, (0, first.clone()), "the same key again");
+    assert_eq!(
+        peer.operate(&number, "sign", "q2", json!({"signTime": now})).await,
+        (0, first.clone()),
+        "the same key again"
+    );
     assert_eq!(peer.operate(&number, "sign", "q3", json!({"signTime": now})).await.0, 1003);
     assert_eq!(peer.operate(&number, "reply", "q4", reply.clone()).await.0, 0);
     assert_eq!(peer.operate(&number, "reply", "q5", reply.clone()).await.0, 1001, "one reply per order and round");
     assert_eq!(peer.operate(&number, "complete", "q6", json!({"completeTime": now})).await.0, 0);
-    assert_eq!(peer.operate(&number, "complete", "q6", json!({"completeTime": now})).await.0, 1003, "complete is not idempotent");
+    assert_eq!(
+        peer.operate(&number, "complete", "q6", json!({"completeTime": now})).await.0,
+        1003,
+        "complete is not idempotent"
+    );
     let receipt = peer.read("/gateway/receipts?requestId=q2").await;
     assert_eq!((&receipt["receiptNo"], &receipt["operation"]), (&first["receiptNo"], &json!("sign")));
     assert_eq!(peer.read("/gateway/receipts?requestId=q6").await, Value::Null, "complete has no receipt query");
     let record = peer.listing(10).await.remove(0);
     assert_eq!(record["state"], "50");
     assert_eq!(record["completions"][0]["replyContent"], "好\t的\n");
-    assert!(record["events"].as_array().expect("events").iter().any(|event| event["eventId"] == "q2" && event["kind"] == "sign"));
+    assert!(
+        record["events"]
+            .as_array()
+            .expect("events")
+            .iter()
+            .any(|event| event["eventId"] == "q2" && event["kind"] == "sign")
+    );
 
     // The judge's questions: how often a reply was kept, and what an item was at an earlier moment.
     let book = peer.sim("/sim/book/orders").await;
@@ -123,11 +145,14 @@ async fn the_manifest_is_the_sum_of_its_items_at_every_grain() {
 
     let range = "from=2011-01-01%2000:00:00&to=2100-01-01%2000:00:00";
     for dataset in ["acceptance", "handling", "completion"] {
-        let manifest = async |grain: &str| peer.read(&format!("/gateway/manifest?dataset={dataset}&{range}&grain={grain}")).await;
+        let manifest =
+            async |grain: &str| peer.read(&format!("/gateway/manifest?dataset={dataset}&{range}&grain={grain}")).await;
         let ids = manifest("ids").await["items"].as_array().expect("items").clone();
         assert_eq!(manifest("count").await["buckets"][0]["count"], ids.len());
         assert!(manifest("count").await["buckets"][0].get("sum").is_none());
-        for (grain, cut, pad) in [("month", 7, "-01 00:00:00"), ("day", 10, " 00:00:00"), ("hour", 13, ":00:00"), ("tenMinutes", 15, "0:00")] {
+        for (grain, cut, pad) in
+            [("month", 7, "-01 00:00:00"), ("day", 10, " 00:00:00"), ("hour", 13, ":00:00"), ("tenMinutes", 15, "0:00")]
+        {
             let mut expected: BTreeMap<String, (u64, [u8; 32])> = BTreeMap::new();
             for item in &ids {
                 let time = item["eventTime"].as_str().expect("time");
@@ -175,17 +200,24 @@ async fn invented_lives_run_their_course_and_stop() {
             for record in records.iter().take(60) {
                 let (number, round) = (record["orderNo"].as_str().expect("number"), &record["round"]);
                 match record["state"].as_str() {
-                    Some("20") if turn % 7 == 0 => drop(peer.operate(number, "refuse", &format!("{number}-f{round}"), json!({"refuseTime": now})).await),
-                    Some("20") => drop(peer.operate(number, "sign", &format!("{number}-s{round}"), json!({"signTime": now})).await),
+                    Some("20") if turn % 7 == 0 => drop(
+                        peer.operate(number, "refuse", &format!("{number}-f{round}"), json!({"refuseTime": now})).await,
+                    ),
+                    Some("20") => drop(
+                        peer.operate(number, "sign", &format!("{number}-s{round}"), json!({"signTime": now})).await,
+                    ),
                     Some("30") => {
                         let body = json!({"round": round, "replyContent": "已处理", "replyTime": now});
                         drop(peer.operate(number, "reply", &format!("{number}-r{round}"), body).await);
                     }
-                    Some("40") if turn % 3 == 0 => drop(peer.operate(number, "complete", &format!("{number}-c{round}"), json!({"completeTime": now})).await),
+                    Some("40") if turn % 3 == 0 => drop(
+                        peer.operate(number, "complete", &format!("{number}-c{round}"), json!({"completeTime": now}))
+                            .await,
+                    ),
                     _ => {}
                 }
             }
-            let has = |what: &dyn Fn(&Value) -> bool| records.iter().any(|record| what(record));
+            let has = |what: &dyn Fn(&Value) -> bool| records.iter().any(what);
             has(&|record| record["visits"] != json!([])) && has(&|record| record["round"] != 0)
         }
     })

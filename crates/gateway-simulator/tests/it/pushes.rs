@@ -42,7 +42,12 @@ impl Webhook {
     }
 }
 
-async fn take(State(webhook): State<Arc<Webhook>>, OriginalUri(uri): OriginalUri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+async fn take(
+    State(webhook): State<Arc<Webhook>>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
     let text = |name: &str| headers[name].to_str().expect("text");
     let message = Signed {
         method: "POST",

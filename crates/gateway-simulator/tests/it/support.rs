@@ -53,7 +53,13 @@ impl Peer {
         }
     }
 
-    pub async fn send(&self, method: &str, target: &str, request_id: &str, body: Vec<u8>) -> Result<(u16, Value), String> {
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        request_id: &str,
+        body: Vec<u8>,
+    ) -> Result<(u16, Value), String> {
         let timestamp = clock::now_ms().to_string();
         let nonce = format!("n-{}", clock::now_ms());
         let sign = self.signer.sign(method, target, &timestamp, &nonce, &body);
@@ -79,7 +85,8 @@ impl Peer {
     /// An operation; its business code and data.
     pub async fn operate(&self, number: &str, operation: &str, request_id: &str, body: Value) -> (i64, Value) {
         let target = format!("/gateway/orders/{number}/{operation}");
-        let (status, answer) = self.send("POST", &target, request_id, body.to_string().into_bytes()).await.expect("answer");
+        let (status, answer) =
+            self.send("POST", &target, request_id, body.to_string().into_bytes()).await.expect("answer");
         assert_eq!(status, 200, "{answer}");
         (answer["code"].as_i64().expect("code"), answer["data"].clone())
     }
