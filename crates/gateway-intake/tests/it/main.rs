@@ -1,0 +1,9 @@
+//! Intake against the real embedded engines and a scripted channel.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod bus;
+mod channel;
+mod jobs;
+mod poll;
+mod webhook;
