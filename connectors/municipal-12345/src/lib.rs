@@ -4,6 +4,8 @@
 //! another profile. What needs code here is the shape that 12345 platforms share: one wide record, paging by update time, signed pushes, four operations,
 //! an account by buckets.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod answer;
 mod manifest;
 mod normalize;
@@ -16,8 +18,8 @@ use async_trait::async_trait;
 use gateway_connector::http::HttpClient;
 use gateway_connector::profile::Mistake;
 use gateway_connector::{
-    Connector, Credentials, Descriptor, ManifestSource, Normalizer, Profile, ProfileErrors, Receiver, RequestError, Sink,
-    Source,
+    Connector, Credentials, Descriptor, ManifestSource, Normalizer, Profile, ProfileErrors, Receiver, RequestError,
+    Sink, Source,
 };
 use gateway_model::{ChannelId, Clock};
 use std::sync::Arc;

@@ -70,14 +70,21 @@ impl RecordNormalizer {
         Self { profile }
     }
 
-    fn partial(&self, partial: &PartialPush, object: &Object<'_>, latest: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+    fn partial(
+        &self,
+        partial: &PartialPush,
+        object: &Object<'_>,
+        latest: Timestamp,
+    ) -> Result<Vec<Change>, NormalizeError> {
         let number = number_in(object, &partial.number)?;
         let item = self.profile.item(&partial.item).ok_or_else(|| missing(&partial.element))?;
-        let element = object.get(&partial.element).and_then(|raw| wire::as_object(raw)).ok_or_else(|| missing(&partial.element))?;
+        let element = object
+            .get(&partial.element)
+            .and_then(|raw| wire::as_object(raw))
+            .ok_or_else(|| missing(&partial.element))?;
         let context = Context { number, day: None, created: None, revision: None, latest };
-        let change = self
-            .change(&context, item, &element)
-            .map_err(|field| missing(&format!("{}.{field}", partial.element)))?;
+        let change =
+            self.change(&context, item, &element).map_err(|field| missing(&format!("{}.{field}", partial.element)))?;
         Ok(vec![change])
     }
 
@@ -197,7 +204,8 @@ impl RecordNormalizer {
         if event_time.start() > context.latest {
             oddities.push(Oddity::FutureTime { wire_field: named(&item.event_time) });
         }
-        if item.dataset == Dataset::Completion && context.created.is_some_and(|created| is_before(event_time, created)) {
+        if item.dataset == Dataset::Completion && context.created.is_some_and(|created| is_before(event_time, created))
+        {
             oddities.push(Oddity::CompletedBeforeAccepted);
         }
 

@@ -65,8 +65,7 @@ impl Receiver for PushReceiver {
 
     fn accept(&self, request: &WebhookRequest) -> Result<Vec<RawRecord>, NormalizeError> {
         let undecodable = |what: &str| NormalizeError::Undecodable(what.to_owned());
-        let push =
-            wire::object(&request.body).map_err(|error| NormalizeError::Undecodable(wire::place(&error)))?;
+        let push = wire::object(&request.body).map_err(|error| NormalizeError::Undecodable(wire::place(&error)))?;
         if let Some(partial) = partial_of(&self.profile, &push) {
             let number = wire::field(&push, &partial.number);
             let number = if number.simple { SourceNumber::new(number.text).ok() } else { None };

@@ -104,7 +104,8 @@ impl OrderSink {
     // What the peer leaves out of a receipt is not known; that it acknowledged is.
     fn receipt(&self, data: Option<&RawValue>, source: ReceiptSource) -> Receipt {
         let rule = &self.rule.receipts;
-        let text = |path: &str| data.map(|data| wire::scalar(wire::lookup(data, path)).text).filter(|text| !text.is_empty());
+        let text =
+            |path: &str| data.map(|data| wire::scalar(wire::lookup(data, path)).text).filter(|text| !text.is_empty());
         Receipt {
             receipt_number: text(&rule.receipt_number),
             received_at: text(&rule.received_at)
@@ -151,7 +152,8 @@ impl Sink for OrderSink {
     fn prepare(&self, delivery: &OutboundDelivery) -> Result<PreparedDelivery, Reason> {
         let rule = self.operation(delivery)?;
         self.body(delivery, rule)?;
-        let invalid = |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
+        let invalid =
+            |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
         let item = self.profile().item(&rule.creates).ok_or_else(|| invalid(&rule.creates))?;
         let element = Value::Object(self.object(delivery, &rule.element)).to_string();
         let object = wire::object(element.as_bytes()).map_err(|error| invalid(&wire::place(&error)))?;
@@ -191,7 +193,7 @@ impl Sink for OrderSink {
     }
 
     async fn find_outcome(&self, delivery: &OutboundDelivery) -> Result<Option<Receipt>, RequestError> {
-        if !self.rule.operation(delivery.operation).is_some_and(|rule| rule.ask_by == AskBy::Receipt) {
+        if self.rule.operation(delivery.operation).is_none_or(|rule| rule.ask_by != AskBy::Receipt) {
             return Ok(None);
         }
         let rule = &self.rule.receipts;

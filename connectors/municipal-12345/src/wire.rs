@@ -106,7 +106,9 @@ mod tests {
 
     #[test]
     fn scalars_in_normal_form() {
-        for (json, text) in [("\"03\"", "03"), ("3", "3"), ("null", ""), ("true", "true"), ("\"a\\tb\"", "a\tb"), ("\"\"", "")] {
+        for (json, text) in
+            [("\"03\"", "03"), ("3", "3"), ("null", ""), ("true", "true"), ("\"a\\tb\"", "a\tb"), ("\"\"", "")]
+        {
             assert_eq!(read(json), Scalar { text: text.to_owned(), simple: true });
         }
         assert_eq!(read("20261123000000000000000001").text, "20261123000000000000000001");

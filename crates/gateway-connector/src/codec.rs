@@ -78,7 +78,9 @@ impl TimeFormat {
     #[must_use]
     pub fn resolution(&self) -> Duration {
         let has = |part| match &self.form {
-            Form::Pattern(tokens) => tokens.iter().any(|token| matches!(token, Token::Number(this, _) if *this == part)),
+            Form::Pattern(tokens) => {
+                tokens.iter().any(|token| matches!(token, Token::Number(this, _) if *this == part))
+            }
             _ => false,
         };
         match self.form {
@@ -290,7 +292,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_read() {
-        for text in ["2019-04-25 09:32", "2019-4-25 09:32:09", "2019-02-30 00:00:00", "2019-04-25 09:32:09 ", "", "二〇一九"] {
+        for text in
+            ["2019-04-25 09:32", "2019-4-25 09:32:09", "2019-02-30 00:00:00", "2019-04-25 09:32:09 ", "", "二〇一九"]
+        {
             assert_eq!(read("yyyy-MM-dd HH:mm:ss", text), None, "{text}");
         }
     }
@@ -305,7 +309,8 @@ mod tests {
     #[test]
     fn writing_cuts_down_to_the_resolution() {
         let format = TimeFormat::new("yyyy-MM-dd HH:mm:ss").unwrap();
-        let codec = TimeCodec { read: vec![format.clone()], write: format, write_day: TimeFormat::new("yyyy-MM-dd").unwrap() };
+        let codec =
+            TimeCodec { read: vec![format.clone()], write: format, write_day: TimeFormat::new("yyyy-MM-dd").unwrap() };
         let at: Timestamp = "2026-11-23T01:00:01.750Z".parse().unwrap();
         assert_eq!(codec.write_instant(at), "2026-11-23 09:00:01");
         assert_eq!(codec.write(Moment::On(gateway_model::day_of(at))), "2026-11-23");

@@ -181,7 +181,11 @@ pub fn receiver_refuses_what_is_not_signed(channel: &dyn ChannelUnderTest) {
         assert_eq!(verdict, if fits { Ok(()) } else { Err(VerifyError::ClockSkew { offset_ms }) });
     }
     let stale_forgery = channel.push(channel.secrets(), now - skew * 2, "nonce-1", &body);
-    assert_eq!(receiver.verify(&stale_forgery), Err(VerifyError::BadSignature), "the signature is judged before the time");
+    assert_eq!(
+        receiver.verify(&stale_forgery),
+        Err(VerifyError::BadSignature),
+        "the signature is judged before the time"
+    );
     assert!(receiver.nonce_window() >= skew * 2, "a nonce must outlive the freshness of its request");
 }
 
@@ -210,7 +214,11 @@ pub fn receiver_survives_any_body(channel: &dyn ChannelUnderTest) {
     }
 }
 
-async fn poll_all(channel: &dyn ChannelUnderTest, limit: u32, mut after_page: impl FnMut()) -> (Vec<SourceNumber>, usize) {
+async fn poll_all(
+    channel: &dyn ChannelUnderTest,
+    limit: u32,
+    mut after_page: impl FnMut(),
+) -> (Vec<SourceNumber>, usize) {
     let source = channel.connector().source().unwrap();
     let (mut numbers, mut pages) = (Vec::new(), 0);
     let mut cursor: Option<Cursor> = None;
@@ -325,7 +333,12 @@ pub fn the_echo_is_what_was_prepared(channel: &dyn ChannelUnderTest) {
         let record = channel.record_after(&delivery);
         let changes = channel.connector().normalizer().normalize(&record, channel.now()).unwrap();
         let items: Vec<BookItem> = changes.iter().filter_map(|change| Some(change.book_item(change.day?))).collect();
-        assert!(items.contains(&prepared.item), "{:?}: {:?} is not among {items:#?}", delivery.operation, prepared.item);
+        assert!(
+            items.contains(&prepared.item),
+            "{:?}: {:?} is not among {items:#?}",
+            delivery.operation,
+            prepared.item
+        );
     }
 }
 

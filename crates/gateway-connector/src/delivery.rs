@@ -1,7 +1,8 @@
 //! What is handed to a sink, and what it answers.
 
 use gateway_model::{
-    AskBy, BookItem, ChannelId, Dataset, DeliveryId, Fields, Moment, Operation, OrderId, OrderNumber, Part, Receipt, Timestamp,
+    AskBy, BookItem, ChannelId, Dataset, DeliveryId, Fields, Moment, Operation, OrderId, OrderNumber, Part, Receipt,
+    Timestamp,
 };
 
 /// A delivery as a sink sees it.

@@ -4,10 +4,10 @@
 //! since a signature covers one target; answers are never decompressed. Bodies, headers and secrets are never logged; the target may be, as no person data is
 //! ever put into one.
 
+use crate::RequestError;
 use crate::pace::Pacer;
 use crate::profile::Profile;
 use crate::sign::Credentials;
-use crate::RequestError;
 use bytes::{Bytes, BytesMut};
 use gateway_model::{Clock, Timestamp};
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub enum HttpSetupError {
     /// Not an absolute `http` or `https` address without query.
     #[error("the base address is not an absolute http or https address without query")]
     BaseUrl,
+    /// There is no TLS provider.
+    #[error("there is no TLS provider")]
+    Tls,
     /// The client could not be built (no TLS roots, for example).
     #[error("the HTTP client can't be built")]
     Client(#[source] reqwest::Error),
@@ -81,7 +84,8 @@ impl HttpAnswer {
     /// [`RequestError`] by the status: 401 and 403 unauthorized, 429 (and 503 with `Retry-After`) throttled, 408 and other 5xx unavailable, the
     /// rest business errors `http_<status>`.
     pub fn ok(self) -> Result<Self, RequestError> {
-        let unavailable = |status: u16| RequestError::Unavailable { what: format!("HTTP {status}"), not_sent: false, source: None };
+        let unavailable =
+            |status: u16| RequestError::Unavailable { what: format!("HTTP {status}"), not_sent: false, source: None };
         match self.status {
             200..=299 => Ok(self),
             401 | 403 => Err(RequestError::Unauthorized { code: format!("http_{}", self.status) }),
@@ -131,7 +135,13 @@ impl HttpClient {
             return Err(HttpSetupError::BaseUrl);
         }
         install_crypto();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder();
+        if url.scheme() == "http" {
+            // A machine without root certificates can still speak plain HTTP (to a front-end box beside it); the default TLS set-up would fail there.
+            let tls = without_roots().map_err(|_| HttpSetupError::Tls)?;
+            client = client.tls_backend_preconfigured(tls);
+        }
+        let client = client
             .connect_timeout(profile.limits.connect_timeout)
             .timeout(profile.limits.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -213,6 +223,12 @@ impl HttpClient {
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
+}
+
+fn without_roots() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 fn unavailable(error: reqwest::Error, answering: bool) -> RequestError {

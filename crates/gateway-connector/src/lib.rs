@@ -4,6 +4,8 @@
 //! connector's author can't forget them. Facts about a counterparty (endpoints, names, codes, success rule, signature) are data: the wire
 //! [`profile`]. Start with `docs/ADDING-A-CONNECTOR.md`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod breaker;
 pub mod codec;
 #[cfg(feature = "conformance")]

@@ -142,8 +142,14 @@ impl SignatureRule {
         if app_id != credentials.app_id {
             return Err(VerifyError::UnknownApplication);
         }
-        let parts =
-            SignedParts { method: &request.method, target: &request.target, timestamp, nonce, app_id, body: &request.body };
+        let parts = SignedParts {
+            method: &request.method,
+            target: &request.target,
+            timestamp,
+            nonce,
+            app_id,
+            body: &request.body,
+        };
         let message = self.message(&parts);
         let matches = credentials.webhook_secrets.iter().fold(Choice::from(0), |matches, secret| {
             matches | mac_hex(self.scheme, secret, message.as_bytes()).as_bytes().ct_eq(sign.as_bytes())
@@ -162,5 +168,6 @@ impl SignatureRule {
 /// Whether a text is 1–64 of `[A-Za-z0-9_-]`: what a nonce and a request id may be.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }

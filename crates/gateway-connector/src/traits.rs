@@ -5,7 +5,7 @@ use crate::{
     VerifyError, WebhookReply, WebhookRequest,
 };
 use async_trait::async_trait;
-use gateway_model::{ChannelId, Change, Dataset, Grain, Manifest, Receipt, SourceNumber, Timestamp, Window};
+use gateway_model::{Change, ChannelId, Dataset, Grain, Manifest, Receipt, SourceNumber, Timestamp, Window};
 use std::time::Duration;
 
 /// What a channel is and can do, told once at start.
@@ -45,7 +45,12 @@ pub trait Source: Send + Sync {
     /// are read (page drift). `None` = from the very beginning.
     async fn poll(&self, from: Option<Timestamp>, cursor: Option<&Cursor>, limit: u32) -> Result<Page, RequestError>;
     /// The records with an item of `dataset` whose event time is inside the window.
-    async fn fetch_window(&self, dataset: Dataset, window: Window, cursor: Option<&Cursor>) -> Result<Page, RequestError>;
+    async fn fetch_window(
+        &self,
+        dataset: Dataset,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, RequestError>;
     /// The current record of each number (at most [`Source::ids_per_fetch`]); an unknown number is absent. Authoritative: the channel's word as of `read_at`.
     async fn fetch_ids(&self, numbers: &[SourceNumber]) -> Result<Page, RequestError>;
     /// How many numbers one [`Source::fetch_ids`] takes.

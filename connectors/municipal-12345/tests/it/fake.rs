@@ -10,8 +10,8 @@ use gateway_connector::profile::MacScheme;
 use gateway_connector::sign::mac_hex;
 use gateway_connector::{Connector, Credentials, OutboundDelivery, Secret, WebhookRequest};
 use gateway_model::{
-    ChannelId, Clock, Dataset, DeliveryId, Field, FieldValue, Fields, ManualClock, Operation, OrderId, OrderNumber, Part,
-    SourceNumber, Timestamp, parse_moment,
+    ChannelId, Clock, Dataset, DeliveryId, Field, FieldValue, Fields, ManualClock, Operation, OrderId, OrderNumber,
+    Part, SourceNumber, Timestamp, parse_moment,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -108,7 +108,13 @@ fn query(uri: &Uri) -> BTreeMap<String, String> {
     axum::extract::Query::<BTreeMap<String, String>>::try_from_uri(&url.parse().unwrap()).unwrap().0
 }
 
-async fn answer(State(book): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+async fn answer(
+    State(book): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     check_signature(&method, &uri, &headers, &body);
     let mut book = book.lock().unwrap();
     let text = String::from_utf8(body.to_vec()).unwrap();
@@ -255,15 +261,20 @@ impl ChannelUnderTest for Fake {
         let mut record: Value = serde_json::from_str(&crate::fixture("plain")).unwrap();
         record["orderNo"] = delivery.number.number.as_str().into();
         let (list, element) = match delivery.operation {
-            Operation::Sign => ("events", json!({"eventId": "d17-1", "kind": "sign", "time": "2026-11-23 09:30:00", "text": null})),
+            Operation::Sign => {
+                ("events", json!({"eventId": "d17-1", "kind": "sign", "time": "2026-11-23 09:30:00", "text": null}))
+            }
             Operation::Reply => (
                 "completions",
                 json!({"round": 1, "replyContent": "已责成\t企业整改。\n谢谢", "replyTime": "2026-11-23", "replyUnit": "市交通运输局"}),
             ),
-            Operation::Refuse => {
-                ("events", json!({"eventId": "d17-1", "kind": "refuse", "time": "2026-11-23 09:30:00", "text": "不属本单位职责"}))
+            Operation::Refuse => (
+                "events",
+                json!({"eventId": "d17-1", "kind": "refuse", "time": "2026-11-23 09:30:00", "text": "不属本单位职责"}),
+            ),
+            Operation::Complete => {
+                ("events", json!({"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"}))
             }
-            Operation::Complete => ("events", json!({"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"})),
         };
         record[list].as_array_mut().unwrap().push(element);
         record.to_string().into_bytes()
@@ -278,7 +289,8 @@ impl ChannelUnderTest for Fake {
             let time = at_second(second as i64);
             // Numbers run against the times, so that no order by number hides a mistake.
             let number = format!("GZ{:06}", 900_000 - at);
-            book.records.push(json!({"orderNo": number, "createTime": time, "updateTime": time, "state": "20", "round": 0}));
+            book.records
+                .push(json!({"orderNo": number, "createTime": time, "updateTime": time, "state": "20", "round": 0}));
         }
         book.records.iter().map(|record| SourceNumber::new(record["orderNo"].as_str().unwrap()).unwrap()).collect()
     }

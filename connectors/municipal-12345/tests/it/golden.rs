@@ -52,13 +52,24 @@ fn a_partial_push() {
 fn without_number_or_acceptance_time_nothing_can_be_said() {
     let missing = |wire_field: &str| Err(NormalizeError::MissingField { wire_field: wire_field.to_owned() });
     for number in ["\"\"", "null", "{}", "\"a\\nb\""] {
-        assert_eq!(read(&format!("{{\"orderNo\": {number}, \"createTime\": \"2026-11-23\"}}")), missing("orderNo"), "{number}");
+        assert_eq!(
+            read(&format!("{{\"orderNo\": {number}, \"createTime\": \"2026-11-23\"}}")),
+            missing("orderNo"),
+            "{number}"
+        );
     }
     for created in ["\"\"", "null", "\"soon\"", "20261123"] {
-        assert_eq!(read(&format!("{{\"orderNo\": \"G1\", \"createTime\": {created}}}")), missing("createTime"), "{created}");
+        assert_eq!(
+            read(&format!("{{\"orderNo\": \"G1\", \"createTime\": {created}}}")),
+            missing("createTime"),
+            "{created}"
+        );
     }
     assert_eq!(read(r#"{"kind": "event", "orderNo": "G1", "event": {"eventId": "E1"}}"#), missing("event.time"));
-    assert_eq!(read(r#"{"kind": "event", "orderNo": "G1", "event": {"time": "2026-11-23"}}"#), missing("event.eventId"));
+    assert_eq!(
+        read(r#"{"kind": "event", "orderNo": "G1", "event": {"time": "2026-11-23"}}"#),
+        missing("event.eventId")
+    );
     assert_eq!(read(r#"{"kind": "event", "orderNo": "", "event": {}}"#), missing("orderNo"));
 }
 
@@ -69,7 +80,11 @@ fn damage_is_told_without_the_content() {
         assert_eq!(error.code(), "undecodable", "{text}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
-    assert_eq!(read(&format!("\u{feff}{}", fixture("plain"))), read(&fixture("plain")), "a byte order mark says nothing");
+    assert_eq!(
+        read(&format!("\u{feff}{}", fixture("plain"))),
+        read(&fixture("plain")),
+        "a byte order mark says nothing"
+    );
 }
 
 #[test]

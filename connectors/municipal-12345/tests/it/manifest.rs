@@ -32,10 +32,15 @@ async fn buckets_and_items_are_read() {
         "/gateway/manifest?dataset=handling&from=2026-11-23%2000%3A00%3A00&to=2026-11-24%2000%3A00%3A00&grain=tenMinutes"
     );
 
-    let item = format!(r#"{{"orderNo":"G1","day":"2026-11-23","part":"e:d1-1","eventTime":"2026-11-23","digest":"{sum}"}}"#);
-    let manifest = ask(&fake, Grain::Ids, &format!(r#"{{"asOf":"2026-11-23 10:00:00","items":[{item}]}}"#)).await.unwrap();
+    let item =
+        format!(r#"{{"orderNo":"G1","day":"2026-11-23","part":"e:d1-1","eventTime":"2026-11-23","digest":"{sum}"}}"#);
+    let manifest =
+        ask(&fake, Grain::Ids, &format!(r#"{{"asOf":"2026-11-23 10:00:00","items":[{item}]}}"#)).await.unwrap();
     let ManifestBody::Items(items) = manifest.body else { panic!("no items") };
-    assert_eq!((items.len(), items[0].key.part.to_string(), items[0].event_time.is_date_only()), (1, "e:d1-1".to_owned(), true));
+    assert_eq!(
+        (items.len(), items[0].key.part.to_string(), items[0].event_time.is_date_only()),
+        (1, "e:d1-1".to_owned(), true)
+    );
 }
 
 #[tokio::test]
@@ -56,7 +61,8 @@ async fn half_an_account_is_none() {
         r#"{"asOf":"2026-11-23 10:00:00"}"#.to_owned(),
         r#"{"asOf":"soon","buckets":[]}"#.to_owned(),
         format!(r#"{{"asOf":"2026-11-23 10:00:00","buckets":[{twice},{twice}]}}"#),
-        r#"{"asOf":"2026-11-23 10:00:00","buckets":[{"start":"2026-11-23 00:00:00","count":-1,"sum":"ab"}]}"#.to_owned(),
+        r#"{"asOf":"2026-11-23 10:00:00","buckets":[{"start":"2026-11-23 00:00:00","count":-1,"sum":"ab"}]}"#
+            .to_owned(),
         r#"{"asOf":"2026-11-23 10:00:00","buckets":["x"]}"#.to_owned(),
     ] {
         let error = ask(&fake, Grain::Day, &data).await.unwrap_err();

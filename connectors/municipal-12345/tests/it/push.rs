@@ -14,7 +14,13 @@ async fn records_keep_their_bytes() {
     let records = receiver.accept(&fake.push(0, fake.now(), "n", body.as_bytes())).unwrap();
     let seen: Vec<_> = records
         .iter()
-        .map(|record| (record.number.as_ref().map(|number| number.as_str()), record.undecodable.is_some(), record.updated_at.is_some()))
+        .map(|record| {
+            (
+                record.number.as_ref().map(|number| number.as_str()),
+                record.undecodable.is_some(),
+                record.updated_at.is_some(),
+            )
+        })
         .collect();
     assert_eq!(seen, [(Some("GZ20261123000001"), false, true), (None, true, false), (Some("7"), false, false)]);
     assert_eq!(&records[0].body[..], plain.trim_end().as_bytes());
@@ -38,7 +44,9 @@ async fn a_partial_push_is_one_record() {
 async fn what_is_no_push_is_undecodable() {
     let fake = Fake::start().await;
     let receiver = fake.connector().receiver().unwrap();
-    for body in ["", "[]", "{}", r#"{"kind":"order"}"#, r#"{"kind":"order","records":{}}"#, r#"{"kind":"hello","records":[]}"#] {
+    for body in
+        ["", "[]", "{}", r#"{"kind":"order"}"#, r#"{"kind":"order","records":{}}"#, r#"{"kind":"hello","records":[]}"#]
+    {
         let error = receiver.accept(&fake.push(0, fake.now(), "n", body.as_bytes())).unwrap_err();
         assert_eq!(error.code(), "undecodable", "{body}");
     }
@@ -60,7 +68,10 @@ async fn answers_wear_the_peers_dress() {
     assert_eq!(told(IntakeOutcome::Undecodable).0, 400);
     assert!(told(IntakeOutcome::Undecodable).1.starts_with(r#"{"code":1004,"#));
     assert_eq!(told(IntakeOutcome::TooLarge).0, 413);
-    assert_eq!(told(IntakeOutcome::Refused(VerifyError::BadSignature)).1, r#"{"code":401,"message":"signature refused"}"#);
+    assert_eq!(
+        told(IntakeOutcome::Refused(VerifyError::BadSignature)).1,
+        r#"{"code":401,"message":"signature refused"}"#
+    );
     assert!(told(IntakeOutcome::Refused(VerifyError::ClockSkew { offset_ms: -600_000 })).1.contains("-600000 ms"));
     let (status, _, retry_after) = told(IntakeOutcome::Unavailable { retry_after_s: 5 });
     assert_eq!((status, retry_after), (503, Some(5)));

@@ -26,7 +26,10 @@ async fn bodies_are_as_the_contract_says() {
             format!("{base}/reply"),
             json!({"round": 1, "replyContent": "已责成\t企业整改。\n谢谢", "replyTime": "2026-11-23", "replyUnit": "市交通运输局"}),
         ),
-        (format!("{base}/refuse"), json!({"refuseTime": "2026-11-23 09:30:00", "reason": "不属本单位职责", "operator": "王工"})),
+        (
+            format!("{base}/refuse"),
+            json!({"refuseTime": "2026-11-23 09:30:00", "reason": "不属本单位职责", "operator": "王工"}),
+        ),
         (format!("{base}/complete"), json!({"completeTime": "2026-11-23 09:30:00", "operator": "王工"})),
     ];
     assert_eq!(sent.len(), expected.len());
@@ -38,10 +41,14 @@ async fn bodies_are_as_the_contract_says() {
 #[tokio::test]
 async fn a_receipt_is_the_platforms_own() {
     let fake = Fake::start().await;
-    let Outcome::Acknowledged(receipt) = fake.connector().sink().unwrap().deliver(&delivery(Operation::Reply)).await else {
+    let Outcome::Acknowledged(receipt) = fake.connector().sink().unwrap().deliver(&delivery(Operation::Reply)).await
+    else {
         panic!("not acknowledged")
     };
-    assert_eq!((receipt.receipt_number.as_deref(), receipt.received_at, receipt.source), (Some("R1"), Some(fake.now()), ReceiptSource::Answer));
+    assert_eq!(
+        (receipt.receipt_number.as_deref(), receipt.received_at, receipt.source),
+        (Some("R1"), Some(fake.now()), ReceiptSource::Answer)
+    );
 }
 
 async fn told(fake: &Fake, operation: Operation, answer: &str) -> (&'static str, String) {
@@ -85,7 +92,14 @@ async fn business_codes_by_class() {
 async fn statuses_by_what_may_have_happened() {
     let fake = Fake::start().await;
     let sink = fake.connector().sink().unwrap();
-    for (status, kind) in [(500, "ambiguous"), (503, "ambiguous"), (408, "ambiguous"), (400, "rejected"), (404, "rejected"), (403, "not_taken")] {
+    for (status, kind) in [
+        (500, "ambiguous"),
+        (503, "ambiguous"),
+        (408, "ambiguous"),
+        (400, "rejected"),
+        (404, "rejected"),
+        (403, "not_taken"),
+    ] {
         fake.fail_next(Fault::Status(status));
         assert_eq!(name(sink.deliver(&delivery(Operation::Reply)).await), (kind, format!("http_{status}")));
     }

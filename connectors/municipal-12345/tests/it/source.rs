@@ -50,14 +50,18 @@ async fn one_bad_record_does_not_spoil_the_page() {
     fake.book().canned = Some(format!(r#"{{"code":0,"data":{{"total":3,"records":{records}}}}}"#).into_bytes());
     let page = fake.connector().source().unwrap().poll(None, None, 200).await.unwrap();
     let bodies: Vec<_> = page.records.iter().map(|record| std::str::from_utf8(&record.body).unwrap()).collect();
-    assert_eq!(bodies, [r#"{"orderNo":"G1","updateTime":"2026-11-23 08:00:00"}"#, "\"kaputt\"", r#"{"updateTime":"?"}"#]);
+    assert_eq!(
+        bodies,
+        [r#"{"orderNo":"G1","updateTime":"2026-11-23 08:00:00"}"#, "\"kaputt\"", r#"{"updateTime":"?"}"#]
+    );
     assert_eq!(page.records.iter().filter(|record| record.undecodable.is_some()).count(), 1);
 }
 
 #[tokio::test]
 async fn what_is_no_answer_is_undecodable() {
     let fake = Fake::start().await;
-    for body in ["", "<html>", "{}", r#"{"code":0}"#, r#"{"code":0,"data":{"records":{}}}"#, r#"{"code":0,"data":{}}"#] {
+    for body in ["", "<html>", "{}", r#"{"code":0}"#, r#"{"code":0,"data":{"records":{}}}"#, r#"{"code":0,"data":{}}"#]
+    {
         fake.book().canned = Some(body.as_bytes().to_vec());
         let error = fake.connector().source().unwrap().poll(None, None, 200).await.unwrap_err();
         assert_eq!(error.code(), "undecodable", "{body}");
@@ -67,7 +71,9 @@ async fn what_is_no_answer_is_undecodable() {
 #[tokio::test]
 async fn business_codes_inside_200_are_errors() {
     let fake = Fake::start().await;
-    for (code, class) in [("1004", "business"), ("429", "throttled"), ("401", "unauthorized"), ("\"0\"", "business"), ("7", "business")] {
+    for (code, class) in
+        [("1004", "business"), ("429", "throttled"), ("401", "unauthorized"), ("\"0\"", "business"), ("7", "business")]
+    {
         fake.book().canned = Some(format!(r#"{{"code":{code},"message":"x","data":{{"records":[]}}}}"#).into_bytes());
         let error = fake.connector().source().unwrap().poll(None, None, 200).await.unwrap_err();
         assert_eq!(error.code(), class, "{code}");

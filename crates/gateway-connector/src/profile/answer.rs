@@ -57,7 +57,11 @@ impl AnswerRule {
         let message = section.take("message");
         let data = section.take("data");
         let success = section.take::<Vec<Value>>("success");
-        section.check(success.as_ref().is_none_or(|values| !values.is_empty()), "success", "must name at least one value");
+        section.check(
+            success.as_ref().is_none_or(|values| !values.is_empty()),
+            "success",
+            "must name at least one value",
+        );
         let mut classes = Vec::new();
         if let Some(Some(mut listed)) = section.optional_section("classes") {
             for (class, key) in AnswerClass::ALL {

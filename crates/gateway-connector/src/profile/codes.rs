@@ -48,9 +48,11 @@ impl CodeTables {
         let versions = self.0.get(table)?;
         let in_force = match day {
             // Older than every version: the oldest is the nearest to the truth.
-            Some(day) => {
-                versions.iter().rev().find(|version| version.effective_from.is_none_or(|from| from <= day)).or(versions.first())
-            }
+            Some(day) => versions
+                .iter()
+                .rev()
+                .find(|version| version.effective_from.is_none_or(|from| from <= day))
+                .or(versions.first()),
             None => versions.last(),
         };
         in_force?.map.get(wire).map(String::as_str)
@@ -73,7 +75,8 @@ fn read_version(mut section: Section) -> Option<CodeTable> {
     if let Some(map) = &map {
         section.check(!map.is_empty(), "map", "is empty");
         for (wire, canonical) in map {
-            let fits = !canonical.is_empty() && canonical.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            let fits =
+                !canonical.is_empty() && canonical.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
             section.check(fits, "map", format!("`{wire}`: a canonical code is of a-z, 0-9 and _"));
         }
     }

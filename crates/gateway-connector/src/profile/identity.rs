@@ -39,7 +39,13 @@ impl Identity {
             },
         });
         section.check(projection_version != Some(0), "projection_version", "must be at least 1");
-        Some(Self { kind: kind?, name: name?, version: version?, projection_version: projection_version?, since: since? })
+        Some(Self {
+            kind: kind?,
+            name: name?,
+            version: version?,
+            projection_version: projection_version?,
+            since: since?,
+        })
     }
 }
 
@@ -53,9 +59,8 @@ pub(super) fn read_times(mut section: Section) -> Option<(TimeCodec, Duration)> 
         // Days, buckets and item keys are China days everywhere; a peer in another zone must write zoned times (rfc3339, epoch_ms).
         section.check(zone == "+08:00", "zone", "only +08:00 (China time) is supported");
     }
-    let format = |key: &str, text: &str| {
-        TimeFormat::new(text).map_err(|error| section.mistake(key, error.to_string())).ok()
-    };
+    let format =
+        |key: &str, text: &str| TimeFormat::new(text).map_err(|error| section.mistake(key, error.to_string())).ok();
     let formats = read.and_then(|texts| {
         section.check(!texts.is_empty(), "read", "must name at least one format");
         let formats: Vec<_> = texts.iter().map(|text| format("read", text)).collect();
@@ -137,9 +142,9 @@ impl SignatureRule {
         let timestamp = section.take::<String>("timestamp").and_then(|text| {
             TimeFormat::new(&text).map_err(|error| section.mistake("timestamp", error.to_string())).ok()
         });
-        let pieces = section.take::<String>("string_to_sign").and_then(|text| {
-            read_pieces(&text).map_err(|what| section.mistake("string_to_sign", what)).ok()
-        });
+        let pieces = section
+            .take::<String>("string_to_sign")
+            .and_then(|text| read_pieces(&text).map_err(|what| section.mistake("string_to_sign", what)).ok());
         let skew_s = section.take::<u32>("skew_s");
         if let Some(pieces) = &pieces {
             for (piece, name) in [
@@ -167,7 +172,8 @@ impl SignatureRule {
 
 pub(super) fn read_header(section: &mut Section, key: &str) -> Option<String> {
     let name = section.take::<String>(key)?;
-    let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let fits =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     section.check(fits, key, "is no header name");
     fits.then(|| name.to_ascii_lowercase())
 }

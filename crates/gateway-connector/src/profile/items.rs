@@ -147,7 +147,11 @@ fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Op
         }
     }
     if let (Some(list), Some(part)) = (&list, &part) {
-        section.check(list.is_none() || !matches!(part, PartRule::Fixed(_)), "part", "elements of a list need a part each");
+        section.check(
+            list.is_none() || !matches!(part, PartRule::Fixed(_)),
+            "part",
+            "elements of a list need a part each",
+        );
     }
     Some(ItemRule {
         name: name.to_owned(),

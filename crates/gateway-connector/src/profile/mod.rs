@@ -11,8 +11,8 @@ mod codes;
 mod identity;
 mod items;
 mod push;
-mod reading;
 mod reader;
+mod reading;
 mod writing;
 
 pub use answer::{AnswerClass, AnswerRule};
@@ -93,8 +93,12 @@ impl Profile {
         let read = root.section("read").and_then(ReadRule::read);
         let manifest = root.optional_section("manifest").map(|section| section.map(ManifestRule::read));
         let skew = signature.as_ref().map(|signature| signature.skew_s);
-        let push = root.optional_section("push").map(|section| section.map(|section| PushRule::read(section, items.as_ref(), skew)));
-        let write = root.optional_section("write").map(|section| section.map(|section| WriteRule::read(section, items.as_ref())));
+        let push = root
+            .optional_section("push")
+            .map(|section| section.map(|section| PushRule::read(section, items.as_ref(), skew)));
+        let write = root
+            .optional_section("write")
+            .map(|section| section.map(|section| WriteRule::read(section, items.as_ref())));
         if let (Some(items), Some(datasets)) = (&items, &datasets) {
             for item in &items.readable {
                 root.check(

@@ -78,7 +78,14 @@ impl PushRule {
         }
         let answers = section.section("answers").map(|mut answers| {
             let mut take = |key: &str| answers.section(key).and_then(read_answer);
-            (take("accepted"), take("refused"), take("undecodable"), take("conflict"), take("too_large"), take("unavailable"))
+            (
+                take("accepted"),
+                take("refused"),
+                take("undecodable"),
+                take("conflict"),
+                take("too_large"),
+                take("unavailable"),
+            )
         });
         let (accepted, refused, undecodable, conflict, too_large, unavailable) = answers?;
         Some(Self {
@@ -117,7 +124,8 @@ fn read_partial(section: &Section, value: toml::Value, items: Option<&ItemsRead>
             section.check(item.list.is_some(), &path, format!("item `{}` is no element of a list", wire.item));
         }
     }
-    let partial = |wire: Wire| PartialPush { kind: wire.kind, number: wire.number, element: wire.element, item: wire.item };
+    let partial =
+        |wire: Wire| PartialPush { kind: wire.kind, number: wire.number, element: wire.element, item: wire.item };
     Some(wires.into_iter().map(partial).collect())
 }
 

@@ -174,7 +174,7 @@ impl ManifestRule {
         let path = read_path(&mut section, "path");
         let (dataset, from, to, grain) =
             (section.take("dataset"), section.take("from"), section.take("to"), section.take("grain"));
-        let grains = section.section("grains").and_then(|mut listed| {
+        let grains = section.section("grains").map(|mut listed| {
             let mut grains = Vec::new();
             for grain in Grain::BUCKETS.into_iter().chain([Grain::Ids]) {
                 if let Some(Some(name)) = listed.take_optional::<String>(grain.as_str()) {
@@ -182,7 +182,7 @@ impl ManifestRule {
                 }
             }
             listed.check(!grains.is_empty(), "*", "must name at least one grain");
-            Some(grains)
+            grains
         });
         let as_of = section.take("as_of");
         let (buckets, start, count, sum) =

@@ -155,11 +155,19 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&Ite
         "must be POST, PUT or PATCH",
     );
     if let Some(path) = &path {
-        section.check(path.matches('{').count() == path.matches("{number}").count(), "path", "only {number} has a meaning");
+        section.check(
+            path.matches('{').count() == path.matches("{number}").count(),
+            "path",
+            "only {number} has a meaning",
+        );
     }
     if let (Some(body), Some(required)) = (&body, &required) {
         for wire in required {
-            section.check(body.iter().any(|value| value.wire == *wire), "required", format!("`{wire}` is not in the body"));
+            section.check(
+                body.iter().any(|value| value.wire == *wire),
+                "required",
+                format!("`{wire}` is not in the body"),
+            );
         }
     }
     if let (Some(items), Some(creates), Some(element)) = (items, &creates, &element) {
@@ -199,7 +207,8 @@ fn read_values(mut section: Section) -> Option<Vec<ValueRule>> {
         .into_iter()
         .map(|wire| {
             let text = section.take::<String>(&wire)?;
-            let sources = text.split('|').map(|source| read_source(&section, &wire, source.trim())).collect::<Option<_>>()?;
+            let sources =
+                text.split('|').map(|source| read_source(&section, &wire, source.trim())).collect::<Option<_>>()?;
             Some(ValueRule { wire, sources })
         })
         .collect();
@@ -224,7 +233,12 @@ fn read_source(section: &Section, wire: &str, text: &str) -> Option<ValueSource>
                     None
                 }
                 Err(_) => {
-                    section.mistake(wire, format!("`{text}` is neither a canonical field, nor =text, $round, $event_time, $idempotency_key"));
+                    section.mistake(
+                        wire,
+                        format!(
+                            "`{text}` is neither a canonical field, nor =text, $round, $event_time, $idempotency_key"
+                        ),
+                    );
                     None
                 }
             }

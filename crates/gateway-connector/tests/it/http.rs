@@ -77,12 +77,17 @@ async fn a_time_out_may_have_had_its_effect() {
     let base = serve(router).await;
     let hasty = PROFILE.replace("request_timeout_ms = 10000", "request_timeout_ms = 50");
     let error = client(&base, &hasty).unwrap().send(HttpRequest::get("/", Vec::new())).await.unwrap_err();
-    assert!(matches!(&error, RequestError::Unavailable { what, not_sent: false, .. } if what == "timeout"), "{error:?}");
+    assert!(
+        matches!(&error, RequestError::Unavailable { what, not_sent: false, .. } if what == "timeout"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let redirect = || async { Response::builder().status(302).header("location", "http://127.0.0.1:1/").body(Body::empty()).unwrap() };
+    let redirect = || async {
+        Response::builder().status(302).header("location", "http://127.0.0.1:1/").body(Body::empty()).unwrap()
+    };
     let base = serve(Router::new().fallback(redirect)).await;
     let answer = client(&base, PROFILE).unwrap().send(HttpRequest::get("/", Vec::new())).await.unwrap();
     assert_eq!(answer.status, 302);
@@ -101,7 +106,22 @@ async fn a_closed_port_was_not_sent_to() {
 
 #[test]
 fn a_base_address_is_absolute_and_bare() {
-    for base in ["", "127.0.0.1", "ftp://host/", "http://", "http://host/?a=1", "http://user:pass@host/", "http://host/#x"] {
+    for base in
+        ["", "127.0.0.1", "ftp://host/", "http://", "http://host/?a=1", "http://user:pass@host/", "http://host/#x"]
+    {
         assert!(matches!(client(base, PROFILE), Err(HttpSetupError::BaseUrl)), "{base}");
     }
+}
+
+#[test]
+fn plain_http_needs_no_root_certificates() {
+    // In a process of its own, since the roots are found by environment.
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "http::redirects_are_not_followed"])
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }

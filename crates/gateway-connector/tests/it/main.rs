@@ -1,4 +1,5 @@
 //! The tests of the SDK against the outside: fixed vectors, a whole profile, real sockets.
+#![allow(clippy::unwrap_used)]
 
 mod http;
 mod profile;

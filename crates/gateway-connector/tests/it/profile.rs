@@ -29,7 +29,10 @@ fn all_mistakes_come_at_once_with_their_paths() {
         ("success = [0]", "success = [0, 1001]"),
         ("skew_s = 300", "skew_s = \"300\""),
         ("title = \"title\"", "title = \"tittle\""),
-        ("urgency = { field = \"urgency\", codes = \"urgency\" }", "urgency = { field = \"urgency\", codes = \"urgence\", pst = true }"),
+        (
+            "urgency = { field = \"urgency\", codes = \"urgency\" }",
+            "urgency = { field = \"urgency\", codes = \"urgence\", pst = true }",
+        ),
         ("\"10\" = \"accepted\"", "\"10\" = \"acepted\""),
         ("page_size = 200", "page_sise = 200"),
         ("compared = [\"state\"", "compared = [\"state\", \"state\""),
@@ -56,12 +59,16 @@ fn all_mistakes_come_at_once_with_their_paths() {
 #[test]
 fn a_digest_never_covers_a_person() {
     let text = with(&[("compared = [\"orderType\"", "compared = [\"callerPhone\", \"orderType\"")]);
-    assert_eq!(mistakes(&text), ["items.acceptance.compared: `callerPhone` is a person field; digests never cover one"]);
+    assert_eq!(
+        mistakes(&text),
+        ["items.acceptance.compared: `callerPhone` is a person field; digests never cover one"]
+    );
 }
 
 #[test]
 fn the_echo_must_be_recognisable() {
-    let text = with(&[("element = { round = \"$round\", replyContent = \"reply_text\",", "element = { round = \"$round\",")]);
+    let text =
+        with(&[("element = { round = \"$round\", replyContent = \"reply_text\",", "element = { round = \"$round\",")]);
     assert_eq!(mistakes(&text), ["write.operations.reply.element: `replyContent` of item `completions` is missing"]);
 }
 
@@ -109,7 +116,9 @@ fn codes_go_by_the_day_of_acceptance() {
 fn success_is_of_any_kind() {
     let text = with(&[("success = [0]", "success = [\"000\", true, 200]")]);
     let answer = Profile::parse(&text).unwrap().answer;
-    for (code, success) in [("\"000\"", true), ("true", true), ("200", true), ("0", false), ("\"200\"", false), ("null", false)] {
+    for (code, success) in
+        [("\"000\"", true), ("true", true), ("200", true), ("0", false), ("\"200\"", false), ("null", false)]
+    {
         assert_eq!(answer.is_success(&serde_json::from_str(code).unwrap()), success, "{code}");
     }
 }

@@ -71,8 +71,11 @@ fn verification_by_either_mac() {
 
 #[test]
 fn strange_headers_are_named() {
-    let credentials =
-        Credentials { app_id: "app".to_owned(), request_secret: Secret::new("x"), webhook_secrets: vec![Secret::new("y")] };
+    let credentials = Credentials {
+        app_id: "app".to_owned(),
+        request_secret: Secret::new("x"),
+        webhook_secrets: vec![Secret::new("y")],
+    };
     let rule = Profile::parse(PROFILE).unwrap().signature;
     let with = |at: usize, value: &str| {
         let mut request = signed(SHA256);
