@@ -27,3 +27,5 @@ CREATE TABLE book_bucket (
     sum BLOB NOT NULL,
     PRIMARY KEY (channel, dataset, projection_version, grain, start_at, side)
 ) STRICT, WITHOUT ROWID;
+-- Empty between the statements of one transaction only: what fell to nothing is deleted by it.
+CREATE INDEX book_bucket_empty ON book_bucket (count) WHERE count = 0;

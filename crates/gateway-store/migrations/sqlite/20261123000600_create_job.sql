@@ -1,6 +1,7 @@
 -- Background work that parts of the gateway ask of each other, and the right to be the only one who does something.
 
--- claimed_requested = how often it had been asked for when it was claimed.
+-- run_at = when it was asked for; due_at = when it can be claimed: the same while it waits, the end of the claim while it runs.
+-- claimed_requested = how often it had been asked for when it was claimed; null while it waits.
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -10,11 +11,11 @@ CREATE TABLE job (
     run_at INTEGER NOT NULL,
     requested INTEGER NOT NULL,
     failures INTEGER NOT NULL,
-    claimed_until INTEGER,
+    due_at INTEGER NOT NULL,
     claimed_requested INTEGER,
     UNIQUE (kind, channel, subject)
 ) STRICT;
-CREATE INDEX job_due ON job (kind, channel, run_at);
+CREATE INDEX job_due ON job (kind, channel, due_at, id);
 
 CREATE TABLE lease (
     name TEXT PRIMARY KEY NOT NULL,

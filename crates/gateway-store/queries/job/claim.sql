@@ -1,3 +1,3 @@
 UPDATE job
-SET claimed_until = $2, claimed_requested = requested
+SET due_at = $2, claimed_requested = requested
 WHERE id IN (SELECT value FROM json_each($1))

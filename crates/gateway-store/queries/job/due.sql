@@ -1,7 +1,5 @@
 SELECT id, kind, channel, subject, reason, requested, failures
 FROM job
-WHERE kind = $1
-    AND channel = $2
-    AND ((claimed_until IS NULL AND run_at <= $3) OR claimed_until <= $3)
-ORDER BY run_at, id
+WHERE kind = $1 AND channel = $2 AND due_at <= $3
+ORDER BY due_at, id
 LIMIT $4

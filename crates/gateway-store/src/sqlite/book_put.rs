@@ -182,21 +182,21 @@ async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas) -> 
         return Ok(());
     }
     let mut sums = touched(connection, deltas.0.keys()).await?;
-    let (mut written, mut emptied) = (Vec::new(), Vec::new());
+    let mut written = Vec::with_capacity(deltas.0.len());
+    let mut emptied = false;
     for (key, (count, sum)) in deltas.0 {
         let (old_count, old_sum) = sums.remove(&key).unwrap_or_default();
         let new = (old_count + count, old_sum.plus(sum));
-        if new == (0, BucketSum::ZERO) {
-            emptied.push(key);
-        } else if new.0 > 0 {
-            written.push((key, new));
-        } else {
+        let empty = new == (0, BucketSum::ZERO);
+        if !empty && new.0 <= 0 {
             let start = from_ms(key.start_ms)?;
             return Err(StoreError::damaged(format!(
                 "the bucket of {} {} {} at {start} does not hold its items",
                 key.channel, key.dataset, key.grain
             )));
         }
+        emptied |= empty;
+        written.push((key, new));
     }
     write_rows(connection, sql!("book_bucket/upsert"), &written, |values, (key, (count, sum))| {
         values
@@ -210,8 +210,8 @@ async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas) -> 
             .bytes(&sum.0);
     })
     .await?;
-    if !emptied.is_empty() {
-        sqlx::query(sql!("book_bucket/delete")).bind(bucket_list(emptied.iter())?).execute(connection).await?;
+    if emptied {
+        sqlx::query(sql!("book_bucket/delete_empty")).execute(connection).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) async fn enqueue(connection: &mut SqliteConnection, jobs: &[NewJob]) 
     }
     let distinct: Vec<_> = distinct.into_iter().collect();
     write_rows(connection, sql!("job/enqueue"), &distinct, |values, ((kind, channel, subject), (reason, run_at))| {
-        values.text(kind.as_str()).text(channel.as_str()).text(*subject).text(*reason).time(*run_at);
+        values.text(kind.as_str()).text(channel.as_str()).text(*subject).text(*reason).time(*run_at).time(*run_at);
     })
     .await
 }

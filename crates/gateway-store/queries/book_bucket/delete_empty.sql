@@ -1,0 +1,1 @@
+DELETE FROM book_bucket WHERE count = 0
