@@ -3,7 +3,7 @@
 use gateway_connector::NormalizeError;
 use gateway_model::{
     Change, Command, Dataset, EventId, Field, FieldValue, Fields, Moment, Operation, Part, Revision, SourceNumber,
-    Timestamp, digest_of_pairs, state_after,
+    digest_of_pairs, state_after,
 };
 use std::collections::BTreeMap;
 

@@ -20,6 +20,7 @@ pub enum Command {
     /// Show it at work with a simulated platform and desk, and judge the result. 演示
     Demo(DemoOptions),
     /// Run a simulated counterparty. 模拟对端系统
+    #[command(subcommand)]
     Simulate(gateway_simulator::SimulateCommand),
     /// Check the configuration, and with --connect the counterparties. 检查配置
     CheckConfig(CheckConfigOptions),

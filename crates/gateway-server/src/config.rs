@@ -21,7 +21,7 @@ pub struct GatewayConfig {
     /// The bus, engine `embedded`.
     pub bus: gateway_bus::embedded::EmbeddedOptions,
     /// The store, engine `sqlite`.
-    pub store: gateway_store::sqlite::SqliteOptions,
+    pub store: gateway_store::SqliteOptions,
     /// The bus's topics.
     pub topics: TopicsConfig,
     /// Ways in.
@@ -218,7 +218,7 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         match ChannelId::new(channel.id.clone()) {
             Err(error) => mistakes.push(mistake(key("id"), error.to_string())),
             Ok(id) if Some(&id) == desk.as_ref() => mistakes.push(mistake(key("id"), "is the bureau's own channel")),
-            Ok(id) if !ids.insert(id) => mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id))),
+            Ok(id) if !ids.insert(id.clone()) => mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id))),
             Ok(_) => {}
         }
         if !crate::registry::KINDS.contains(&channel.kind.as_str()) {

@@ -12,7 +12,8 @@ use crate::cli::{InstallationOptions, ServeOptions};
 use crate::config::{self, GatewayConfig, LogFormat, TelemetryConfig};
 use crate::lock::DirectoryLock;
 use gateway_api::{ApiState, NoWaker};
-use gateway_runtime::{Driver, telemetry};
+use gateway_runtime::Driver;
+use gateway_runtime::telemetry::{self, start_logs, start_metrics};
 use installation::Installation;
 use status::GatewayStatus;
 use std::net::SocketAddr;
@@ -142,8 +143,8 @@ pub fn start_logging(config: &TelemetryConfig) -> Result<Arc<dyn Fn() -> String 
         LogFormat::Pretty => telemetry::LogFormat::Pretty,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    telemetry::start_logs(format, &config.filter)?;
-    let metrics = telemetry::start_metrics()?;
+    start_logs(format, &config.filter)?;
+    let metrics = start_metrics()?;
     Ok(Arc::new(move || metrics.render()))
 }
 

@@ -57,7 +57,10 @@ pub async fn migrate(installation: InstallationOptions) -> Result<ExitCode, Fail
     let Some(_lock) = crate::lock::DirectoryLock::take(&installation.dir)? else {
         return Err(Failure("a gateway runs in this directory: stop it first".into()));
     };
-    gateway_store::sqlite::migrate(&config.store).await?;
+    let applied = gateway_store::SqliteStore::migrate(&config.store).await?;
+    for name in applied {
+        println!("applied 已执行: {name}");
+    }
     println!("the store's schema is up to date 数据库结构已是最新");
     Ok(ExitCode::SUCCESS)
 }

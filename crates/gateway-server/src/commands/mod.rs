@@ -13,6 +13,7 @@ pub use client::ApiClient;
 pub use letters::dead_letters;
 pub use ops::{gaps, reconcile, status};
 pub use order::order;
+pub use print::table;
 
 use crate::Failure;
 use std::process::ExitCode;
@@ -23,5 +24,5 @@ use std::process::ExitCode;
 /// Whatever ended it.
 pub async fn simulate(command: gateway_simulator::SimulateCommand) -> Result<ExitCode, Failure> {
     crate::serve::start_logging(&crate::config::TelemetryConfig::default())?;
-    Ok(gateway_simulator::cli::simulate(command).await?)
+    Ok(ExitCode::from(command.run().await?))
 }

@@ -63,7 +63,13 @@ impl Supervised {
     /// What is known of it now.
     #[must_use]
     pub fn state(&self) -> ChildState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observer().state()
+    }
+
+    /// Sees what is known of it, apart from it.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer { name: self.spec.name, state: self.state.clone() }
     }
 
     /// Waits until it has ended after a stop.
@@ -71,6 +77,22 @@ impl Supervised {
         if let Err(error) = self.task.await {
             tracing::warn!(child = self.spec.name, %error, "the supervision of a child failed");
         }
+    }
+}
+
+/// Sees the state of a child.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    /// The child's name.
+    pub name: &'static str,
+    state: Arc<Mutex<ChildState>>,
+}
+
+impl Observer {
+    /// What is known of it now.
+    #[must_use]
+    pub fn state(&self) -> ChildState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,11 +126,14 @@ async fn supervise(
 ) {
     loop {
         changed();
+        // Held here: waiting for a child would close its standard input, which tells it to end.
+        let input = child.stdin.take();
         tokio::select! {
             status = child.wait() => {
                 tracing::debug!(child = spec.name, ?status, "a child ended; starting it again");
             }
             () = stop.cancelled() => {
+                drop(input);
                 end(&spec, child).await;
                 return;
             }
@@ -132,7 +157,6 @@ async fn supervise(
 }
 
 async fn end(spec: &ChildSpec, mut child: Child) {
-    drop(child.stdin.take());
     if tokio::time::timeout(END_PATIENCE, child.wait()).await.is_err() {
         tracing::warn!(child = spec.name, "a child did not end in time and is killed");
         if let Err(error) = child.kill().await {

@@ -6,7 +6,7 @@ use crate::config::GatewayConfig;
 use async_trait::async_trait;
 use gateway_api::Waker;
 use gateway_bus::Bus;
-use gateway_delivery::DeliveryWorker;
+use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
@@ -120,34 +120,29 @@ pub fn start(
             let task = driver.spawn(backfiller, config.intake.backfill.schedule());
             waker.jobs.insert((JobKind::Backfill, channel.clone()), task);
         }
-        if let Some(worker) = DeliveryWorker::new(
-            channel.clone(),
-            connector.clone(),
-            store.clone(),
-            clock.clone(),
-            config.delivery.clone(),
-            holder.clone(),
-        ) {
+        let deps = DeliveryDeps {
+            channel: channel.clone(),
+            connector: connector.clone(),
+            deliveries: store.clone(),
+            jobs: store.clone(),
+            leases: store.clone(),
+            clock: clock.clone(),
+        };
+        if let Some(worker) = DeliveryWorker::new(deps, holder.clone(), config.delivery) {
             let task = driver.spawn(worker, config.delivery.schedule());
             driver.spawn(
-                gateway_delivery::WakeReader::new(bus.clone(), channel.clone(), task.clone()),
+                OutboundWaker::new(channel.clone(), bus.clone(), task.clone()),
                 Schedule::every(Duration::from_millis(10)),
             );
             waker.deliveries.insert(channel.clone(), task);
         }
         if config.reconcile.enabled {
-            if let Some(reconciler) = Reconciler::new(
-                channel.clone(),
-                connector.clone(),
-                store.clone(),
-                clock.clone(),
-                config.reconcile.policy.clone(),
-                holder.clone(),
-                defences.reconcile,
-            ) {
-                let task = driver.spawn(reconciler, config.reconcile.policy.schedule());
-                waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
-            }
+            let policy = config.reconcile.policy.clone();
+            let every = Duration::from_millis(policy.recent_every_ms.min(policy.whole_every_ms));
+            let (connector, store, clock) = (connector.clone(), store.clone(), clock.clone());
+            let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
+            let task = driver.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
+            waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
         }
     }
     driver.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));

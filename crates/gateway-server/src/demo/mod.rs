@@ -1,0 +1,180 @@
+//! `demo`: the gateway at work between a simulated platform and a simulated desk, three processes under one supervisor, and a judge at the end.
+
+mod child;
+mod setup;
+mod watch;
+
+use crate::cli::DemoOptions;
+use crate::serve::{start_logging, stop_signal};
+use crate::{Failure, config::TelemetryConfig};
+use child::Supervised;
+use gateway_simulator::Verdict;
+use setup::Setup;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use watch::Watch;
+
+/// How long everything may take to settle once life has ended.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+/// What a shell shows for a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the demo.
+///
+/// # Errors
+/// When it can't be set up; a demo that is not balanced is no error but an exit code.
+pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
+    start_logging(&TelemetryConfig { filter: "warn".into(), ..TelemetryConfig::default() })?;
+    let interrupted = stop_signal(false)?;
+    let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let (dir, temporary) = directory(&options)?;
+    let say = Say { to_stderr: options.json };
+    say.line(&format!("demo: directory {}, seed {seed}, faults {}", dir.display(), options.faults));
+    let setup = Arc::new(Setup::prepare(&dir, seed, &options).await?);
+    let stop = CancellationToken::new();
+    let children = start(&setup, &stop)?;
+    let watch = Watch::new(&setup);
+    let ended = tokio::select! {
+        ended = run(&watch, &children, &say) => ended,
+        () = interrupted.cancelled() => Ok(None),
+    };
+    stop.cancel();
+    let restarts: u64 = children.iter().map(|child| child.state().restarts).sum();
+    for child in children {
+        child.ended().await;
+    }
+    let Some(verdict) = ended? else {
+        say.line("demo: interrupted; the children have ended");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    tell(&verdict, restarts, options.json, &say)?;
+    if verdict.balanced && temporary {
+        std::fs::remove_dir_all(&dir)?;
+    } else if !verdict.balanced {
+        say.line(&format!("demo: not balanced; see {}", dir.display()));
+    }
+    Ok(if verdict.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn directory(options: &DemoOptions) -> std::io::Result<(PathBuf, bool)> {
+    let (dir, temporary) = match &options.dir {
+        Some(dir) => (dir.clone(), false),
+        None => {
+            let name = format!("hotline-gateway-demo-{}-{:08x}", std::process::id(), rand::random::<u32>());
+            (std::env::temp_dir().join(name), true)
+        }
+    };
+    std::fs::create_dir_all(&dir)?;
+    Ok((std::path::absolute(&dir)?, temporary))
+}
+
+/// Starts the children; `demo.json` follows their processes.
+fn start(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<Vec<Supervised>, Failure> {
+    let changed = Arc::new(tokio::sync::Notify::new());
+    let mut children = Vec::new();
+    for spec in setup.children() {
+        let changed = changed.clone();
+        children.push(Supervised::start(spec, stop.clone(), move || changed.notify_one())?);
+    }
+    let watched: Vec<_> = children.iter().map(Supervised::observer).collect();
+    let (setup, stop) = (setup.clone(), stop.clone());
+    tokio::spawn(async move {
+        loop {
+            let pids = watched.iter().map(|child| (child.name, child.state().pid)).collect();
+            if let Err(error) = setup.write_state(pids) {
+                tracing::warn!(error = %error, "demo.json could not be written");
+            }
+            tokio::select! {
+                () = changed.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    });
+    Ok(children)
+}
+
+/// Lets life run out, then everything settle; the last verdict, balanced or not.
+async fn run(watch: &Watch, children: &[Supervised], say: &Say) -> Result<Option<Verdict>, Failure> {
+    let mut shown = Instant::now();
+    while !watch.life_has_stopped().await {
+        if shown.elapsed() >= Duration::from_secs(2) {
+            shown = Instant::now();
+            let restarts: u64 = children.iter().map(|child| child.state().restarts).sum();
+            say.line(&watch.progress(restarts).await);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    say.line("demo: life has ended; settling");
+    let deadline = Instant::now() + SETTLE_PATIENCE;
+    let mut last_words = String::new();
+    loop {
+        let over = Instant::now() >= deadline;
+        if !over && !watch.has_settled().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        match watch.verdict().await {
+            Ok(verdict) if verdict.balanced || over => return Ok(Some(verdict)),
+            Ok(verdict) => {
+                let first = verdict.mismatches.first();
+                let first = first.map(|one| format!("{} {} {}", one.dataset, one.number, one.kind)).unwrap_or_default();
+                let words = format!("settling: {} mismatches, first: {first}", verdict.mismatch_count);
+                if words != last_words {
+                    say.line(&words);
+                    last_words = words;
+                }
+            }
+            Err(error) if over => return Err(error),
+            Err(error) => tracing::debug!(error = error.0, "no verdict yet"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Progress for people; with `--json` it goes to standard error, so that the balance stands alone.
+struct Say {
+    to_stderr: bool,
+}
+
+impl Say {
+    fn line(&self, text: &str) {
+        if self.to_stderr {
+            eprintln!("{text}");
+        } else {
+            println!("{text}");
+        }
+    }
+}
+
+fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<(), Failure> {
+    if as_json {
+        println!("{}", serde_json::to_string(verdict)?);
+        return Ok(());
+    }
+    let line = |row: &serde_json::Value, keys: &[&str]| {
+        keys.iter().map(|key| row[*key].as_str().map_or_else(|| row[*key].to_string(), str::to_owned)).collect::<Vec<_>>()
+    };
+    say.line("\ninbound 入站");
+    let keys = ["channel", "dataset", "at_source", "captured", "duplicate", "applied", "dead_lettered", "in_flight"];
+    let rows: Vec<_> = verdict.inbound.iter().map(|row| line(row, &keys)).collect();
+    crate::commands::table(&keys, &rows);
+    say.line("\noutbound 出站");
+    let keys = ["channel", "dataset", "owed", "delivered", "acknowledged", "superseded", "rejected", "dead_lettered", "waived", "in_flight"];
+    let rows: Vec<_> = verdict.outbound.iter().map(|row| line(row, &keys)).collect();
+    crate::commands::table(&keys, &rows);
+    let gaps = &verdict.gaps;
+    say.line(&format!(
+        "\ngaps 缺口: {} opened, {} repaired, {} open, {} false; manifest {}; restarts {restarts}",
+        gaps.opened, gaps.repaired, gaps.open, gaps.false_gaps, verdict.manifest
+    ));
+    let faults: Vec<String> = verdict.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    say.line(&format!("faults 故障: {}", faults.join(", ")));
+    for mismatch in verdict.mismatches.iter().take(50) {
+        say.line(&format!("mismatch: {} {} {} {}", mismatch.channel, mismatch.dataset, mismatch.number, mismatch.kind));
+    }
+    say.line(if verdict.balanced { "balanced 账实相符" } else { "NOT balanced 账实不符" });
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! A demo's directory: secrets, addresses, the gateway's configuration, and the command lines of the children.
+
+use super::child::ChildSpec;
+use crate::cli::DemoOptions;
+use crate::{Failure, secrets};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+/// How long the children of an earlier demo may take to end after it died.
+const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(30);
+const CHANNEL: &str = "municipal-12345";
+const CLIENT_TIMEOUT_MS: u64 = 2_000;
+const OVERLAP_S: u64 = 8;
+
+/// Everything about a demo's directory.
+#[derive(Debug)]
+pub struct Setup {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Where the gateway's API listens.
+    pub admin: SocketAddr,
+    public: SocketAddr,
+    /// Where the platform listens.
+    pub platform: SocketAddr,
+    /// Where the desk's control surface listens.
+    pub desk: SocketAddr,
+    seed: u64,
+    life: String,
+    options: DemoOptions,
+}
+
+impl Setup {
+    /// Prepares the directory, waiting for the children of an earlier demo there to end.
+    ///
+    /// # Errors
+    /// When it can't be written, or another demo runs in it.
+    pub async fn prepare(dir: &Path, seed: u64, options: &DemoOptions) -> Result<Self, Failure> {
+        wait_for_predecessors(dir).await?;
+        for name in ["logs", "gateway", "platform", "desk", "secrets"] {
+            std::fs::create_dir_all(dir.join(name))?;
+        }
+        for name in ["request.secret", "webhook.secret"] {
+            secrets::read_or_create(&dir.join("secrets").join(name))?;
+        }
+        for role in ["admin", "desk", "judge"] {
+            secrets::read_or_create(&dir.join(format!("gateway/tokens/{role}.token")))?;
+        }
+        let [admin, public, platform, desk] = free_addresses().await?;
+        let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
+        let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options: options.clone() };
+        std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml())?;
+        std::fs::write(dir.join("gateway/profile.toml"), profile()?)?;
+        Ok(setup)
+    }
+
+    /// The gateway's configuration: the defaults with a demo's impatience.
+    fn gateway_toml(&self) -> String {
+        let Self { admin, public, platform, .. } = self;
+        let reconcile = !self.options.without_reconcile;
+        let overlap_ms = OVERLAP_S * 1_000;
+        format!(
+            r#"# Written by `hotline-gateway demo`: the defaults, with a demo's impatience.
+[api]
+admin_address = "{admin}"
+public_address = "{public}"
+
+[intake.poll]
+every_ms = 500
+overlap_ms = {overlap_ms}
+
+[intake.reread]
+every_ms = 200
+
+[intake.reread.retry]
+min_ms = 100
+max_ms = 2000
+
+[delivery]
+every_ms = 500
+concurrency = 16
+settle_after_ms = 3000
+ask_min_ms = 300
+ask_max_ms = 2000
+already_submitted_after_ms = 6000
+hold_after_ms = 60000
+
+[delivery.retry]
+min_ms = 100
+max_ms = 2000
+
+[reconcile]
+enabled = {reconcile}
+
+[reconcile.policy]
+recent_every_ms = 2000
+whole_every_ms = 10000
+second_look_after_ms = 4000
+repair_patience_ms = 4000
+max_generations = 6
+
+[[channel]]
+id = "{CHANNEL}"
+kind = "municipal-12345"
+base_url = "http://{platform}"
+profile = "profile.toml"
+app_id = "transport-bureau"
+request_secret_file = "../secrets/request.secret"
+webhook_secret_files = ["../secrets/webhook.secret"]
+"#
+        )
+    }
+
+    /// What is run.
+    #[must_use]
+    pub fn children(&self) -> Vec<ChildSpec> {
+        let path = |name: &str| self.dir.join(name).display().to_string();
+        let secret = |name: &str| path(&format!("secrets/{name}.secret"));
+        let mut serve = vec!["serve".to_owned(), "--dir".into(), path("gateway"), "--exit-with-parent".into()];
+        #[cfg(feature = "defence-switches")]
+        if let Some(defence) = &self.options.without_defence {
+            serve.extend(["--without-defence".into(), defence.clone()]);
+        }
+        serve.extend(["--config".into(), path("gateway/gateway.toml")]);
+        let mut platform: Vec<String> = ["simulate", "12345", "--exit-with-parent"].map(str::to_owned).into();
+        platform.extend(["--dir".into(), path("platform"), "--listen".into(), self.platform.to_string()]);
+        platform.extend(["--gateway-url".into(), format!("http://{}", self.public), "--channel".into(), CHANNEL.into()]);
+        platform.extend(["--api-secret-file".into(), secret("request")]);
+        platform.extend(["--webhook-secret-file".into(), secret("webhook")]);
+        platform.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
+        platform.extend(["--faults".into(), self.options.faults.clone()]);
+        platform.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
+        platform.extend(["--client-timeout-ms".into(), CLIENT_TIMEOUT_MS.to_string()]);
+        let seconds = self.options.seconds.or_else(|| {
+            (self.options.orders.is_none() && self.options.data.is_none()).then_some(60)
+        });
+        let numbers = [
+            ("--seconds", seconds.map(|seconds| seconds.to_string())),
+            ("--orders", self.options.orders.map(|orders| orders.to_string())),
+            ("--rate", self.options.rate.map(|rate| rate.to_string())),
+        ];
+        for (name, value) in numbers {
+            platform.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+        }
+        let mut desk: Vec<String> = ["simulate", "desk", "--exit-with-parent"].map(str::to_owned).into();
+        desk.extend(["--dir".into(), path("desk"), "--listen".into(), self.desk.to_string()]);
+        desk.extend(["--gateway-url".into(), format!("http://{}", self.admin), "--channel".into(), CHANNEL.into()]);
+        desk.extend(["--token-file".into(), path("gateway/tokens/desk.token"), "--seed".into(), self.seed.to_string()]);
+        for (name, value) in [("--data", &self.options.data), ("--mapping", &self.options.mapping)] {
+            let arguments = value.iter().flat_map(|value| [name.to_owned(), value.display().to_string()]);
+            platform.extend(arguments.clone());
+            desk.extend(arguments);
+        }
+        let spec = |name: &'static str, arguments| ChildSpec {
+            name,
+            arguments,
+            log: self.dir.join(format!("logs/{name}.log")),
+        };
+        vec![spec("serve", serve), spec("platform", platform), spec("desk", desk)]
+    }
+
+    /// Writes `demo.json`: processes, addresses, and the files of tokens and secrets. Replaced as a whole, so that a reader never sees half.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_state(&self, pids: Vec<(&'static str, Option<u32>)>) -> std::io::Result<()> {
+        let path = |name: &str| self.dir.join(name);
+        let pids: serde_json::Map<String, Value> =
+            pids.into_iter().map(|(name, pid)| (name.to_owned(), json!(pid))).collect();
+        let state = json!({
+            "pids": pids,
+            "demo_pid": std::process::id(),
+            "seed": self.seed,
+            "addresses": { "admin": self.admin, "public": self.public, "platform": self.platform, "desk": self.desk },
+            "files": {
+                "admin_token": path("gateway/tokens/admin.token"),
+                "desk_token": path("gateway/tokens/desk.token"),
+                "judge_token": path("gateway/tokens/judge.token"),
+                "platform_control_token": path("platform/control-token"),
+                "desk_control_token": path("desk/control-token"),
+                "request_secret": path("secrets/request.secret"),
+                "webhook_secret": path("secrets/webhook.secret"),
+            },
+        });
+        let temporary = path("demo.json.new");
+        std::fs::write(&temporary, state.to_string())?;
+        std::fs::rename(temporary, path("demo.json"))
+    }
+}
+
+/// The default profile with the limits of a platform that stands beside us.
+fn profile() -> Result<String, Failure> {
+    let mut text = connector_municipal_12345::DEFAULT_PROFILE.to_owned();
+    let limits = [
+        ("requests_per_second", "0.0".to_owned()),
+        ("concurrency", "16".to_owned()),
+        ("request_timeout_ms", CLIENT_TIMEOUT_MS.to_string()),
+    ];
+    for (key, value) in limits {
+        let start = text
+            .match_indices(key)
+            .map(|(at, _)| at)
+            .find(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
+            .ok_or_else(|| Failure(format!("the default profile has no {key}")))?;
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        text.replace_range(start..end, &format!("{key} = {value}"));
+    }
+    Ok(text)
+}
+
+/// Addresses that nobody listens on now.
+async fn free_addresses() -> std::io::Result<[SocketAddr; 4]> {
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(TcpListener::bind(("127.0.0.1", 0)).await?);
+    }
+    let address = |at: usize| held[at].local_addr();
+    Ok([address(0)?, address(1)?, address(2)?, address(3)?])
+}
+
+/// The children of a killed demo end by themselves when their input ends; two generations must not write the same books.
+async fn wait_for_predecessors(dir: &Path) -> Result<(), Failure> {
+    let Ok(text) = std::fs::read_to_string(dir.join("demo.json")) else { return Ok(()) };
+    let state: Value = serde_json::from_str(&text)?;
+    let pids = state["pids"].as_object().into_iter().flat_map(|pids| pids.values()).chain([&state["demo_pid"]]);
+    let pids: Vec<u64> = pids.filter_map(Value::as_u64).filter(|pid| *pid != u64::from(std::process::id())).collect();
+    let until = Instant::now() + PREDECESSOR_PATIENCE;
+    while pids.iter().any(|pid| works_in(*pid, dir)) {
+        if Instant::now() >= until {
+            return Err(Failure(format!("another demo runs in {}: end it first", dir.display())));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// Whether a process of this program that names the directory still runs; a number alone may have gone to another process since.
+fn works_in(pid: u64, dir: &Path) -> bool {
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let running = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')));
+    running && line.contains(&dir.display().to_string())
+}
