@@ -1,0 +1,13 @@
+//! The API over real sockets, with the embedded bus and the SQLite store below it.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod books;
+mod commands;
+mod gateway;
+mod health;
+mod letters;
+mod orders;
+mod seed;
+mod serving;
+mod webhooks;
