@@ -1,0 +1,9 @@
+//! Delivery against the real embedded engines and a scripted destination.
+#![allow(clippy::unwrap_used)]
+
+mod answered;
+mod bench;
+mod sink;
+mod store;
+mod unanswered;
+mod worker;

@@ -1,0 +1,79 @@
+//! Deliveries in the real store, with ends of attempts that can be made to fail.
+
+use async_trait::async_trait;
+use gateway_model::{ChannelId, DeliveryId, ItemKey, Timestamp};
+use gateway_store::{
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally, SqliteStore,
+    StoreError,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+pub struct FaultyDeliveries {
+    store: Arc<SqliteStore>,
+    failing_ends: AtomicU32,
+}
+
+impl FaultyDeliveries {
+    pub fn new(store: Arc<SqliteStore>) -> Self {
+        Self { store, failing_ends: AtomicU32::new(0) }
+    }
+
+    pub fn fail_ends(&self, times: u32) {
+        self.failing_ends.store(times, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for FaultyDeliveries {
+    async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>> {
+        self.store.due_deliveries(destination, now, limit).await
+    }
+
+    async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>> {
+        self.store.next_due(destination).await
+    }
+
+    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64> {
+        self.store.recover_sending(destination, now).await
+    }
+
+    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
+        self.store.begin_attempts(starts).await
+    }
+
+    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+        let failing = self.failing_ends.load(Ordering::SeqCst);
+        if failing > 0 {
+            self.failing_ends.store(failing - 1, Ordering::SeqCst);
+            return Err(StoreError::Unavailable("locked".into()));
+        }
+        self.store.end_attempts(results).await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()> {
+        self.store.redeliver(id, now).await
+    }
+
+    async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()> {
+        self.store.waive_delivery(id, reason, now).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        self.store.delivery(id).await
+    }
+
+    async fn deliveries_of_item(&self, destination: &ChannelId, key: &ItemKey) -> Result<Vec<DeliveryRow>> {
+        self.store.deliveries_of_item(destination, key).await
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
+        self.store.attempts(id).await
+    }
+
+    async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {
+        self.store.outbound_tallies().await
+    }
+}
