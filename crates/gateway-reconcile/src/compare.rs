@@ -1,8 +1,9 @@
 //! What differs between two accounts, bucket by bucket and item by item. Pure.
 //!
 //! The book and the channel's manifest are the same shape, so comparing is subtraction. An item is the same on both sides when its digest is
-//! the same *and* its event time falls into the same buckets: exactly what the sums see. Comparing the times more exactly would find
-//! differences in listed buckets that the sums of unlisted ones can never show.
+//! the same *and* its event time falls into the same buckets: what the sums see. Comparing the times more exactly would find differences in
+//! listed buckets that the sums of unlisted ones never show. A coarse sum can't see an item that moved inside its bucket with an unchanged
+//! digest; so the event time belongs to the compared fields, or must be one that never changes, as the creation time.
 
 use gateway_model::{BookItem, Bucket, BucketSum, Grain, ItemKey, Moment, Timestamp, Window};
 use gateway_store::StoredItem;
@@ -134,20 +135,15 @@ pub fn item_window(event_time: Moment) -> Window {
     Window::new(instant(start), instant(start + 1))
 }
 
-/// Joins windows that are at most `between_s` seconds apart into windows of at most `longest_s` seconds, ascending.
+/// Joins windows, ascending; `worth` tells whether a window (first) is worth prolonging until the end of another (second).
 #[must_use]
-pub fn join_windows(mut windows: Vec<Window>, between_s: i64, longest_s: i64) -> Vec<Window> {
+pub fn join_windows(mut windows: Vec<Window>, worth: impl Fn(&Window, &Window) -> bool) -> Vec<Window> {
     windows.sort_by_key(|window| (window.start, window.end));
     let mut joined: Vec<Window> = Vec::new();
     for window in windows {
         match joined.last_mut() {
             Some(last) if window.end <= last.end => {}
-            Some(last)
-                if window.start.as_second() - last.end.as_second() <= between_s
-                    && window.end.as_second() - last.start.as_second() <= longest_s =>
-            {
-                last.end = window.end;
-            }
+            Some(last) if worth(last, &window) => last.end = window.end,
             _ => joined.push(window),
         }
     }

@@ -17,11 +17,8 @@ use gateway_model::{
     Timestamp, Window,
 };
 use gateway_store::{DeliveryRow, GapRow, StoredItem};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-// Windows this close become one list; one list spans no more than this.
-const JOIN_S: i64 = 30;
-const LIST_S: i64 = 600;
 const DECIDE_AT_ONCE: usize = 50;
 
 /// When gaps were last looked at; kept from round to round.
@@ -34,14 +31,15 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     for state in [GapState::Repairing, GapState::Suspected, GapState::Open] {
         watched.extend(gaps::in_state(context, state).await?.into_iter().filter(|gap| gap.kind != GapKind::LostOffset));
     }
-    looked.retain(|id, _| watched.iter().any(|gap| gap.id == *id));
+    let active: HashSet<GapId> = watched.iter().map(|gap| gap.id).collect();
+    looked.retain(|id, _| active.contains(id));
     let ours = our_items(tour, &watched).await?;
     let deliveries = their_deliveries(tour, &watched).await?;
     let now = context.now();
 
     let arrived = |gap: &&GapRow| has_arrived(gap, &ours);
-    let gone: Vec<GapId> = watched.iter().filter(arrived).map(|gap| gap.id).collect();
-    forget(tour, &gone).await?;
+    let gone: HashSet<GapId> = watched.iter().filter(arrived).map(|gap| gap.id).collect();
+    forget(tour, &gone.iter().copied().collect::<Vec<_>>()).await?;
     watched.retain(|gap| {
         !gone.contains(&gap.id) && is_due(gap, &ours, &deliveries, looked.get(&gap.id).copied(), now, &context.config)
     });
@@ -52,6 +50,7 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     let asked = accounts.fetch(tour, &watched, &ours, &deliveries).await;
     // What was seen before a call failed is decided on all the same.
     for few in watched.chunks(DECIDE_AT_ONCE) {
+        tour.keep_lease().await?;
         decide(tour, looked, few, &accounts).await?;
     }
     asked
@@ -160,7 +159,8 @@ impl Accounts {
             self.wanted.insert(gap.id, wanted);
         }
         for (dataset, windows) in windows {
-            for window in join_windows(windows, JOIN_S, LIST_S) {
+            let density = Density::of(tour, dataset, &windows).await?;
+            for window in join_windows(windows, |last, next| density.worth_joining(last, next)) {
                 if tour.is_half_spent() {
                     return Ok(());
                 }
@@ -191,6 +191,54 @@ impl Accounts {
         };
         let times: Option<Vec<Timestamp>> = self.wanted.get(&gap.id)?.iter().map(covers).collect();
         times?.into_iter().min()
+    }
+}
+
+/// How many items the days hold, as far as we know: it decides which windows are cheaper in one list than in two.
+struct Density {
+    days: HashMap<Timestamp, u64>,
+    between: u64,
+    most: u64,
+}
+
+impl Density {
+    async fn of(tour: &Tour<'_>, dataset: Dataset, windows: &[Window]) -> Result<Self, ReconcileError> {
+        let config = &tour.context.config;
+        let mut days: HashMap<Timestamp, u64> = HashMap::new();
+        let first = windows.iter().map(|window| window.start).min();
+        let last = windows.iter().map(|window| window.start).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            let span = Window::new(Grain::Day.bucket(first).start, Grain::Day.bucket(last).end);
+            let held = tour.our_sums(dataset, span, Grain::Day).await?;
+            days.extend(held.into_iter().map(|bucket| (bucket.start, bucket.count)));
+        }
+        // What we lack is not in our book.
+        for window in windows {
+            *days.entry(Grain::Day.bucket(window.start).start).or_default() += 1;
+        }
+        Ok(Self { days, between: config.list_below_items, most: config.ids_per_call })
+    }
+
+    fn worth_joining(&self, last: &Window, next: &Window) -> bool {
+        self.items(last.end, next.start) <= self.between && self.items(last.start, next.end) <= self.most
+    }
+
+    fn items(&self, from: Timestamp, to: Timestamp) -> u64 {
+        const DAY_S: i64 = 86_400;
+        let mut items = 0;
+        let mut day = Grain::Day.bucket(from);
+        while day.start < to {
+            let inside = day.intersect(&Window::new(from, to));
+            let seconds = inside.end.as_second() - inside.start.as_second();
+            let held = self.days.get(&day.start).copied().unwrap_or_default();
+            // Rounded up: a day that holds anything may hold it right here.
+            items += held.saturating_mul(seconds.unsigned_abs()).div_ceil(DAY_S as u64);
+            if items > self.most {
+                break;
+            }
+            day = Grain::Day.bucket(day.end);
+        }
+        items
     }
 }
 

@@ -21,6 +21,7 @@ use gateway_store::{JobKind, Store};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 // How often jobs are looked for at least.
 const IDLE_MS: u64 = 2_000;
@@ -86,14 +87,19 @@ impl Reconciler {
         Arc::new(move || status.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    async fn round(&mut self, source: &dyn ManifestSource, asked: &HashSet<GapId>) -> Result<Ran, ReconcileError> {
+    async fn round(
+        &mut self,
+        source: &dyn ManifestSource,
+        asked: &HashSet<GapId>,
+        stopping: &CancellationToken,
+    ) -> Result<Ran, ReconcileError> {
         let unrest = Unrest::load(&self.context).await?;
         let letters = open_letters(&self.context).await?;
         let newest = letters.iter().map(|letter| letter.at).max();
         self.plan(source, &unrest, newest).await?;
 
         let mut findings = Findings::default();
-        let mut tour = Tour::new(&self.context, source);
+        let mut tour = Tour::new(&self.context, source, stopping);
         let mut outcome = look(&mut tour, &mut self.looked, self.finest).await;
         if outcome.is_ok() {
             outcome = repair_open(&self.context, &self.sizes, asked).await.map(drop);
@@ -261,7 +267,7 @@ impl Task for Reconciler {
         self.context.lease_name()
     }
 
-    async fn run(&mut self, _round: &Round) -> Result<Ran, TaskError> {
+    async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
         let connector = self.context.connector.clone();
         let Some(source) = connector.manifest_source() else { return Ok(Ran::Idle) };
         if self.context.hold().await?.is_none() {
@@ -269,7 +275,7 @@ impl Task for Reconciler {
             return Ok(Ran::After(Duration::from_millis(self.context.config.lease_ms / 4)));
         }
         let (asked, jobs) = self.take_jobs().await?;
-        let ran = self.round(source, &asked).await;
+        let ran = self.round(source, &asked, &round.stopping).await;
         if !jobs.is_empty() {
             self.context.store.finish_jobs(&jobs).await.map_err(ReconcileError::from)?;
         }

@@ -95,6 +95,7 @@ pub fn proves_lie(before: (Timestamp, Tally), list_as_of: Timestamp, after: (Tim
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use gateway_model::{Digest, ItemKey, Moment, Part, SourceNumber, day_of};

@@ -33,11 +33,10 @@ pub(crate) async fn repair_open(
             && gap.generation < context.config.max_generations
             && !stopped.contains(&gap.dataset)
     };
-    let due: Vec<&GapRow> = open
-        .iter()
-        .filter(|gap| gap.kind != GapKind::LostOffset && (asked.contains(&gap.id) || automatic(gap)))
-        .take(context.config.repairs_per_round.max(asked.len()))
-        .collect();
+    let repairable = || open.iter().filter(|gap| gap.kind != GapKind::LostOffset);
+    let by_hand = repairable().filter(|gap| asked.contains(&gap.id));
+    let by_itself = repairable().filter(|gap| !asked.contains(&gap.id) && automatic(gap));
+    let due: Vec<&GapRow> = by_hand.chain(by_itself.take(context.config.repairs_per_round)).collect();
     let mut began = 0;
     for gap in due {
         began += usize::from(repair(context, gap).await?);

@@ -11,6 +11,7 @@ use gateway_connector::{Connector, ManifestSource};
 use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window};
 use gateway_store::{Comparison, LeaseGrant, Store};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What stays the same from round to round.
 pub(crate) struct Context {
@@ -52,6 +53,7 @@ pub(crate) enum Sums {
 pub(crate) struct Tour<'a> {
     pub(crate) context: &'a Context,
     source: &'a dyn ManifestSource,
+    stopping: CancellationToken,
     pub(crate) started_at: Timestamp,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
@@ -64,11 +66,12 @@ pub(crate) struct Tour<'a> {
 }
 
 impl<'a> Tour<'a> {
-    pub(crate) fn new(context: &'a Context, source: &'a dyn ManifestSource) -> Self {
+    pub(crate) fn new(context: &'a Context, source: &'a dyn ManifestSource, stopping: &CancellationToken) -> Self {
         let now = context.now();
         Self {
             context,
             source,
+            stopping: stopping.clone(),
             started_at: now,
             calls: 0,
             bytes: 0,
@@ -80,16 +83,20 @@ impl<'a> Tour<'a> {
         }
     }
 
-    /// Whether this round has asked for as much as it may.
+    /// Whether this round has asked for as much as it may, or is to end.
     pub(crate) fn is_spent(&self) -> bool {
         let config = &self.context.config;
-        self.calls >= config.max_calls_per_round.max(1) || self.ids >= config.max_ids_per_round.max(1)
+        self.stopping.is_cancelled()
+            || self.calls >= config.max_calls_per_round.max(1)
+            || self.ids >= config.max_ids_per_round.max(1)
     }
 
     /// Whether looks have used their half, so that comparing goes on too.
     pub(crate) fn is_half_spent(&self) -> bool {
         let config = &self.context.config;
-        self.calls * 2 >= config.max_calls_per_round.max(1) || self.ids * 2 >= config.max_ids_per_round.max(1)
+        self.stopping.is_cancelled()
+            || self.calls * 2 >= config.max_calls_per_round.max(1)
+            || self.ids * 2 >= config.max_ids_per_round.max(1)
     }
 
     /// Asks for sums. The inner error is an account that contradicts itself.
@@ -157,7 +164,7 @@ impl<'a> Tour<'a> {
     }
 
     // A long round renews its lease, and ends when it has lost it.
-    async fn keep_lease(&mut self) -> Result<(), ReconcileError> {
+    pub(crate) async fn keep_lease(&mut self) -> Result<(), ReconcileError> {
         let now = self.context.now();
         if now < self.renew_at {
             return Ok(());

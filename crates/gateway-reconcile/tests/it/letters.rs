@@ -2,7 +2,9 @@
 
 use crate::world::{LOOK, World, channel, order};
 use gateway_model::{Clock, GapState, Origin, RawId};
-use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterStore, NewDeadLetter, NewRaw, RawMeta};
+use gateway_store::{
+    DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterStore, NewDeadLetter, NewRaw, RawMeta,
+};
 
 async fn letter(world: &World) {
     let now = world.clock.now();

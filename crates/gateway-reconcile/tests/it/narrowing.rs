@@ -1,7 +1,9 @@
 //! Property: from sums to items, exactly the symmetric difference is found, whatever grains the channel offers.
 
 use crate::peer::{buckets_of, listed};
-use gateway_model::{BookItem, BookSide, Dataset, Digest, Grain, ItemKey, Moment, Part, SourceNumber, Timestamp, Window};
+use gateway_model::{
+    BookItem, BookSide, Dataset, Grain, ItemKey, Moment, Part, SourceNumber, Timestamp, Window, digest_of_pairs,
+};
 use gateway_reconcile::ReconcileConfig;
 use gateway_reconcile::compare::{Difference, diff, in_step, narrow};
 use gateway_reconcile::descend::Ladder;
@@ -16,6 +18,11 @@ fn start() -> i64 {
 fn item(n: u16, second: i64, date_only: bool, digest: u8) -> BookItem {
     let at = Timestamp::from_second(start() + second).unwrap();
     let day = Moment::At(at).day();
+    // As channels do: the event time is among the compared fields.
+    let digest = digest_of_pairs([
+        ("time", if date_only { day.to_string() } else { second.to_string() }.as_str()),
+        ("text", digest.to_string().as_str()),
+    ]);
     BookItem {
         key: ItemKey {
             dataset: Dataset::Handling,
@@ -24,7 +31,7 @@ fn item(n: u16, second: i64, date_only: bool, digest: u8) -> BookItem {
             part: Part::Cycle(0),
         },
         event_time: if date_only { Moment::On(day) } else { Moment::At(at) },
-        digest: Digest([digest; 32]),
+        digest,
     }
 }
 

@@ -5,7 +5,8 @@ use gateway_connector::{
     Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
 };
 use gateway_model::{
-    BookItem, Bucket, BucketSum, Change, Clock, Dataset, Grain, ItemKey, ManualClock, Manifest, ManifestBody, Timestamp, Window,
+    BookItem, Bucket, BucketSum, Change, Clock, Dataset, Grain, ItemKey, Manifest, ManifestBody, ManualClock,
+    Timestamp, Window,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,10 +20,9 @@ pub enum Lie {
     LeavesOut,
 }
 
-/// One call: of what, where, how fine, and how many items it listed.
+/// One call: how fine, and how many items it listed.
 #[derive(Debug, Clone)]
 pub struct Call {
-    pub window: Window,
     pub grain: Grain,
     pub listed: usize,
 }
@@ -59,10 +59,6 @@ impl Peer {
 
     pub fn put(&self, item: BookItem) {
         self.items.lock().unwrap().insert(item.key.clone(), item);
-    }
-
-    pub fn remove(&self, key: &ItemKey) {
-        self.items.lock().unwrap().remove(key);
     }
 
     /// From now on it answers from a snapshot made now, until told otherwise.
@@ -111,7 +107,9 @@ impl ManifestSource for Peer {
             let mut list = listed(of_dataset(), window);
             match *self.lie.lock().unwrap() {
                 Some(Lie::Twice) => list.extend(list.first().cloned()),
-                Some(Lie::Outside) => list.extend(of_dataset().find(|item| !window.contains(item.event_time.start())).cloned()),
+                Some(Lie::Outside) => {
+                    list.extend(of_dataset().find(|item| !window.contains(item.event_time.start())).cloned())
+                }
                 Some(Lie::LeavesOut) => drop(list.pop()),
                 None => {}
             }
@@ -124,7 +122,7 @@ impl ManifestSource for Peer {
             ManifestBody::Buckets(buckets) => (0, 120 * buckets.len() as u64 + 20),
             ManifestBody::Count(_) => (0, 20),
         };
-        self.calls.lock().unwrap().push(Call { window, grain, listed });
+        self.calls.lock().unwrap().push(Call { grain, listed });
         Ok(Manifest { dataset, window, grain, as_of, body, bytes })
     }
 

@@ -2,12 +2,10 @@
 
 use crate::world::{LOOK, World, channel, item, order};
 use gateway_model::{
-    AskBy, BookItem, ChannelId, Clock, Dataset, DeliveryId, DeliveryState, EventId, GapKind, GapState, Operation, OrderId, OrderNumber, Origin,
-    Part, RawId, Receipt, ReceiptSource,
+    AskBy, BookItem, ChannelId, Clock, Dataset, DeliveryId, DeliveryState, EventId, GapKind, GapState, Operation,
+    OrderId, OrderNumber, Origin, Part, RawId, Receipt, ReceiptSource,
 };
-use gateway_store::{
-    AttemptResult, AttemptStart, DeliveryStore, JobKind, NewDelivery, NewRaw, RawMeta, WorkOrderRow,
-};
+use gateway_store::{AttemptResult, AttemptStart, DeliveryStore, JobKind, NewDelivery, NewRaw, RawMeta, WorkOrderRow};
 
 fn desk() -> ChannelId {
     ChannelId::new("desk").unwrap()
@@ -68,7 +66,8 @@ async fn owed(world: &World) -> DeliveryId {
 }
 
 async fn begin(world: &World, id: DeliveryId, item: &BookItem) {
-    let start = AttemptStart { id, item: item.clone(), projection_version: 1, ask_by: AskBy::Receipt, at: world.clock.now() };
+    let start =
+        AttemptStart { id, item: item.clone(), projection_version: 1, ask_by: AskBy::Receipt, at: world.clock.now() };
     world.store.begin_attempts(&[start]).await.unwrap();
 }
 

@@ -2,13 +2,13 @@
 
 use crate::peer::Peer;
 use gateway_model::{
-    BookItem, BookSide, ChannelId, Clock, Dataset, Digest, GapState, Grain, ItemKey, ManualClock, Moment, Part, SourceNumber,
-    Timestamp,
+    BookItem, BookSide, ChannelId, Clock, Dataset, Digest, GapState, Grain, ItemKey, ManualClock, Moment, Part,
+    SourceNumber, Timestamp,
 };
 use gateway_reconcile::{Defences, ReconcileConfig, Reconciler};
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{
-    BookPut, BookStore, GapFilter, GapRow, GapStore, IngestRequest, IngestStore, IngestWrites, Job, JobKind, JobStore, Loaded,
+    BookPut, GapFilter, GapRow, GapStore, IngestRequest, IngestStore, IngestWrites, Job, JobKind, JobStore, Loaded,
     SqliteOptions, SqliteStore,
 };
 use std::sync::Arc;
@@ -101,12 +101,9 @@ impl World {
     }
 
     pub async fn hold_as(&self, items: &[BookItem], side: BookSide) {
-        let put = |item: &BookItem| BookPut::Put { channel: channel(), side, projection_version: 1, item: item.clone() };
+        let put =
+            |item: &BookItem| BookPut::Put { channel: channel(), side, projection_version: 1, item: item.clone() };
         self.write(|_, writes| writes.book = items.iter().map(put).collect()).await;
-    }
-
-    pub async fn drop_ours(&self, key: &ItemKey) {
-        self.write(|_, writes| writes.book = vec![BookPut::Remove { channel: channel(), key: key.clone() }]).await;
     }
 
     /// Both sides hold these.
@@ -169,14 +166,12 @@ impl World {
     /// Reads orders again as asked for: what the channel has of a dataset replaces what we hold.
     pub async fn reread(&self, items: &[BookItem]) -> Vec<String> {
         let asked = self.take_jobs(JobKind::Reread).await;
-        let wanted: Vec<BookItem> =
-            items.iter().filter(|item| asked.iter().any(|number| number == item.key.number.as_str())).cloned().collect();
+        let wanted: Vec<BookItem> = items
+            .iter()
+            .filter(|item| asked.iter().any(|number| number == item.key.number.as_str()))
+            .cloned()
+            .collect();
         self.hold(&wanted).await;
         asked
-    }
-
-    pub async fn held(&self, key: &ItemKey) -> Option<BookItem> {
-        let held = self.store.items_of(&channel(), key.dataset, std::slice::from_ref(&key.number)).await.unwrap();
-        held.into_iter().map(|held| held.item).find(|item| item.key == *key)
     }
 }
