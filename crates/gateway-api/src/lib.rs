@@ -6,6 +6,8 @@
 //! The API decides nothing: it reads the store, appends to the bus, and enqueues jobs. A handler sees only the part of [`ApiState`] that it
 //! names. Every failure is a [`Problem`] with a code of the closed list [`Code`]; bodies and tokens are never logged.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod admin;
 mod auth;
 mod commands;
