@@ -1,6 +1,6 @@
 //! The bus: a durable, partitioned log between the channels and the pipeline, and between the pipeline and the delivery workers.
 //!
-//! The contract, which one conformance suite checks against every engine ([`conformance`]):
+//! The contract, which one conformance suite checks against every engine (`conformance`):
 //! - `append` returns only when every message is durable; messages of one key keep the order in which they were appended.
 //! - Reading is at least once: after a crash or a hand-over, what was not committed comes again. Nothing comes out of order within a partition.
 //! - A group's position is what `commit` last saved, never what was merely read. There is no automatic reset: a position that the log no longer

@@ -7,13 +7,14 @@
 //! bus/segment-00000000000000000002.db
 //! ```
 //!
-//! One task writes ([`writer`]), with a sync for each group of appends; readers are woken by it and read by range of row keys ([`consumer`]).
-//! Full or old segments are followed by new ones and dropped as files ([`retention`]). What survives a crash is what SQLite's write-ahead log
-//! holds; [`recovery`] reads it back. Measured figures are in `docs/BENCHMARKS.md`.
+//! One task writes (`writer`), with a sync for each group of appends; readers are woken by it and read by range of row keys (`consumer`).
+//! Full or old segments are followed by new ones and dropped as files (`retention`). What survives a crash is what SQLite's write-ahead log
+//! holds; `recovery` reads it back. `cargo bench -p gateway-bus` measures it.
 //!
 //! SQLite was taken over a log format of our own: torn writes, checksums, recovery and a reader beside the writer are solved there, and
 //! a person can look into the files with a tool that exists.
 
+mod batch;
 mod catalog;
 mod consumer;
 mod group;
@@ -31,12 +32,13 @@ pub use options::EmbeddedOptions;
 
 use crate::{Appended, Bus, BusError, Consumer, NewMessage, Position, TopicName, TopicSpec};
 use async_trait::async_trait;
+use batch::weight_of;
 use consumer::EmbeddedConsumer;
 use gateway_model::Clock;
 use log::Log;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use writer::{Append, Request, Writer, weight_of};
+use writer::{Append, Request, Writer};
 
 /// Requests that wait for the writer; their bytes are bounded by `queue_bytes`.
 const QUEUE_REQUESTS: usize = 4096;

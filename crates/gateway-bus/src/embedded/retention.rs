@@ -57,7 +57,7 @@ impl Writer {
         let mut conn = self.ready().await?;
         let result = async {
             run(&mut conn, "BEGIN IMMEDIATE").await?;
-            self.write_guards(&mut conn, live.iter()).await?;
+            self.inserts.write_guards(&mut conn, live.iter()).await?;
             run(&mut conn, "COMMIT").await
         }
         .await;

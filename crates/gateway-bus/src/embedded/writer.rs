@@ -5,13 +5,13 @@
 //! `Unavailable`, and the connection is thrown away: the next append opens the segment again and reads back what is really there, because a commit
 //! whose sync failed may still be found in the write-ahead log. Nothing in memory moves before the commit has returned.
 
+use super::batch::{Batch, Inserts};
 use super::catalog::Topic;
-use super::guard::{GuardRow, Guards, Known, NonceKey};
-use super::key::{MAX_OFFSET, PartitionId, partition_of};
+use super::guard::Guards;
 use super::log::Log;
 use super::recovery::{Tail, publish, read_tail};
-use super::segment::{End, Ends, Head, Segment, close};
-use super::sqlite::{Failure, InsertMany, run};
+use super::segment::{Head, Segment, close};
+use super::sqlite::{Failure, run};
 use crate::{Appended, BusError, NewMessage};
 use sqlx::sqlite::SqliteConnection;
 use std::collections::HashMap;
@@ -50,26 +50,7 @@ pub(super) struct Writer {
     conn: Option<SqliteConnection>,
     pub(super) tail: Tail,
     guards: Guards,
-    insert_message: InsertMany,
-    insert_guard: InsertMany,
-}
-
-/// One row of the table `message`.
-struct MessageRow {
-    id: i64,
-    key: String,
-    headers: Option<String>,
-    payload: Vec<u8>,
-}
-
-/// A transaction in the making.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<MessageRow>,
-    guards: HashMap<NonceKey, GuardRow>,
-    ends: Ends,
-    bytes: u64,
-    at: i64,
+    pub(super) inserts: Inserts,
 }
 
 impl Writer {
@@ -77,14 +58,7 @@ impl Writer {
     const MOST_REQUESTS: usize = 4096;
 
     pub(super) fn new(log: Arc<Log>, tail: Tail, guards: Guards, conn: SqliteConnection) -> Self {
-        Self {
-            log,
-            conn: Some(conn),
-            tail,
-            guards,
-            insert_message: InsertMany::new("INSERT INTO message (id, key, headers, payload, appended_at)", 5),
-            insert_guard: InsertMany::new("INSERT INTO guard (nonce, digest, until)", 3),
-        }
+        Self { log, conn: Some(conn), tail, guards, inserts: Inserts::new() }
     }
 
     /// Serves requests until the bus is closed or dropped.
@@ -135,15 +109,17 @@ impl Writer {
         let mut permits = Vec::with_capacity(appends.len());
         let result = match self.ready().await {
             Ok(mut conn) => {
-                let mut batch = Batch { at: self.log.now().max(self.tail.last_at), ..Batch::default() };
+                let mut batch = Batch::new(self.log.now().max(self.tail.last_at));
                 for Append { topic, messages, permit, reply } in appends {
-                    let outcomes =
-                        messages.into_iter().map(|message| self.stage(&mut batch, &topic, message)).collect();
+                    let outcomes = messages
+                        .into_iter()
+                        .map(|message| batch.stage(&self.tail, &self.guards, &topic, message))
+                        .collect();
                     replies.push((topic, reply, outcomes));
                     permits.push(permit);
                 }
                 let started = tokio::time::Instant::now();
-                let result = self.write(&mut conn, &mut batch).await;
+                let result = batch.write(&self.inserts, &mut conn).await;
                 metrics::histogram!("gateway_bus_commit_seconds").record(started.elapsed().as_secs_f64());
                 if result.is_ok() {
                     self.conn = Some(conn);
@@ -182,70 +158,6 @@ impl Writer {
             };
             reply.send(answer).ok();
         }
-    }
-
-    /// Gives a message its place, or finds that it was there before.
-    fn stage(&self, batch: &mut Batch, topic: &Topic, message: NewMessage) -> Appended {
-        let weight = weight_of(&message);
-        if let Some(guard) = &message.guard {
-            let row = GuardRow::new(topic.number, guard);
-            match self.guards.look_up(&batch.guards, &row, batch.at) {
-                Known::Same => return Appended::Repeated,
-                Known::Other => return Appended::Conflict,
-                Known::New if row.until > batch.at => {
-                    batch.guards.insert(row.key, row);
-                }
-                Known::New => {}
-            }
-        }
-        let id = PartitionId { topic: topic.number, partition: partition_of(&message.key, topic.partitions()) };
-        let end = batch.ends.entry(id).or_insert_with(|| self.tail.ends.get(&id).copied().unwrap_or_default());
-        let offset = end.offset;
-        *end = End { offset: offset + 1, newest_at: batch.at };
-        batch.bytes += weight;
-        // Headers are a map of strings, which always has a JSON text.
-        let headers =
-            (!message.headers.is_empty()).then(|| serde_json::to_string(&message.headers).unwrap_or_default());
-        batch.rows.push(MessageRow { id: id.row(offset), key: message.key, headers, payload: message.payload });
-        Appended::At { partition: id.partition, offset }
-    }
-
-    async fn write(&self, conn: &mut SqliteConnection, batch: &mut Batch) -> Result<(), Failure> {
-        if batch.rows.is_empty() {
-            return Ok(());
-        }
-        if let Some(full) = batch.ends.values().find(|end| end.offset > MAX_OFFSET) {
-            return Err(Failure::from(std::io::Error::other(format!("a partition is full at offset {}", full.offset))));
-        }
-        run(conn, "BEGIN IMMEDIATE").await?;
-        // Neighbours in the table one after another: each partition grows at its own end.
-        batch.rows.sort_unstable_by_key(|row| row.id);
-        let mut rows = batch.rows.drain(..);
-        while rows.len() > 0 {
-            let (text, count) = self.insert_message.statement(rows.len());
-            let query = rows.by_ref().take(count).fold(sqlx::query(text), |query, row| {
-                query.bind(row.id).bind(row.key).bind(row.headers).bind(row.payload).bind(batch.at)
-            });
-            query.execute(&mut *conn).await?;
-        }
-        self.write_guards(conn, batch.guards.values()).await?;
-        run(conn, "COMMIT").await
-    }
-
-    /// Writes guards inside the transaction that is open.
-    pub(super) async fn write_guards(
-        &self,
-        conn: &mut SqliteConnection,
-        mut guards: impl ExactSizeIterator<Item = &GuardRow> + Send,
-    ) -> Result<(), Failure> {
-        while guards.len() > 0 {
-            let (text, count) = self.insert_guard.statement(guards.len());
-            let query = guards.by_ref().take(count).fold(sqlx::query(text), |query, row| {
-                query.bind(row.key.to_vec()).bind(row.digest.to_vec()).bind(row.until)
-            });
-            query.execute(&mut *conn).await?;
-        }
-        Ok(())
     }
 
     /// Takes a committed transaction into account.
@@ -369,9 +281,46 @@ pub(super) async fn discard(mut conn: SqliteConnection) {
     close(conn).await;
 }
 
-/// The bytes of a message that count for queues and segments.
-pub(super) fn weight_of(message: &NewMessage) -> u64 {
-    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
-    let guard = if message.guard.is_some() { 64 } else { 0 };
-    (message.payload.len() + message.key.len() + headers + guard + 32) as u64
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::{EmbeddedOptions, recovery};
+    use crate::{TopicName, TopicSpec};
+    use std::time::Duration;
+    use tokio::sync::Semaphore;
+
+    async fn append_one(writer: &mut Writer, topic: &Arc<Topic>) -> Result<Vec<Appended>, BusError> {
+        let message =
+            NewMessage { key: "key".to_owned(), headers: crate::Headers::new(), payload: vec![1], guard: None };
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a permit");
+        let (reply, answer) = oneshot::channel();
+        writer.append(vec![Append { topic: Arc::clone(topic), messages: vec![message], permit, reply }]).await;
+        answer.await.expect("an answer")
+    }
+
+    /// A sync can fail after the commit was written; the message is there when the file is opened again, and its offset is taken.
+    #[tokio::test]
+    async fn what_a_failed_commit_left_in_the_log_is_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = EmbeddedOptions::in_dir(dir.path());
+        let opened = recovery::open(options, Arc::new(gateway_model::SystemClock)).await.expect("the bus opens");
+        let (log, tail, guards, conn) = opened;
+        let name = TopicName::raw(&gateway_model::ChannelId::new("ambiguous").expect("a channel id"));
+        let spec = TopicSpec { name: name.clone(), partitions: 1, retention: Duration::from_secs(60) };
+        log.catalog.ensure(&spec).await.expect("a topic is created");
+        let topic = log.catalog.topic(&name).expect("the topic is there");
+        let mut writer = Writer::new(log, tail, guards, conn);
+        let at = |offset| vec![Appended::At { partition: 0, offset }];
+        assert_eq!(append_one(&mut writer, &topic).await.expect("an append works"), at(0));
+
+        let mut other = writer.newest().writer(1 << 20).await.expect("a connection");
+        sqlx::query("INSERT INTO message SELECT id + 1, key, headers, payload, appended_at FROM message")
+            .execute(&mut other)
+            .await
+            .expect("a row is written");
+        close(other).await;
+        assert!(append_one(&mut writer, &topic).await.is_err(), "the place is taken");
+        assert_eq!(append_one(&mut writer, &topic).await.expect("an append works"), at(2));
+        assert_eq!(topic.end(0), 3);
+    }
 }
