@@ -182,7 +182,8 @@ impl Source for RecordSource {
         let rule = &self.profile().read;
         let times = &self.profile().times;
         let size = limit.clamp(1, rule.page_size);
-        let start = || PollCursor::start(from.map(|from| times.floor(from).as_millisecond()), size);
+        // Platforms ask for a beginning; no order is older than this.
+        let start = || PollCursor::start(Some(times.floor(from.unwrap_or(Timestamp::UNIX_EPOCH)).as_millisecond()), size);
         let cursor: PollCursor = decode(cursor).unwrap_or_else(start);
         let mut query = Vec::with_capacity(4);
         if let Some(at) = cursor.from_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
