@@ -145,6 +145,13 @@ pub fn start_logging(config: &TelemetryConfig) -> Result<Arc<dyn Fn() -> String 
     };
     start_logs(format, &config.filter)?;
     let metrics = start_metrics()?;
+    let kept = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(telemetry::MetricsHandle::UPKEEP).await;
+            kept.upkeep();
+        }
+    });
     Ok(Arc::new(move || metrics.render()))
 }
 

@@ -28,7 +28,7 @@ pub async fn only_the_oldest_delivery_of_an_order_is_due(place: &dyn StoreUnderT
     assert_eq!(work.number, Some(number_row(0)));
     assert_eq!((work.raw.id, work.raw.body), (RawId(1), Some(raw(1, 0).body)));
     assert_eq!((work.delivery.state, work.delivery.generation), (DeliveryState::Owed, 1));
-    assert_eq!(work.delivery.idempotency_key(), format!("d{sign}-1"));
+    assert!(work.delivery.idempotency_key().starts_with(&format!("d{sign}-1-")));
 
     // A failed attempt blocks the order until it ends, whatever its next time.
     store.begin_attempts(&[start(sign, reply_item(0, 1), at(20))]).await.unwrap();

@@ -133,7 +133,7 @@ pub async fn redelivering_takes_the_item_out_of_the_book(place: &dyn StoreUnderT
     let row = store.delivery(id).await.unwrap().unwrap();
     assert_eq!((row.state, row.generation, row.attempts), (DeliveryState::Owed, 2, 0));
     assert_eq!((row.next_attempt_at, row.receipt.clone(), row.unanswered), (at(900), None, false));
-    assert_eq!(row.idempotency_key(), format!("d{id}-2"));
+    assert!(row.idempotency_key().starts_with(&format!("d{id}-2-")));
     assert_eq!(store.deliveries_of_item(&municipal(), &item.key).await.unwrap().len(), 1, "it is found while owed");
 
     let other = reply_item(0, 2);

@@ -106,10 +106,12 @@ pub struct DeliveryRow {
 }
 
 impl DeliveryRow {
-    /// The key under which every attempt of this generation is sent, as `d17-1`.
+    /// The key under which every attempt of this generation is sent, as `d17-1-9f3a20c4`. The tail of the order's random id keeps it unique
+    /// also towards a peer that outlives this store: a new store counts its deliveries from 1 again.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("d{}-{}", self.id, self.generation)
+        let order = self.order_id.0.as_u128() as u32;
+        format!("d{}-{}-{order:08x}", self.id, self.generation)
     }
 }
 
