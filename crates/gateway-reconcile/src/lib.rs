@@ -8,6 +8,8 @@
 //! our own flow (only the other side's account proves that the full volume got across), and to edit anything itself: repairs are jobs for intake and
 //! new generations for delivery.
 
+mod accounts;
+mod carry;
 mod classify;
 pub mod compare;
 mod config;
@@ -15,6 +17,7 @@ pub mod descend;
 mod error;
 mod gaps;
 mod look;
+mod look_sums;
 mod reconciler;
 pub mod reliability;
 mod repair;

@@ -5,6 +5,7 @@ mod gaps;
 mod letters;
 mod lies;
 mod narrowing;
+mod oracle;
 mod peer;
 mod repair;
 mod sent;

@@ -1,0 +1,81 @@
+//! Carrying verdicts out: every step of a gap's life goes through here, counted and logged.
+
+use crate::classify::{Sent, kind_of, known_orders, sent_by};
+use crate::compare::Difference;
+use crate::error::ReconcileError;
+use crate::repair::{leave, repair};
+use crate::tour::Tour;
+use crate::verdict::Verdict;
+use gateway_model::{GapEvidence, GapId, GapState};
+use gateway_store::GapRow;
+
+/// Forgets suspicions that vanished.
+pub(crate) async fn forget(tour: &mut Tour<'_>, ids: &[GapId]) -> Result<(), ReconcileError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tour.context.store.forget(ids).await?;
+    tour.vanished += ids.len() as u64;
+    let channel = tour.context.channel.to_string();
+    metrics::counter!("gateway_reconcile_vanished_total", "channel" => channel).increment(ids.len() as u64);
+    Ok(())
+}
+
+/// Carries a verdict out; `true` when the suspicion is to be forgotten.
+pub(crate) async fn apply(
+    tour: &mut Tour<'_>,
+    gap: &GapRow,
+    verdict: Verdict,
+    difference: &Difference,
+    evidence: GapEvidence,
+) -> Result<bool, ReconcileError> {
+    let context = tour.context;
+    let now = context.now();
+    match verdict {
+        Verdict::Wait => {}
+        Verdict::Forget => return Ok(true),
+        Verdict::Again => {
+            let sent = sent_by(context, difference).await?;
+            if sent == Sent::InFlight {
+                return Ok(true);
+            }
+            let order = known_orders(context, std::slice::from_ref(&difference.key.number)).await?;
+            let known = order.contains(&(difference.key.number.clone(), difference.key.day));
+            context.store.suspect_again(gap.id, kind_of(difference, sent, known), evidence, now).await?;
+        }
+        Verdict::Open => {
+            if sent_by(context, difference).await? == Sent::InFlight {
+                return Ok(true);
+            }
+            open(tour, gap, evidence).await?;
+        }
+        Verdict::Close(reason) => close(tour, gap, reason.as_deref()).await?,
+        Verdict::Repair => {
+            repair(context, gap).await?;
+        }
+        Verdict::Leave(reason) => leave(context, gap, &reason, now).await?,
+    }
+    Ok(false)
+}
+
+/// Confirms a suspicion.
+pub(crate) async fn open(tour: &Tour<'_>, gap: &GapRow, evidence: GapEvidence) -> Result<(), ReconcileError> {
+    let context = tour.context;
+    context.store.move_gap(gap.id, GapState::Open, Some(evidence), None, None, context.now()).await?;
+    let channel = context.channel.to_string();
+    metrics::counter!("gateway_reconcile_gaps_opened_total", "channel" => channel, "kind" => gap.kind.as_str())
+        .increment(1);
+    tracing::warn!(channel = %context.channel, gap = %gap.id, dataset = %gap.dataset, kind = %gap.kind, "sync gap confirmed");
+    Ok(())
+}
+
+/// Closes a gap.
+pub(crate) async fn close(tour: &Tour<'_>, gap: &GapRow, reason: Option<&str>) -> Result<(), ReconcileError> {
+    let context = tour.context;
+    context.store.move_gap(gap.id, GapState::Closed, None, reason, None, context.now()).await?;
+    let channel = context.channel.to_string();
+    metrics::counter!("gateway_reconcile_gaps_closed_total", "channel" => channel, "kind" => gap.kind.as_str())
+        .increment(1);
+    tracing::info!(channel = %context.channel, gap = %gap.id, dataset = %gap.dataset, kind = %gap.kind, "sync gap closed");
+    Ok(())
+}
