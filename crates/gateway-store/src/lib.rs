@@ -4,7 +4,7 @@
 //! against every engine. Rules that hold on every engine:
 //! - Every method is one transaction: it happened whole and durable, or not at all. A lost connection or a lock that can't be had in time is
 //!   [`StoreError::Unavailable`]; the caller waits and tries again.
-//! - SQL has no clock; every time comes with the call.
+//! - SQL has no clock; every time comes with the call. Times are kept to the millisecond, event times exactly as stated.
 //! - Statements are batched: a method that takes a list sends a handful of statements, never one per row.
 //! - The bytes of a record are written once, into `raw_record`; everything else refers to them by id. Person fields live in `raw_record` and
 //!   `work_order_person` only.

@@ -29,6 +29,9 @@ pub trait IngestStore: Send + Sync {
     /// Parked records older than `before`, at most `limit`.
     async fn parked_before(&self, before: Timestamp, limit: u32) -> Result<Vec<Parked>>;
     /// Gives up on parked records: each becomes a dead letter and is tallied, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and nothing is buried, when one of them is no longer parked.
     async fn bury_parked(&self, letters: Vec<NewDeadLetter>, tallies: Vec<FlowTally>) -> Result<()>;
     /// A raw record.
     async fn raw(&self, id: RawId) -> Result<Option<RawRow>>;
@@ -54,26 +57,36 @@ pub trait OrderReader: Send + Sync {
 /// What is owed, and what became of it.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// The deliveries of a destination that are due, oldest first, at most one for each order: the first in flight; `sending` ones are not due.
+    /// The deliveries of a destination that are due, the longest due first, at most one for each order: the first in flight. `owed`, `pending` and
+    /// `ambiguous` ones can be due; `sending` and `held` ones are not, but block what comes after them.
     async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>>;
-    /// When the next delivery of a destination falls due; `None` when none is in flight.
+    /// When the next delivery of a destination falls due; `None` when none does by time alone.
     async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>>;
     /// After a start: what was `sending` when the process died is ambiguous now.
     async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64>;
     /// Begins attempts: `owed` → `sending`, attempt counted, item kept.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and none is begun, when one of them is not `owed` any more: look again what is due.
     async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()>;
-    /// Ends attempts and questions. A delivery that has ended meanwhile (echo) keeps its end.
+    /// Ends attempts and questions. A delivery that has ended meanwhile (echo) keeps its end; what an attempt of an earlier generation says, after the
+    /// delivery was given a new one, is void.
     async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()>;
     /// Sends again: a new generation with a new idempotency key, `owed` from now; its old item leaves the sent side until it is acknowledged anew.
+    /// What the channel itself said under that key, or a later delivery put there, stays.
     ///
     /// # Errors
     /// [`StoreError::WrongState`] unless it was acknowledged, rejected, held or dead-lettered.
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()>;
     /// A person waives it, or decides a held one.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] when it was acknowledged, superseded or waived already, or while an attempt is under way.
     async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()>;
     /// A delivery.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
-    /// The delivery whose item has this key at this destination, the newest first.
+    /// The deliveries whose item has this key at this destination, the newest first. After [`DeliveryStore::redeliver`] the item of the last attempt
+    /// counts until the next one begins.
     async fn deliveries_of_item(
         &self,
         destination: &ChannelId,
@@ -95,7 +108,8 @@ pub trait CommandStore: Send + Sync {
 /// The state book.
 #[async_trait]
 pub trait BookStore: Send + Sync {
-    /// The buckets of a channel's dataset at a grain that lie in the window, both sides added, ascending, without empty ones. Read from kept sums.
+    /// The buckets of a channel's dataset at a grain that lie whole in the window, both sides added, ascending, without empty ones. Read from kept
+    /// sums, so a bucket that the window cuts is absent: align the window ([`Grain::bucket`]).
     async fn buckets(
         &self,
         channel: &ChannelId,
@@ -113,7 +127,7 @@ pub trait BookStore: Send + Sync {
         dataset: Dataset,
         numbers: &[SourceNumber],
     ) -> Result<Vec<StoredItem>>;
-    /// The first and last event time of what is held of a channel.
+    /// The window from the first event time of what is held of a channel to just after the last, of any projection version; not aligned to buckets.
     async fn span(&self, channel: &ChannelId) -> Result<Option<Window>>;
 }
 
@@ -122,9 +136,16 @@ pub trait BookStore: Send + Sync {
 pub trait GapStore: Send + Sync {
     /// Writes suspicions down; returns their ids.
     async fn suspect(&self, gaps: &[NewGap]) -> Result<Vec<GapId>>;
-    /// A suspicion that a second look did not confirm is forgotten; counters are kept in [`Comparison::vanished`].
+    /// A suspicion that a second look did not confirm is forgotten; counters are kept in [`Comparison::vanished`]. One that is gone stays gone, and
+    /// its id is not given again.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and none is forgotten, when one of them is more than a suspicion.
     async fn forget(&self, ids: &[GapId]) -> Result<()>;
     /// A suspicion looked different at the second look: it begins anew.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] when it is more than a suspicion.
     async fn suspect_again(
         &self,
         id: GapId,
@@ -132,7 +153,11 @@ pub trait GapStore: Send + Sync {
         evidence: GapEvidence,
         at: Timestamp,
     ) -> Result<()>;
-    /// Moves a gap on. `evidence` replaces the old where given.
+    /// Moves a gap on: suspected → open; open or repairing → open, repairing (a new generation), closed, waived; waived → open, closed. `evidence`
+    /// replaces the old where given; `reason` and `by` replace the old always.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] for any other step.
     async fn move_gap(
         &self,
         id: GapId,
@@ -172,7 +197,10 @@ pub trait JobStore: Send + Sync {
     ) -> Result<Vec<Job>>;
     /// Finishes; a job that was asked for again meanwhile stays.
     async fn finish_jobs(&self, jobs: &[(JobId, u64)]) -> Result<()>;
-    /// Gives back after a failure, due again at a time.
+    /// Gives back after a failure, due again at a time; `reason` replaces why it was asked for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it was finished meanwhile.
     async fn fail_job(&self, id: JobId, reason: &str, run_at: Timestamp) -> Result<()>;
     /// How many wait, by kind and channel.
     async fn job_tallies(&self) -> Result<Vec<(JobKind, ChannelId, u64)>>;
@@ -181,7 +209,8 @@ pub trait JobStore: Send + Sync {
 /// Leases and checkpoints.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// Takes or renews a lease; `None` when another holds it.
+    /// Takes or renews a lease; `None` when another holds it. Its time is over from `until` on; a holder that renews late, before another took it,
+    /// keeps its epoch.
     async fn acquire_lease(
         &self,
         name: &str,
