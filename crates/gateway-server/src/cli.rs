@@ -102,6 +102,9 @@ pub struct DemoOptions {
     /// Which column of the file is what.
     #[arg(long)]
     pub mapping: Option<PathBuf>,
+    /// How long everything may take to settle once life has ended.
+    #[arg(long, hide = true, default_value_t = 120)]
+    pub settle_seconds: u64,
     /// Run without comparing accounts, to see what the other defences do alone.
     #[arg(long, hide = true)]
     pub without_reconcile: bool,

@@ -71,7 +71,7 @@ pub struct SimulateMunicipal {
     /// Name of this life: started again with the same name, the platform continues it.
     #[arg(long)]
     pub life: Option<String>,
-    /// none, default, heavy or a comma-separated list of kinds.
+    /// none, default, heavy, or a comma-separated list of kinds, or of kind:percent.
     #[arg(long, default_value = "none")]
     pub faults: FaultPlan,
     /// Data file to play instead of inventing orders.

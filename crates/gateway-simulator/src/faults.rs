@@ -106,6 +106,8 @@ pub enum FaultPlan {
     Heavy,
     /// The named kinds, at heavy rates.
     Kinds(Vec<FaultKind>),
+    /// The named kinds, each at so many percent of its opportunities and as close together as they come: for a test that must be sure of a kind.
+    Rates(Vec<(FaultKind, u8)>),
 }
 
 impl FromStr for FaultPlan {
@@ -116,6 +118,7 @@ impl FromStr for FaultPlan {
             "none" => Self::None,
             "default" => Self::Default,
             "heavy" => Self::Heavy,
+            list if list.contains(':') => Self::Rates(list.split(',').map(rated).collect::<Result<_, _>>()?),
             list => Self::Kinds(list.split(',').map(|word| word.trim().parse()).collect::<Result<_, _>>()?),
         })
     }
@@ -129,6 +132,7 @@ impl FaultPlan {
             Self::Default => FaultKind::ALL.iter().copied().filter(|kind| !kind.habit().2).collect(),
             Self::Heavy => FaultKind::ALL.to_vec(),
             Self::Kinds(kinds) => kinds.clone(),
+            Self::Rates(kinds) => kinds.iter().map(|(kind, _)| *kind).collect(),
         }
     }
 
@@ -138,9 +142,29 @@ impl FaultPlan {
             Self::None => "none",
             Self::Default => "default",
             Self::Heavy => "heavy",
-            Self::Kinds(_) => "kinds",
+            Self::Kinds(_) | Self::Rates(_) => "kinds",
         }
     }
+
+    /// Chance per opportunity, and the smallest distance in ms between two.
+    fn habit(&self, kind: FaultKind) -> (f64, i64) {
+        let (rate, gap_ms, _) = kind.habit();
+        match self {
+            Self::Default => (rate * 0.4, gap_ms),
+            Self::Rates(kinds) => {
+                let percent = kinds.iter().find(|(named, _)| *named == kind).map_or(0, |(_, percent)| *percent);
+                (f64::from(percent) / 100.0, 0)
+            }
+            _ => (rate, gap_ms),
+        }
+    }
+}
+
+/// `kind:percent`
+fn rated(word: &str) -> Result<(FaultKind, u8), String> {
+    let (kind, percent) = word.trim().split_once(':').ok_or_else(|| format!("{word:?} lacks its :percent"))?;
+    let percent = percent.parse().ok().filter(|percent| (1..=100).contains(percent));
+    Ok((kind.parse()?, percent.ok_or_else(|| format!("{word:?}: percent is 1 to 100"))?))
 }
 
 #[derive(Debug)]
@@ -165,13 +189,12 @@ impl Faults {
     /// Sets the plan to work for a life that lasts from `since_ms` for `life_ms`, counting on from the counters of the book.
     pub fn new(plan: &FaultPlan, seed: u64, since_ms: i64, life_ms: i64, counted: &BTreeMap<String, u64>) -> Self {
         let kinds = plan.kinds();
-        let mild = if *plan == FaultPlan::Default { 0.4 } else { 1.0 };
         let planned = kinds.iter().enumerate().map(|(index, &kind)| {
-            let (rate, gap_ms, _) = kind.habit();
+            let (rate, gap_ms) = plan.habit(kind);
             // If chance did not bring it before, it comes at its planned moment in the first 60 % of life.
             let due_ms = since_ms + life_ms * 6 / 10 * (index as i64 + 1) / (kinds.len() as i64 + 1);
             let injected = counted.get(kind.as_str()).copied().unwrap_or(0);
-            (kind, Planned { rate: rate * mild, gap_ms, due_ms, last_ms: since_ms, injected })
+            (kind, Planned { rate, gap_ms, due_ms, last_ms: since_ms, injected })
         });
         Self {
             planned: planned.collect(),

@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use watch::Watch;
 
-/// How long everything may take to settle once life has ended.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 /// What a shell shows for a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -38,7 +36,7 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     let children = start(&setup, &stop)?;
     let watch = Watch::new(&setup);
     let ended = tokio::select! {
-        ended = run(&watch, &children, &say) => ended,
+        ended = run(&watch, &children, &say, Duration::from_secs(options.settle_seconds)) => ended,
         () = interrupted.cancelled() => Ok(None),
     };
     stop.cancel();
@@ -97,7 +95,12 @@ fn start(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<Vec<Supervised>
 }
 
 /// Lets life run out, then everything settle; the last verdict, balanced or not.
-async fn run(watch: &Watch, children: &[Supervised], say: &Say) -> Result<Option<Verdict>, Failure> {
+async fn run(
+    watch: &Watch,
+    children: &[Supervised],
+    say: &Say,
+    settle: Duration,
+) -> Result<Option<Verdict>, Failure> {
     let mut shown = Instant::now();
     while !watch.life_has_stopped().await {
         if shown.elapsed() >= Duration::from_secs(2) {
@@ -108,7 +111,7 @@ async fn run(watch: &Watch, children: &[Supervised], say: &Say) -> Result<Option
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     say.line("demo: life has ended; settling");
-    let deadline = Instant::now() + SETTLE_PATIENCE;
+    let deadline = Instant::now() + settle;
     let mut last_words = String::new();
     loop {
         let over = Instant::now() >= deadline;

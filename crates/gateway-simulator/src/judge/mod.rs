@@ -2,11 +2,12 @@
 //!
 //! It reads the gateway only as `docs/api.md` says and the books of platform and desk only by their `/sim`. Record by record, id and
 //! content: every current item at the source is held identically (fields by the table of `docs/api.md`, person fields too, digest
-//! computed here), nothing more is held, every reply that was not refused is at the platform once. *Balanced* means no mismatch at
-//! all. A verdict is only final after everything settled; the caller asks again until then.
+//! computed here), nothing more is held, every reply that was not refused is at the platform once, and nothing that the gateway calls rejected
+//! was done. *Balanced* means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
 
 mod accounts;
 mod canonical;
+mod claims;
 mod held;
 mod replies;
 mod verdict;
@@ -76,6 +77,10 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
     accounts::gaps(&reader, &mut verdict).await?;
     accounts::dead_letters(&reader, &mut verdict).await?;
     accounts::faults(&reader, &mut verdict).await?;
+    // Many questions: asked only when nothing else is left to say.
+    if verdict.mismatch_count == 0 {
+        replies.claims.check(&reader, &mut verdict).await?;
+    }
     verdict.manifest = reader.gateway("/api/v1/reconcile").await?["manifest"].clone();
     verdict.balanced = verdict.mismatch_count == 0;
     Ok(verdict)

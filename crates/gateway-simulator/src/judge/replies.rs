@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::Reader;
+use super::claims::Claims;
 use super::held::print;
 use super::verdict::Verdict;
 use crate::clock;
@@ -25,12 +26,14 @@ pub(super) struct Replies {
     meant: HashMap<(String, u32), Meant>,
     found: HashSet<(String, u32)>,
     accepted: usize,
+    /// The operations that are no replies.
+    pub(super) claims: Claims,
 }
 
 impl Replies {
     /// Reads the desk's book.
     pub(super) async fn read(reader: &Reader<'_>) -> Result<Self, SimError> {
-        let mut replies = Self { meant: HashMap::new(), found: HashSet::new(), accepted: 0 };
+        let mut replies = Self { meant: HashMap::new(), found: HashSet::new(), accepted: 0, claims: Claims::default() };
         let Some(desk) = &reader.options.desk else { return Ok(replies) };
         let mut after = 0;
         loop {
@@ -43,6 +46,7 @@ impl Replies {
             .await?;
             for command in page["commands"].as_array().into_iter().flatten() {
                 replies.accepted += usize::from(command["state"] == "accepted");
+                replies.claims.command(command);
                 if command["operation"] == "reply" && command["state"] != "refused" {
                     let number = command["number"].as_str().unwrap_or_default().to_owned();
                     let round = command["round"].as_u64().unwrap_or_default() as u32;
@@ -70,6 +74,7 @@ impl Replies {
 
     /// Compares the replies that the platform kept for one order.
     pub(super) fn compare(&mut self, order: &Order, kept: &Value, channel: &str, verdict: &mut Verdict) {
+        self.claims.order(order);
         let number = &order.order_no;
         let mut times: HashMap<u32, usize> = HashMap::new();
         for reply in kept.as_array().into_iter().flatten() {
