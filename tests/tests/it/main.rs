@@ -1,0 +1,3 @@
+//! The tests of the gateway as a whole.
+
+mod architecture;
