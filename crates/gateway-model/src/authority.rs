@@ -3,9 +3,14 @@
 //! The authority table is data: for each field, whose word counts before whose. A state is different: no side's word simply outranks the
 //! other's, since each learns of the other's step later; the furthest step (highest round, then furthest state) is the order's state. Both
 //! rules ignore arrival order, so the same facets always compose to the same record.
+//!
+//! Where an order is completed or rated again, the record shows the latest cycle, whole: a field that the latest cycle does not state is absent, not
+//! filled from an earlier one. Differences between channels are kept of every cycle; state and round are none, since one side's lag is no
+//! contradiction.
 
+use crate::field::read_value;
 use crate::{ChannelId, Dataset, FacetRow, Field, FieldValue, Fields, OrderState, Part};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Whose word counts for which field. A channel that is not listed ranks after the listed ones, by name.
@@ -28,7 +33,7 @@ impl AuthorityTable {
 }
 
 /// A field of which channels say different things.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
     /// The field.
     pub field: Field,
@@ -47,23 +52,25 @@ pub struct ConflictingValue {
     pub value: FieldValue,
 }
 
-impl<'de> Deserialize<'de> for ConflictingValue {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+// A value is read by its field's kind: the text of a title may look like a day.
+impl<'de> Deserialize<'de> for Conflict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Wire {
+        struct Value {
             channel: ChannelId,
             value: serde_json::Value,
         }
-        let wire = Wire::deserialize(deserializer)?;
-        let value = match wire.value {
-            serde_json::Value::Bool(flag) => FieldValue::Flag(flag),
-            serde_json::Value::Number(number) => FieldValue::Number(number.as_i64().unwrap_or_default()),
-            serde_json::Value::String(text) => {
-                crate::parse_moment(&text).map_or(FieldValue::Text(text), FieldValue::Time)
-            }
-            other => FieldValue::Text(other.to_string()),
-        };
-        Ok(Self { channel: wire.channel, value })
+        #[derive(Deserialize)]
+        struct Wire {
+            field: Field,
+            part: Part,
+            values: Vec<Value>,
+        }
+        let Wire { field, part, values } = Wire::deserialize(deserializer)?;
+        let values = values
+            .into_iter()
+            .map(|said| Ok(ConflictingValue { channel: said.channel, value: read_value(field, said.value)? }));
+        Ok(Self { field, part, values: values.collect::<Result<_, D::Error>>()? })
     }
 }
 
@@ -96,22 +103,31 @@ pub fn compose(facets: &[FacetRow], authority: &AuthorityTable) -> Composed {
             said.entry((facet.dataset, facet.part.clone(), field)).or_default().push((&facet.channel, value));
         }
     }
+    let mut latest: BTreeMap<Dataset, &Part> = BTreeMap::new();
+    for facet in facets {
+        let cycle = latest.entry(facet.dataset).or_insert(&facet.part);
+        *cycle = (*cycle).max(&facet.part);
+    }
     let mut composed = Composed::default();
     if let Some((round, state)) = facets.iter().filter_map(stage).max() {
         composed.state = Some(state);
         composed.round = round;
     }
-    for ((_, part, field), mut values) in said {
+    for ((dataset, part, field), mut values) in said {
         values.sort_by(|a, b| authority.rank(field, a.0).cmp(&authority.rank(field, b.0)));
-        if values.iter().any(|(_, value)| *value != values[0].1) {
+        let decided_by_rank = !matches!(field, Field::State | Field::Round);
+        let shown = latest.get(&dataset) == Some(&&part);
+        let word = values[0].1.clone();
+        if decided_by_rank && values.iter().any(|(_, value)| **value != word) {
             let values = values
                 .iter()
                 .map(|(channel, value)| ConflictingValue { channel: (*channel).clone(), value: (*value).clone() })
                 .collect();
             composed.conflicts.push(Conflict { field, part, values });
         }
-        // Parts come in ascending order, so the latest cycle's word stays.
-        composed.fields.set(field, values[0].1.clone());
+        if shown {
+            composed.fields.set(field, word);
+        }
     }
     if let Some(state) = composed.state {
         composed.fields.set(Field::State, state.as_str().into());

@@ -255,7 +255,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-fn read_value<E: serde::de::Error>(field: Field, value: serde_json::Value) -> Result<FieldValue, E> {
+/// Reads a value by its field's kind.
+pub(crate) fn read_value<E: serde::de::Error>(field: Field, value: serde_json::Value) -> Result<FieldValue, E> {
     match (field.kind(), value) {
         (FieldKind::Time, serde_json::Value::String(text)) => {
             Ok(parse_moment(&text).map_or(FieldValue::Text(text), FieldValue::Time))

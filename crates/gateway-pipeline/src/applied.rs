@@ -2,12 +2,18 @@
 
 use crate::version::Version;
 use gateway_model::{
-    AuthorityTable, Change, ChannelId, Dataset, EventRow, FacetRow, OrderId, Part, RawId, Timestamp, compose,
+    AuthorityTable, Change, ChannelId, Dataset, Digest, EventRow, FacetRow, OrderId, Part, RawId, Revision, Timestamp,
+    compose,
 };
 use gateway_store::{ChangeRow, IngestWrites, OrderAggregate, PersonRow, RawMeta, WorkOrderRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Place = (ChannelId, Dataset, Part);
+
+/// Whether a revision is a time too far after it was read to order anything.
+pub(crate) fn is_future(revision: Option<Revision>, seen_at: Timestamp, tolerance_ms: i64) -> bool {
+    revision.is_some_and(|revision| revision.0 > seen_at.as_millisecond().saturating_add(tolerance_ms))
+}
 
 /// An order being changed.
 pub(crate) struct Working {
@@ -50,8 +56,14 @@ impl Working {
         self.aggregate.order.id
     }
 
-    /// The version of the head of a facet or event.
-    pub(crate) fn head(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> Option<Version> {
+    /// The version of the head of a facet or event. An event's doubt is worked out again from when it was read.
+    pub(crate) fn head(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        part: &Part,
+        future_tolerance_ms: i64,
+    ) -> Option<Version> {
         match part {
             Part::Cycle(_) => self.facet(channel, dataset, part).map(|facet| Version {
                 revision: facet.revision,
@@ -61,7 +73,7 @@ impl Working {
             }),
             Part::Event(_) => self.event(channel, dataset, part).map(|event| Version {
                 revision: event.revision,
-                doubtful: false,
+                doubtful: is_future(event.revision, event.read_at, future_tolerance_ms),
                 read_at: event.read_at,
                 content: event.content_hash,
             }),
@@ -86,7 +98,10 @@ impl Working {
     pub(crate) fn replace(&mut self, change: &Change, version: &Version, echo: bool, meta: &RawMeta, raw_id: RawId) {
         let place = (meta.channel.clone(), change.dataset, change.part.clone());
         let order_id = self.id();
-        let first = self.head(&place.0, place.1, &place.2).is_none();
+        let first = match change.part {
+            Part::Cycle(_) => self.facet(&place.0, place.1, &place.2).is_none(),
+            Part::Event(_) => self.event(&place.0, place.1, &place.2).is_none(),
+        };
         match change.part {
             Part::Cycle(_) => {
                 self.aggregate
@@ -199,6 +214,14 @@ impl Working {
             dataset: change.dataset,
             part: change.part.clone(),
             raw_id,
+        }
+    }
+
+    /// The digest of the head of a facet or event.
+    pub(crate) fn digest(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> Option<Digest> {
+        match part {
+            Part::Cycle(_) => self.facet(channel, dataset, part).map(|facet| facet.digest),
+            Part::Event(_) => self.event(channel, dataset, part).map(|event| event.digest),
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! "Equal" is equal in the digest over the compared fields of the same item: those are the fields that a delivery writes, and the digest was
 //! worked out before the first attempt. It is the only proof for an operation whose receipt was lost and can't be asked for.
+//!
+//! What was acknowledged must be held: as long as the channel has not said something of its own *after* it, the sent side of the book keeps our
+//! newest acknowledged item, so that its loss at the channel shows as a gap instead of passing for the channel's word.
 
 use gateway_model::{AskBy, ChannelId, DeliveryState, Digest, ItemKey, Timestamp};
 use gateway_store::DeliveryRow;
@@ -13,10 +16,12 @@ pub(crate) enum Echo {
     OwnWord,
     /// It proves a delivery that is in flight; the index into the order's deliveries.
     Proves(usize),
-    /// It repeats a delivery that was proved before.
+    /// It repeats the newest delivery that was proved before.
     Repeats,
-    /// It is what an earlier delivery of ours said; a newer one has been acknowledged since.
-    Stale,
+    /// It is what an earlier delivery of ours said, while a newer one (the index) has been acknowledged: that one must be held.
+    Stale(usize),
+    /// It is their own word, read before the delivery (the index) that was acknowledged: that one must be held by now.
+    Overtaken(usize),
 }
 
 /// Finds what we delivered under this key with this content.
@@ -38,18 +43,23 @@ pub(crate) fn find(
     {
         return Echo::Proves(at);
     }
-    let newest = ours().filter(|(_, delivery)| delivery.state == DeliveryState::Acknowledged).next_back();
+    let newest = ours().rfind(|(_, delivery)| delivery.state == DeliveryState::Acknowledged);
     match newest {
         Some((_, delivery)) if equal(delivery) => Echo::Repeats,
-        Some(_) if ours().any(|(_, delivery)| equal(delivery)) => Echo::Stale,
+        Some((at, _)) if ours().any(|(_, delivery)| equal(delivery)) => Echo::Stale(at),
+        Some((at, delivery)) if delivery.last_attempt_ended_at.is_some_and(|ended| read_at < ended) => {
+            Echo::Overtaken(at)
+        }
         _ => Echo::OwnWord,
     }
 }
 
-// A second generation is sent because the peer lost the first: only what was read after it was sent proves it.
+// A second generation is sent because the peer lost the first: only what was read after an attempt of it had ended proves it. While its first
+// attempt is under way, the last end is still that of the generation before.
 fn proves(delivery: &DeliveryRow, read_at: Timestamp) -> bool {
-    delivery.attempts > 0
-        && (delivery.generation == 1 || delivery.last_attempt_ended_at.is_some_and(|ended| read_at >= ended))
+    let first_under_way = delivery.state == DeliveryState::Sending && delivery.attempts == 1;
+    let read_after = || delivery.last_attempt_ended_at.is_some_and(|ended| read_at >= ended);
+    delivery.attempts > 0 && (delivery.generation == 1 || (!first_under_way && read_after()))
 }
 
 /// Deliveries without an answer that an authoritative read of the order, begun after the attempt had time to land, contradicts.
@@ -58,13 +68,13 @@ pub(crate) fn contradicted<'a>(
     channel: &'a ChannelId,
     read_at: Timestamp,
     settle_ms: i64,
-) -> impl Iterator<Item = (usize, &'a DeliveryRow)> {
-    deliveries.iter().enumerate().filter(move |(_, delivery)| {
+) -> impl Iterator<Item = &'a DeliveryRow> {
+    deliveries.iter().filter(move |delivery| {
         delivery.destination == *channel
             && delivery.state == DeliveryState::Ambiguous
             && delivery.ask_by == Some(AskBy::Record)
             && delivery
                 .last_attempt_ended_at
-                .is_some_and(|ended| read_at.as_millisecond() >= ended.as_millisecond() + settle_ms)
+                .is_some_and(|ended| read_at.as_millisecond() >= ended.as_millisecond().saturating_add(settle_ms))
     })
 }

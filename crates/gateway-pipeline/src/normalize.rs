@@ -17,6 +17,12 @@ impl Normalizers {
         Self(by_channel.into_iter().collect())
     }
 
+    /// Whether a channel has a connector; one without speaks in commands only, and has no book.
+    #[must_use]
+    pub fn has(&self, channel: &ChannelId) -> bool {
+        self.0.contains_key(channel)
+    }
+
     /// The projection version of a channel's digests.
     #[must_use]
     pub fn projection_version(&self, channel: &ChannelId) -> u32 {
@@ -89,16 +95,33 @@ pub(crate) fn normalize(
     undecodable: Option<String>,
 ) -> Normalized {
     let statement = match undecodable {
-        Some(reason) => Statement::Dead { code: "undecodable".into(), reason },
-        None if meta.origin == Origin::Command => match serde_json::from_slice(&body) {
+        Some(reason) => dead("undecodable", reason),
+        None if is_command(normalizers, &meta) => match serde_json::from_slice(&body) {
             Ok(command) => Statement::Command(command),
-            Err(error) => Statement::Dead { code: "undecodable".into(), reason: format!("not a command: {error}") },
+            // The cause may show what the record says; its place is enough.
+            Err(error) => dead(
+                "undecodable",
+                format!("the record is no command (line {}, column {})", error.line(), error.column()),
+            ),
         },
         None => match normalizers.normalize(&meta.channel, &body, meta.received_at) {
+            // Every record ends in an account, also one that says nothing.
+            Ok(changes) if changes.is_empty() => {
+                dead("says_nothing", "the record states nothing about any order".into())
+            }
             Ok(changes) if meta.origin == Origin::WebhookConflict => Statement::Conflicting(changes),
             Ok(changes) => Statement::Changes(changes),
-            Err(error) => Statement::Dead { code: error.code().into(), reason: error.to_string() },
+            Err(error) => dead(error.code(), error.to_string()),
         },
     };
     Normalized { meta, body, statement }
+}
+
+/// A corrected command comes back as a resubmission of a channel that has nothing but commands.
+fn is_command(normalizers: &Normalizers, meta: &RawMeta) -> bool {
+    meta.origin == Origin::Command || (meta.origin == Origin::Resubmitted && !normalizers.has(&meta.channel))
+}
+
+fn dead(code: &str, reason: String) -> Statement {
+    Statement::Dead { code: code.to_owned(), reason }
 }

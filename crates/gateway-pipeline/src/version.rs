@@ -3,6 +3,11 @@
 //! A newer revision replaces the head; content equal to the head is a duplicate (never compared with all history: A→B→A is a change); the same
 //! revision with other content is a tie, settled by reading that order again by number; an authoritative read wins over everything that was
 //! read before it, also over a newer revision, since sources take things back (restored backup, a corrected year 2099).
+//!
+//! Of two revisions of one content the head keeps the later, so that arrival order leaves no trace; a doubtful one (a time in the future) counts
+//! as later too, because all it can do is to cause a reading again, while forgetting it could let an old word win. Newer by revision but
+//! read earlier than the head is believed *and* asked for again ([`is_disputed`]): refusing it would make arrival order matter, believing it
+//! alone would let a delayed record undo what an authoritative read has settled.
 
 use gateway_model::{Origin, Revision, Timestamp};
 
@@ -41,8 +46,12 @@ pub(crate) fn judge(head: Option<&Version>, new: &Version, origin: Origin) -> Ve
     let authoritative = origin.is_authoritative() && new.read_at >= head.read_at;
     let comparable = !head.doubtful && !new.doubtful && head.revision.is_some() && new.revision.is_some();
     if head.content == new.content {
-        let newer = comparable && new.revision > head.revision;
-        return Verdict::Duplicate { advance: newer || (authoritative && new.revision != head.revision) };
+        // No revision is less than any.
+        let newer = new.revision > head.revision;
+        let plausible_now = new.revision == head.revision && head.doubtful && !new.doubtful;
+        // An authoritative read counts also as a reading: what was read before it can't undo it.
+        let settles = authoritative && (new.revision != head.revision || new.read_at > head.read_at);
+        return Verdict::Duplicate { advance: newer || plausible_now || settles };
     }
     if authoritative {
         return Verdict::Replace { regressed: comparable && new.revision < head.revision };
@@ -55,6 +64,14 @@ pub(crate) fn judge(head: Option<&Version>, new: &Version, origin: Origin) -> Ve
         std::cmp::Ordering::Less => Verdict::Older,
         std::cmp::Ordering::Equal => Verdict::Tie,
     }
+}
+
+/// Whether the newcomer's revision and the times of reading say opposite things: only reading again can tell.
+pub(crate) fn is_disputed(head: Option<&Version>, new: &Version) -> bool {
+    head.is_some_and(|head| {
+        let comparable = !head.doubtful && !new.doubtful && head.revision.is_some();
+        comparable && new.revision > head.revision && new.read_at < head.read_at
+    })
 }
 
 #[cfg(test)]

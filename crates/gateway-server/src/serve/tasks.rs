@@ -162,6 +162,7 @@ fn decider(installation: &Installation, config: &GatewayConfig, defences: Defenc
         content_key: installation.content_key.clone(),
         rereadable: rereadable.map(|(id, _)| id.clone()).collect(),
         future_tolerance_ms: i64::try_from(config.pipeline.future_tolerance_s).unwrap_or(0).saturating_mul(1_000),
+        settle_ms: i64::try_from(config.delivery.settle_after_ms).unwrap_or(i64::MAX),
         defences: defences.pipeline,
     })
 }
