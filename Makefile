@@ -1,0 +1,51 @@
+# make test    everything that is checked, from nothing: tools, formatting, lints, licences, deployment files, all tests
+# make quick   the same without whole-gateway scenarios, for every few minutes of work
+# make demo    the gateway at work with a simulated platform, judged
+# make bench   the benchmarks; their figures go to docs/BENCHMARKS.md by hand
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+# One set of flags for building, linting and testing, so that nothing is compiled for two sets of features.
+WHOLE := --locked --workspace --all-features
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PROGRAM := $(TARGET)/debug/hotline-gateway
+export PATH := $(TARGET)/tools/bin:$(PATH)
+
+.PHONY: test quick demo bench tools fmt lint deny build deploy tests
+
+test: tools fmt deny lint build deploy tests
+
+quick: fmt lint
+	cargo test $(WHOLE) --lib --bins --test it
+	cargo test $(WHOLE) --test e2e architecture
+
+tools:
+	deploy/dev/install.sh "$(TARGET)/tools"
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy $(WHOLE) --all-targets -- -D warnings
+
+deny:
+	cargo deny --locked check bans licenses sources
+
+build:
+	cargo build $(WHOLE) --all-targets
+
+deploy: build
+	deploy/dev/check.sh "$(PROGRAM)"
+
+# Last, so that a run ends with the test runner's own words. Every package is tested even when one fails.
+tests: build
+	GATEWAY_E2E_PROGRAM="$(PROGRAM)" cargo test $(WHOLE) --no-fail-fast
+
+demo:
+	cargo run --locked --release -- demo
+
+bench:
+	cargo bench --locked --package gateway-bus --bench append
+	cargo bench --locked --package gateway-store --bench ingest

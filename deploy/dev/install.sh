@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Brings what building and testing need and this machine lacks. Usage: install.sh TOOLS_DIRECTORY
+# Debian packages are installed only when a program is missing, and only by root; cargo-deny is built into TOOLS_DIRECTORY.
+set -euo pipefail
+
+tools=${1:?usage: install.sh TOOLS_DIRECTORY}
+cargo_deny=0.20.2
+
+fail() {
+    printf 'install: %s\n' "$*" >&2
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://rustup.rs)"
+
+# program:Debian package
+wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd)
+packages=()
+for pair in "${wanted[@]}"; do
+    has "${pair%%:*}" || packages+=("${pair##*:}")
+done
+if [ ${#packages[@]} -gt 0 ]; then
+    has apt-get || fail "these are missing, and this is no Debian: ${packages[*]}; install them by hand"
+    [ "$(id -u)" -eq 0 ] || fail "these are missing: run as root: apt-get install ${packages[*]}"
+    printf 'install: Debian packages %s\n' "${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q || fail "apt-get update failed: is a Debian mirror reachable?"
+    apt-get install -q -y --no-install-recommends "${packages[@]}" || fail "apt-get could not install: ${packages[*]}"
+fi
+
+for component in rustfmt clippy; do
+    case $component in rustfmt) program=cargo-fmt ;; *) program=cargo-clippy ;; esac
+    if ! has "$program" || ! "$program" --version >/dev/null 2>&1; then
+        has rustup || fail "$component is missing, and there is no rustup to add it"
+        rustup component add "$component" || fail "rustup could not add $component"
+    fi
+done
+
+if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null || true)" != "cargo-deny $cargo_deny" ]; then
+    printf 'install: cargo-deny %s, some minutes\n' "$cargo_deny"
+    # Quick to build matters more than quick to run: it runs for a second. A target directory of its own, so that ours keeps its artifacts.
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$tools/build" \
+        cargo install --quiet --locked --debug --force --version "$cargo_deny" --root "$tools" cargo-deny ||
+        fail "cargo-deny $cargo_deny could not be built: is the crate registry reachable?"
+    rm -rf "$tools/build"
+fi
+printf 'install: all there\n'
