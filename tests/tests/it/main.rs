@@ -1,3 +1,13 @@
 //! The tests of the gateway as a whole.
 
 mod architecture;
+mod bad_input;
+mod balance;
+mod commands;
+mod corruption;
+mod defences;
+mod demo;
+mod gateway;
+mod kills;
+mod outages;
+mod program;
