@@ -148,7 +148,13 @@ pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<Config
     if let Some(file) = file {
         builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
     }
+    // Only names with a section are settings; others, as GATEWAY_DIR, are options of the command line or not ours.
+    let settings = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(key, _)| key.contains("__"))
+        .collect();
     let environment = Environment::with_prefix("GATEWAY").prefix_separator("_").separator("__").try_parsing(true);
+    let environment = environment.source(Some(settings));
     let whole = builder.add_source(environment).build().map_err(|error| vec![mistake("", error.to_string())])?;
     let tree: serde_json::Value =
         whole.try_deserialize().map_err(|error| vec![mistake("", error.to_string())])?;

@@ -237,6 +237,14 @@ impl Faults {
         self.is_due(kind, now_ms) && self.take(kind, now_ms)
     }
 
+    /// Injects now, whatever the chance and the distance; false only when the plan lacks the kind or life is over.
+    pub fn force(&mut self, kind: FaultKind, now_ms: i64) -> bool {
+        let Some(planned) = self.planned.get_mut(&kind).filter(|_| now_ms < self.until_ms) else { return false };
+        planned.last_ms = now_ms;
+        planned.injected += 1;
+        true
+    }
+
     /// Goes on by chance for ever.
     pub fn never_end(&mut self) {
         self.until_ms = i64::MAX;

@@ -47,6 +47,23 @@ to = "nowhere"
     assert!(code == 1 && err.contains("intake.poll.evry_ms"), "{err}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_names_the_directory_and_overrides_settings() {
+    let gateway = Gateway::prepare("").await;
+    let check = |name: &str, value: &str| {
+        let mut command = std::process::Command::new(crate::program::program());
+        command.args(["check-config", "--json"]).env("GATEWAY_DIR", &gateway.dir).env(name, value);
+        let output = command.output().expect("the program starts");
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    assert_eq!(check("GATEWAY_NOT_A_SETTING", "1")["valid"], true, "only names with a section are settings");
+    assert_eq!(check("GATEWAY_TOPICS__PARTITIONS", "8")["valid"], true);
+    let told = check("GATEWAY_TOPICS__PARTITIONS", "300");
+    assert_eq!(told["mistakes"][0]["key"], "topics.partitions", "{told}");
+    let told = check("GATEWAY_TOPICS__PARTITION", "3");
+    assert_eq!(told["mistakes"][0]["key"], "topics.partition", "{told}");
+}
+
 /// What every question must answer, whether the gateway runs or not.
 fn questions(gateway: &Gateway, running: bool) {
     let status = gateway.json(&["status"]);

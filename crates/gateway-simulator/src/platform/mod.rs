@@ -16,7 +16,7 @@ mod write;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ use crate::error::SimError;
 use crate::faults::{FaultKind, FaultPlan, Faults};
 use crate::sign::{SignatureMethod, Signer};
 use plan::Planner;
+
+/// How many answers to `complete` come late for sure.
+const LATE_COMPLETES: usize = 2;
 
 /// What a platform is to be.
 #[derive(Clone, Debug)]
@@ -157,6 +160,8 @@ struct Platform {
     late: Mutex<HashMap<String, i64>>,
     /// The largest page that the gateway asked for.
     page_size: AtomicUsize,
+    /// How many answers to `complete` came late by plan.
+    late_completes: AtomicUsize,
     restart: AtomicBool,
     shutdown: CancellationToken,
     /// Makes nonces of different processes differ.
@@ -172,6 +177,19 @@ impl Platform {
     fn inject(&self, book: &mut MutexGuard<'_, Book>, kind: FaultKind) -> bool {
         let taken = !book.stopped && lock(&self.faults).take(kind, clock::now_ms());
         if taken {
+            self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
+        }
+        taken
+    }
+
+    /// Whether to answer this `complete` late: the first ones of a process always, where the plan has late answers at all. No receipt of it can be
+    /// asked for, so these are the late answers that are hard to get over, and chance alone might bring none.
+    fn late_complete(&self, book: &mut MutexGuard<'_, Book>) -> bool {
+        let kind = FaultKind::LateAnswer;
+        let wanted = !book.stopped && self.late_completes.load(Ordering::SeqCst) < LATE_COMPLETES;
+        let taken = wanted && lock(&self.faults).force(kind, clock::now_ms());
+        if taken {
+            self.late_completes.fetch_add(1, Ordering::SeqCst);
             self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
         }
         taken
@@ -223,6 +241,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         planner: Mutex::new(Planner::default()),
         late: Mutex::default(),
         page_size: AtomicUsize::new(0),
+        late_completes: AtomicUsize::new(0),
         restart: AtomicBool::new(false),
         shutdown: shutdown.clone(),
         incarnation: now,

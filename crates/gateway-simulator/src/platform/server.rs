@@ -88,7 +88,7 @@ async fn call(
         platform.shutdown.cancel();
         return json_response(StatusCode::INTERNAL_SERVER_ERROR, Answer::refused(500, "journal").bytes());
     }
-    after(&platform, &answer, writes).await
+    after(&platform, &answer, writes.then(|| uri.path())).await
 }
 
 fn authentic(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> bool {
@@ -130,13 +130,18 @@ async fn before(platform: &Platform) -> Option<Response> {
     })
 }
 
-/// Faults on the way back: what was done is done.
-async fn after(platform: &Platform, answer: &Answer, writes: bool) -> Response {
+/// Faults on the way back: what was done is done. `operation` is the path of an operation, where the call was one.
+async fn after(platform: &Platform, answer: &Answer, operation: Option<&str>) -> Response {
     let kind = {
         let mut book = platform.ledger.lock();
+        let done = operation.filter(|_| answer.code == 0);
         let kinds = [FaultKind::LateAnswer, FaultKind::TruncatedBody, FaultKind::MalformedBody];
-        let possible = |kind: &FaultKind| *kind != FaultKind::LateAnswer || (writes && answer.code == 0);
-        kinds.into_iter().filter(possible).find(|&kind| platform.inject(&mut book, kind))
+        let possible = |kind: &FaultKind| *kind != FaultKind::LateAnswer || done.is_some();
+        if done.is_some_and(|path| path.ends_with("/complete")) && platform.late_complete(&mut book) {
+            Some(FaultKind::LateAnswer)
+        } else {
+            kinds.into_iter().filter(possible).find(|&kind| platform.inject(&mut book, kind))
+        }
     };
     let mut bytes = answer.bytes();
     match kind {
