@@ -14,7 +14,7 @@ use gateway_store::{
 };
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// What a worker works with.
@@ -41,6 +41,8 @@ pub struct DeliveryWorker {
     holder: String,
     epoch: Option<u64>,
     unsaved: Vec<AttemptResult>,
+    /// Questions under way: their deliveries still look due.
+    asked: HashSet<DeliveryId>,
 }
 
 /// What attempts and questions under way share.
@@ -94,7 +96,14 @@ impl DeliveryWorker {
             quiet_until: Mutex::new(None),
         };
         let holder = holder.into();
-        Some(Self { shared: Arc::new(shared), leases: deps.leases, holder, epoch: None, unsaved: Vec::new() })
+        Some(Self {
+            shared: Arc::new(shared),
+            leases: deps.leases,
+            holder,
+            epoch: None,
+            unsaved: Vec::new(),
+            asked: HashSet::new(),
+        })
     }
 
     /// The destination's circuit breaker, for status.
@@ -190,6 +199,7 @@ impl DeliveryWorker {
                 Some(Step::End(result)) => self.unsaved.push(result),
                 Some(Step::Ask(row, outbound)) => {
                     let shared = Arc::clone(&self.shared);
+                    self.asked.insert(row.id);
                     running.spawn(async move { question::ask(&shared, &row, &outbound).await });
                 }
                 Some(Step::Send(row, outbound, mut start)) => {
@@ -235,8 +245,19 @@ impl DeliveryWorker {
         Ok(begun)
     }
 
-    /// Goes on until all steps are taken and everything under way has ended, or until nothing may be begun any more. The first error is told once
-    /// everything under way has ended, so that no end is lost.
+    /// What is due now and not under way.
+    async fn due(&self) -> Result<VecDeque<Step>, TaskError> {
+        let limit = self.shared.config.batch.max(1);
+        let now = self.shared.clock.now();
+        let due = self.shared.deliveries.due_deliveries(&self.shared.channel, now, limit).await;
+        let due = due.map_err(|error| failure::store(&error))?;
+        let fresh = due.into_iter().filter(|work| !self.asked.contains(&work.delivery.id));
+        Ok(fresh.filter_map(|work| self.step(work)).collect())
+    }
+
+    /// Goes on until nothing is due and everything under way has ended, or until nothing may be begun any more. Places that fall free are
+    /// filled at once, so that one slow answer holds up nobody else. The first error is told once everything under way has ended, so that no end is
+    /// lost.
     async fn work_off(
         &mut self,
         mut steps: VecDeque<Step>,
@@ -245,6 +266,7 @@ impl DeliveryWorker {
     ) -> Result<(), TaskError> {
         let mut running: JoinSet<Ended> = JoinSet::new();
         let mut trouble: Option<TaskError> = None;
+        let begun = Instant::now();
         loop {
             if trouble.is_none()
                 && !round.stopping.is_cancelled()
@@ -261,14 +283,27 @@ impl DeliveryWorker {
             if let Err(error) = self.save().await {
                 trouble.get_or_insert(error);
             }
+            // A round ends now and then also when there is always more, so that its success can be seen.
+            let in_time = begun.elapsed() < Duration::from_millis(self.shared.config.lease_ms);
+            let half_free = self.places().is_some_and(|places| running.len() <= places / 2);
+            if trouble.is_none() && steps.is_empty() && half_free && in_time && !round.stopping.is_cancelled() {
+                match self.due().await {
+                    Ok(more) => steps = more,
+                    Err(error) => trouble = Some(error),
+                }
+            }
         }
+        self.asked.clear();
         self.save().await?;
         trouble.map_or(Ok(()), Err)
     }
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>, trouble: &mut Option<TaskError>) {
         match ended {
-            Ok(Ok(result)) => self.unsaved.push(result),
+            Ok(Ok(result)) => {
+                self.asked.remove(&result.id);
+                self.unsaved.push(result);
+            }
             Ok(Err(error)) => *trouble = Some(failure::store(&error)),
             // A connector that panics leaves its delivery `sending`; giving the lease up in mind makes the next round recover it.
             Err(error) => {
@@ -333,14 +368,7 @@ impl Task for DeliveryWorker {
         if self.places().is_none() {
             return self.sleep().await;
         }
-        let limit = self.shared.config.batch.max(1);
-        let now = self.shared.clock.now();
-        let due = self.shared.deliveries.due_deliveries(&self.shared.channel, now, limit).await;
-        let due = due.map_err(|error| failure::store(&error))?;
-        if due.is_empty() {
-            return self.sleep().await;
-        }
-        let steps: VecDeque<Step> = due.into_iter().filter_map(|work| self.step(work)).collect();
+        let steps = self.due().await?;
         if steps.is_empty() {
             return self.sleep().await;
         }

@@ -150,14 +150,14 @@ pub struct OrderOptions {
 /// What to do with orders.
 #[derive(Debug, Clone, Subcommand)]
 pub enum OrderAction {
-    /// Show an order: facets, events, timeline, records, deliveries, receipts.
+    /// Show an order: facets, events, timeline, records, deliveries, attempts, receipts.
     Show {
         /// Any side's number, or the gateway's id.
         number: String,
         /// The channel whose number it is.
         #[arg(long)]
         channel: Option<String>,
-        /// Show person fields too.
+        /// Show person fields, and the records' bytes, too.
         #[arg(long)]
         person: bool,
         /// Where to ask.

@@ -156,8 +156,7 @@ pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<Config
     let environment = Environment::with_prefix("GATEWAY").prefix_separator("_").separator("__").try_parsing(true);
     let environment = environment.source(Some(settings));
     let whole = builder.add_source(environment).build().map_err(|error| vec![mistake("", error.to_string())])?;
-    let tree: serde_json::Value =
-        whole.try_deserialize().map_err(|error| vec![mistake("", error.to_string())])?;
+    let tree: serde_json::Value = whole.try_deserialize().map_err(|error| vec![mistake("", error.to_string())])?;
     let mut mistakes = Vec::new();
     let mut config = read_all(tree, &mut mistakes);
     // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
@@ -224,7 +223,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         match ChannelId::new(channel.id.clone()) {
             Err(error) => mistakes.push(mistake(key("id"), error.to_string())),
             Ok(id) if Some(&id) == desk.as_ref() => mistakes.push(mistake(key("id"), "is the bureau's own channel")),
-            Ok(id) if !ids.insert(id.clone()) => mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id))),
+            Ok(id) if !ids.insert(id.clone()) => {
+                mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id)))
+            }
             Ok(_) => {}
         }
         if !crate::registry::KINDS.contains(&channel.kind.as_str()) {
@@ -236,7 +237,8 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         mistakes.push(mistake("channel", "no channel is configured: add one, as in deploy/gateway.example.toml"));
     }
     if !config.api.admin_address.ip().is_loopback() {
-        mistakes.push(mistake("api.admin_address", "must be a loopback address; reach it from elsewhere through a tunnel"));
+        mistakes
+            .push(mistake("api.admin_address", "must be a loopback address; reach it from elsewhere through a tunnel"));
     }
     for (at, route) in config.routes.iter().enumerate() {
         for (name, channel) in [("from", &route.from), ("to", &route.to)] {

@@ -36,7 +36,8 @@ fn connect(
     let mut mistakes = Vec::new();
     let credentials = credentials(at, channel, &mut mistakes);
     let profile = match channel.profile.as_ref().map(std::fs::read_to_string).transpose() {
-        Ok(text) => text.map_or(connector_municipal_12345::ProfileSource::Default, connector_municipal_12345::ProfileSource::Text),
+        Ok(text) => text
+            .map_or(connector_municipal_12345::ProfileSource::Default, connector_municipal_12345::ProfileSource::Text),
         Err(error) => {
             mistakes.push(mistake(format!("channel[{at}].profile"), error.to_string()));
             connector_municipal_12345::ProfileSource::Default
@@ -47,7 +48,8 @@ fn connect(
     };
     match channel.kind.as_str() {
         connector_municipal_12345::KIND if mistakes.is_empty() => {
-            connector_municipal_12345::connect(id.clone(), &profile, &channel.base_url, credentials, clock).map_err(told)
+            connector_municipal_12345::connect(id.clone(), &profile, &channel.base_url, credentials, clock)
+                .map_err(told)
         }
         // An unknown kind was told with the configuration.
         _ => Err(mistakes),
@@ -71,7 +73,8 @@ fn credentials(at: usize, channel: &ChannelConfig, mistakes: &mut Vec<ConfigMist
     let request_secret = match &channel.request_secret_file {
         Some(path) => secret(format!("channel[{at}].request_secret_file"), path),
         None => {
-            mistakes.push(mistake(format!("channel[{at}].request_secret_file"), "is missing: secrets are read from files"));
+            mistakes
+                .push(mistake(format!("channel[{at}].request_secret_file"), "is missing: secrets are read from files"));
             None
         }
     };

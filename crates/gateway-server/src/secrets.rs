@@ -53,8 +53,9 @@ pub fn key_bytes(path: &Path) -> io::Result<[u8; 32]> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{}: not 64 hex digits", path.display())));
     }
     for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{}: not 64 hex digits", path.display())))?;
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: not 64 hex digits", path.display()))
+        })?;
     }
     Ok(bytes)
 }

@@ -87,7 +87,10 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     remove_addresses(dir);
     let unfinished = driver.shutdown(DRAIN_PATIENCE).await;
     if !unfinished.is_empty() {
-        tracing::warn!(tasks = unfinished.join(", "), "tasks did not end in time; their work is taken up at the next start");
+        tracing::warn!(
+            tasks = unfinished.join(", "),
+            "tasks did not end in time; their work is taken up at the next start"
+        );
     }
     closing.cancel();
     for listener in [public, admin] {

@@ -57,7 +57,11 @@ async fn what_was_not_taken_waits_and_the_peers_wish_for_patience_holds_for_all(
     assert_eq!(bench.state(other).await, DeliveryState::Acknowledged);
     let mut keys = bench.destination.keys();
     keys.sort();
-    assert_eq!(keys, ["d1-1", "d1-1", "d2-1"], "every attempt of a generation has the same key");
+    assert_eq!(
+        keys,
+        ["d1-1-00000001", "d1-1-00000001", "d2-1-00000002"],
+        "every attempt of a generation has the same key"
+    );
 }
 
 #[tokio::test]

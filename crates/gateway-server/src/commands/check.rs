@@ -22,7 +22,10 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
             if options.connect {
                 for (at, (id, connector)) in channels.iter().enumerate() {
                     if let Err(error) = connector.check_connectivity().await {
-                        mistakes.push(mistake(format!("channel[{at}].base_url"), format!("{id}: {}", Failure::from(error).0)));
+                        mistakes.push(mistake(
+                            format!("channel[{at}].base_url"),
+                            format!("{id}: {}", Failure::from(error).0),
+                        ));
                     }
                 }
             }

@@ -37,10 +37,7 @@ impl ApiClient {
     pub async fn connect(installation: &InstallationOptions) -> Result<Self, Failure> {
         let dir = &installation.dir;
         if !dir.is_dir() {
-            return Err(Failure(format!(
-                "{} does not exist: name the gateway's directory with --dir",
-                dir.display()
-            )));
+            return Err(Failure(format!("{} does not exist: name the gateway's directory with --dir", dir.display())));
         }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
         let token = secrets::read_or_create(&dir.join("tokens/admin.token"))?;

@@ -23,9 +23,20 @@ pub async fn dead_letters(options: DeadLettersOptions) -> Result<ExitCode, Failu
                 return Ok(ExitCode::SUCCESS);
             }
             let rows = letters.iter().map(|letter| {
-                ["id", "channel", "number", "code", "reason", "state", "at", "settled_reason"].map(|key| cell(&letter[key])).to_vec()
+                ["id", "channel", "number", "code", "reason", "state", "at", "settled_reason"]
+                    .map(|key| cell(&letter[key]))
+                    .to_vec()
             });
-            let head = ["id", "channel 渠道", "number 工单编号", "code 代码", "reason 原因", "state 状态", "at 时间", "settled 处置"];
+            let head = [
+                "id",
+                "channel 渠道",
+                "number 工单编号",
+                "code 代码",
+                "reason 原因",
+                "state 状态",
+                "at 时间",
+                "settled 处置",
+            ];
             table(&head, &rows.collect::<Vec<_>>());
         }
         DeadLettersAction::Show { id, query } => {

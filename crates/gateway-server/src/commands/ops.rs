@@ -25,9 +25,18 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
     let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
     let rows = tasks.iter().map(|task| {
         let since = task["since_success_ms"].as_u64().unwrap_or(0) / 1000;
-        vec![cell(&task["name"]), cell(&task["health"]), format!("{since} s"), cell(&task["failures"]), cell(&task["error"])]
+        vec![
+            cell(&task["name"]),
+            cell(&task["health"]),
+            format!("{since} s"),
+            cell(&task["failures"]),
+            cell(&task["error"]),
+        ]
     });
-    table(&["task 任务", "health 状态", "last success 上次成功", "failures 失败", "error 错误"], &rows.collect::<Vec<_>>());
+    table(
+        &["task 任务", "health 状态", "last success 上次成功", "failures 失败", "error 错误"],
+        &rows.collect::<Vec<_>>(),
+    );
     for warning in status["warnings"].as_array().into_iter().flatten() {
         println!("warning 告警: {}", cell(&warning["text"]));
     }
@@ -53,7 +62,17 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
                     .map(|key| cell(&gap[key]))
                     .to_vec()
             });
-            let head = ["id", "channel 渠道", "dataset 数据集", "kind 类型", "number 工单编号", "part", "state 状态", "since 发现时间", "reason 原因"];
+            let head = [
+                "id",
+                "channel 渠道",
+                "dataset 数据集",
+                "kind 类型",
+                "number 工单编号",
+                "part",
+                "state 状态",
+                "since 发现时间",
+                "reason 原因",
+            ];
             table(&head, &rows.collect::<Vec<_>>());
             Ok(ExitCode::SUCCESS)
         }

@@ -6,6 +6,7 @@ use crate::Failure;
 use crate::cli::{OrderAction, OrderOptions};
 use gateway_model::Field;
 use serde_json::{Value, json as object};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// Shows an order.
@@ -22,22 +23,71 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     let order = api.get_one(&format!("/api/v1/orders/{number}"), &filter, &format!("order {number}")).await?;
     let id = cell(&order["id"]);
     let timeline = api.get(&format!("/api/v1/orders/{id}/timeline"), &[]).await?.unwrap_or_default();
+    let records = records(&api, &timeline["timeline"], person).await?;
+    let attempts = attempts(&api, &timeline["deliveries"]).await?;
     if query.json {
-        json(&object!({ "order": order, "timeline": timeline["timeline"], "deliveries": timeline["deliveries"] }));
+        let (timeline, deliveries) = (&timeline["timeline"], &timeline["deliveries"]);
+        json(&object!({
+            "order": order, "timeline": timeline, "records": records, "deliveries": deliveries, "attempts": attempts,
+        }));
         return Ok(ExitCode::SUCCESS);
     }
     head(&order);
-    section("facets 各方陈述", &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id"], &order["facets"]);
+    section(
+        "facets 各方陈述",
+        &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id"],
+        &order["facets"],
+    );
     section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id"], &order["events"]);
     section("conflicts 不一致", &["field", "part", "values"], &order["conflicts"]);
     section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);
     section("timeline 时间线", &["seq", "at", "channel", "dataset", "part", "origin", "raw_id"], &timeline["timeline"]);
+    let mut columns = vec!["id", "origin", "received_at", "topic", "partition", "offset"];
+    if person {
+        columns.push("body");
+    }
+    section("records 原始记录", &columns, &records);
     section(
         "deliveries 推送",
         &["id", "destination", "operation", "round", "state", "generation", "attempts", "reason", "receipt"],
         &timeline["deliveries"],
     );
+    section(
+        "attempts 推送尝试",
+        &["delivery_id", "generation", "attempt", "started_at", "ended_at", "outcome", "reason_code"],
+        &attempts,
+    );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The records that the timeline refers to; their bytes hold personal data and are shown only when asked for.
+async fn records(api: &ApiClient, timeline: &Value, person: bool) -> Result<Value, Failure> {
+    let ids: BTreeSet<i64> =
+        timeline.as_array().into_iter().flatten().filter_map(|line| line["raw_id"].as_i64()).collect();
+    let mut records = Vec::new();
+    for id in ids {
+        let Some(mut record) = api.get(&format!("/api/v1/raw/{id}"), &[]).await? else { continue };
+        if !person && let Some(record) = record.as_object_mut() {
+            record.remove("body");
+        }
+        records.push(record);
+    }
+    Ok(Value::Array(records))
+}
+
+/// Every attempt of every delivery.
+async fn attempts(api: &ApiClient, deliveries: &Value) -> Result<Value, Failure> {
+    let mut attempts = Vec::new();
+    for delivery in deliveries.as_array().into_iter().flatten() {
+        let id = &delivery["id"];
+        let Some(shown) = api.get(&format!("/api/v1/deliveries/{id}"), &[]).await? else { continue };
+        for attempt in shown["attempts"].as_array().into_iter().flatten() {
+            let mut attempt = attempt.clone();
+            attempt["delivery_id"] = id.clone();
+            attempts.push(attempt);
+        }
+    }
+    Ok(Value::Array(attempts))
 }
 
 fn head(order: &Value) {

@@ -7,11 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+/// Between a death and the next start; longer for each death soon after a start.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
+/// A child that lived this long had started well.
+const SOON: Duration = Duration::from_secs(2);
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is run.
@@ -32,6 +35,8 @@ pub struct ChildState {
     pub pid: Option<u32>,
     /// How often it was started again.
     pub restarts: u64,
+    /// How often in a row it died soon after its start: many mean that it can't start at all.
+    pub early_deaths: u32,
 }
 
 /// A child and its supervision.
@@ -128,6 +133,7 @@ async fn supervise(
         changed();
         // Held here: waiting for a child would close its standard input, which tells it to end.
         let input = child.stdin.take();
+        let started = Instant::now();
         tokio::select! {
             status = child.wait() => {
                 tracing::debug!(child = spec.name, ?status, "a child ended; starting it again");
@@ -138,10 +144,15 @@ async fn supervise(
                 return;
             }
         }
-        set(&state, |state| state.pid = None);
+        let mut wait = RESTART_WAIT;
+        set(&state, |state| {
+            state.pid = None;
+            state.early_deaths = if started.elapsed() < SOON { state.early_deaths + 1 } else { 0 };
+            wait = RESTART_WAIT * (state.early_deaths + 1).min(10);
+        });
         child = loop {
             tokio::select! {
-                () = tokio::time::sleep(RESTART_WAIT) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return,
             }
             match spawn(&spec) {

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use watch::Watch;
 
+/// A child that died so often in a row right after its start can't start at all.
+const TOO_MANY_DEATHS: u32 = 20;
 /// What a shell shows for a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -95,14 +97,13 @@ fn start(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<Vec<Supervised>
 }
 
 /// Lets life run out, then everything settle; the last verdict, balanced or not.
-async fn run(
-    watch: &Watch,
-    children: &[Supervised],
-    say: &Say,
-    settle: Duration,
-) -> Result<Option<Verdict>, Failure> {
+async fn run(watch: &Watch, children: &[Supervised], say: &Say, settle: Duration) -> Result<Option<Verdict>, Failure> {
     let mut shown = Instant::now();
     while !watch.life_has_stopped().await {
+        if let Some(child) = children.iter().find(|child| child.state().early_deaths >= TOO_MANY_DEATHS) {
+            let (name, log) = (child.spec.name, child.spec.log.display());
+            return Err(Failure(format!("{name} ends as soon as it is started; its log says why: {log}")));
+        }
         if shown.elapsed() >= Duration::from_secs(2) {
             shown = Instant::now();
             let restarts: u64 = children.iter().map(|child| child.state().restarts).sum();
@@ -158,14 +159,27 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
         return Ok(());
     }
     let line = |row: &serde_json::Value, keys: &[&str]| {
-        keys.iter().map(|key| row[*key].as_str().map_or_else(|| row[*key].to_string(), str::to_owned)).collect::<Vec<_>>()
+        keys.iter()
+            .map(|key| row[*key].as_str().map_or_else(|| row[*key].to_string(), str::to_owned))
+            .collect::<Vec<_>>()
     };
     say.line("\ninbound 入站");
     let keys = ["channel", "dataset", "at_source", "captured", "duplicate", "applied", "dead_lettered", "in_flight"];
     let rows: Vec<_> = verdict.inbound.iter().map(|row| line(row, &keys)).collect();
     crate::commands::table(&keys, &rows);
     say.line("\noutbound 出站");
-    let keys = ["channel", "dataset", "owed", "delivered", "acknowledged", "superseded", "rejected", "dead_lettered", "waived", "in_flight"];
+    let keys = [
+        "channel",
+        "dataset",
+        "owed",
+        "delivered",
+        "acknowledged",
+        "superseded",
+        "rejected",
+        "dead_lettered",
+        "waived",
+        "in_flight",
+    ];
     let rows: Vec<_> = verdict.outbound.iter().map(|row| line(row, &keys)).collect();
     crate::commands::table(&keys, &rows);
     let gaps = &verdict.gaps;

@@ -80,7 +80,7 @@ max_ms = 2000
 
 [delivery]
 every_ms = 500
-concurrency = 16
+concurrency = 64
 settle_after_ms = 3000
 ask_min_ms = 300
 ask_max_ms = 2000
@@ -126,16 +126,22 @@ webhook_secret_files = ["../secrets/webhook.secret"]
         serve.extend(["--config".into(), path("gateway/gateway.toml")]);
         let mut platform: Vec<String> = ["simulate", "12345", "--exit-with-parent"].map(str::to_owned).into();
         platform.extend(["--dir".into(), path("platform"), "--listen".into(), self.platform.to_string()]);
-        platform.extend(["--gateway-url".into(), format!("http://{}", self.public), "--channel".into(), CHANNEL.into()]);
+        platform.extend([
+            "--gateway-url".into(),
+            format!("http://{}", self.public),
+            "--channel".into(),
+            CHANNEL.into(),
+        ]);
         platform.extend(["--api-secret-file".into(), secret("request")]);
         platform.extend(["--webhook-secret-file".into(), secret("webhook")]);
         platform.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
         platform.extend(["--faults".into(), self.options.faults.clone()]);
         platform.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
         platform.extend(["--client-timeout-ms".into(), CLIENT_TIMEOUT_MS.to_string()]);
-        let seconds = self.options.seconds.or_else(|| {
-            (self.options.orders.is_none() && self.options.data.is_none()).then_some(60)
-        });
+        let seconds = self
+            .options
+            .seconds
+            .or_else(|| (self.options.orders.is_none() && self.options.data.is_none()).then_some(60));
         let numbers = [
             ("--seconds", seconds.map(|seconds| seconds.to_string())),
             ("--orders", self.options.orders.map(|orders| orders.to_string())),
@@ -195,7 +201,7 @@ fn profile() -> Result<String, Failure> {
     let mut text = connector_municipal_12345::DEFAULT_PROFILE.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
-        ("concurrency", "16".to_owned()),
+        ("concurrency", "64".to_owned()),
         ("request_timeout_ms", CLIENT_TIMEOUT_MS.to_string()),
     ];
     for (key, value) in limits {

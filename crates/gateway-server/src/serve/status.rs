@@ -50,7 +50,8 @@ impl StatusSource for GatewayStatus {
             text: warning.to_string(),
             since: warning.since,
         });
-        let stalled = self.tasks().into_iter().filter(|task| matches!(task.health, TaskHealth::Stalled | TaskHealth::Ended));
+        let stalled =
+            self.tasks().into_iter().filter(|task| matches!(task.health, TaskHealth::Stalled | TaskHealth::Ended));
         let stalled = stalled.map(|task| {
             let ago = std::time::Duration::from_millis(task.since_success_ms);
             let error = task.error.unwrap_or_else(|| "no error was told".into());

@@ -151,9 +151,8 @@ pub fn start(
 }
 
 fn decider(installation: &Installation, config: &GatewayConfig, defences: Defences) -> Result<Decider, Failure> {
-    let routes = Routes::new(config.routes.clone()).map_err(|errors| {
-        Failure(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })?;
+    let routes = Routes::new(config.routes.clone())
+        .map_err(|errors| Failure(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let rereadable = installation.connectors.iter().filter(|(_, connector)| connector.source().is_some());
     Ok(Decider {
         normalizers: Normalizers::new(installation.connectors.iter().cloned()),
