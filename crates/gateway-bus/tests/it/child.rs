@@ -1,4 +1,4 @@
-//! Child processes: this test program, told to run one test that is ignored otherwise.
+//! Child processes: this test program, told to run one test that does nothing otherwise.
 
 use std::process::{Child, Command, Stdio};
 
@@ -7,14 +7,14 @@ pub const DIR: &str = "GATEWAY_BUS_TEST_DIR";
 /// The seed or number of the run.
 pub const RUN: &str = "GATEWAY_BUS_TEST_RUN";
 
-/// Starts the ignored test `name`. What it has to say comes by its standard error; the test harness writes to standard output.
+/// Starts the test `name` as a child. What it has to say comes by its standard error; the test harness writes to standard output.
 pub fn spawn(name: &str, dir: &std::path::Path, run: u64) -> Child {
     let program = std::env::current_exe().unwrap();
     // The shell ignores SIGXFSZ, which a program inherits: a file size limit is then an error of write(2), like a full disk.
     Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(program)
-        .args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
         .env(RUN, run.to_string())
         .stdin(Stdio::null())
