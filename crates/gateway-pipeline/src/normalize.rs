@@ -77,6 +77,32 @@ pub struct Normalized {
 }
 
 impl Normalized {
+    /// Reads a record. `undecodable` is the reason why intake could not decode it.
+    #[must_use]
+    pub fn read(normalizers: &Normalizers, meta: RawMeta, body: Vec<u8>, undecodable: Option<String>) -> Self {
+        let statement = match undecodable {
+            Some(reason) => dead("undecodable", reason),
+            None if is_command(normalizers, &meta) => match serde_json::from_slice(&body) {
+                Ok(command) => Statement::Command(command),
+                // The cause may show what the record says; its place is enough.
+                Err(error) => dead(
+                    "undecodable",
+                    format!("the record is no command (line {}, column {})", error.line(), error.column()),
+                ),
+            },
+            None => match normalizers.normalize(&meta.channel, &body, meta.received_at) {
+                // Every record ends in an account, also one that says nothing.
+                Ok(changes) if changes.is_empty() => {
+                    dead("says_nothing", "the record states nothing about any order".into())
+                }
+                Ok(changes) if meta.origin == Origin::WebhookConflict => Statement::Conflicting(changes),
+                Ok(changes) => Statement::Changes(changes),
+                Err(error) => dead(error.code(), error.to_string()),
+            },
+        };
+        Self { meta, body, statement }
+    }
+
     /// The numbers of the orders that it speaks of.
     pub fn numbers(&self) -> impl Iterator<Item = &SourceNumber> {
         let changes: &[Change] = match &self.statement {
@@ -85,36 +111,6 @@ impl Normalized {
         };
         changes.iter().map(|change| &change.number)
     }
-}
-
-/// Reads a record.
-pub(crate) fn normalize(
-    normalizers: &Normalizers,
-    meta: RawMeta,
-    body: Vec<u8>,
-    undecodable: Option<String>,
-) -> Normalized {
-    let statement = match undecodable {
-        Some(reason) => dead("undecodable", reason),
-        None if is_command(normalizers, &meta) => match serde_json::from_slice(&body) {
-            Ok(command) => Statement::Command(command),
-            // The cause may show what the record says; its place is enough.
-            Err(error) => dead(
-                "undecodable",
-                format!("the record is no command (line {}, column {})", error.line(), error.column()),
-            ),
-        },
-        None => match normalizers.normalize(&meta.channel, &body, meta.received_at) {
-            // Every record ends in an account, also one that says nothing.
-            Ok(changes) if changes.is_empty() => {
-                dead("says_nothing", "the record states nothing about any order".into())
-            }
-            Ok(changes) if meta.origin == Origin::WebhookConflict => Statement::Conflicting(changes),
-            Ok(changes) => Statement::Changes(changes),
-            Err(error) => dead(error.code(), error.to_string()),
-        },
-    };
-    Normalized { meta, body, statement }
 }
 
 /// A corrected command comes back as a resubmission of a channel that has nothing but commands.

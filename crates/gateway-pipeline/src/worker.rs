@@ -1,7 +1,7 @@
 //! The task that drives records from the bus into the store.
 
 use crate::Decider;
-use crate::normalize::{Normalized, Statement, normalize};
+use crate::normalize::{Normalized, Statement};
 use async_trait::async_trait;
 use gateway_bus::{Bus, Consumer, Envelope, Headers, LostOffsets, Message, NewMessage, Position, TopicName};
 use gateway_model::{ChannelId, Clock, Dataset, GapEvidence, GapKind, GapState, Origin, Timestamp, Window};
@@ -94,7 +94,7 @@ impl Batch {
         Some(match Envelope::from_message(message) {
             Ok(envelope) => {
                 let meta = place(envelope.origin, envelope.number, envelope.received_at, envelope.read_at);
-                normalize(&self.decider.normalizers, meta, body, envelope.undecodable)
+                Normalized::read(&self.decider.normalizers, meta, body, envelope.undecodable)
             }
             Err(error) => Normalized {
                 meta: place(Origin::Webhook, None, appended_at, appended_at),
