@@ -183,7 +183,8 @@ impl Source for RecordSource {
         let times = &self.profile().times;
         let size = limit.clamp(1, rule.page_size);
         // Platforms ask for a beginning; no order is older than this.
-        let start = || PollCursor::start(Some(times.floor(from.unwrap_or(Timestamp::UNIX_EPOCH)).as_millisecond()), size);
+        let start =
+            || PollCursor::start(Some(times.floor(from.unwrap_or(Timestamp::UNIX_EPOCH)).as_millisecond()), size);
         let cursor: PollCursor = decode(cursor).unwrap_or_else(start);
         let mut query = Vec::with_capacity(4);
         if let Some(at) = cursor.from_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {

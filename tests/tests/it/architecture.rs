@@ -143,7 +143,9 @@ fn every_crate_has_its_place() {
             mistakes.push(format!("{} lies in {}, not in {}", package.name, folder.display(), expected.display()));
         }
     }
-    mistakes.extend(known.keys().filter(|name| !there.contains(**name)).map(|name| format!("{name} is gone: take its row out")));
+    mistakes.extend(
+        known.keys().filter(|name| !there.contains(**name)).map(|name| format!("{name} is gone: take its row out")),
+    );
     none(&mistakes);
 }
 
@@ -151,7 +153,9 @@ fn every_crate_has_its_place() {
 fn crates_use_only_what_lies_below_them() {
     let mut mistakes = Vec::new();
     for package in packages() {
-        let Some((name, layer, allowed)) = CRATES.iter().find(|(name, ..)| *name == package.name.as_str()) else { continue };
+        let Some((name, layer, allowed)) = CRATES.iter().find(|(name, ..)| *name == package.name.as_str()) else {
+            continue;
+        };
         for dependency in package.dependencies.iter().filter(|dependency| ours(dependency)) {
             let itself_in_tests = dependency.kind == DependencyKind::Development && dependency.name == *name;
             if !allowed.contains(&dependency.name.as_str()) && !itself_in_tests {
@@ -183,7 +187,9 @@ fn the_tables_here_follow_the_layers() {
 fn engines_frameworks_and_configuration_stay_behind_their_seams() {
     let mut mistakes = Vec::new();
     for package in packages() {
-        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development) {
+        for dependency in
+            package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development)
+        {
             let seam = BEHIND_A_SEAM.iter().find(|(library, _)| *library == dependency.name);
             if let Some((library, users)) = seam.filter(|(_, users)| !users.contains(&package.name.as_str())) {
                 mistakes.push(format!("{} must not use {library}: it belongs to {}", package.name, users.join(", ")));
@@ -224,7 +230,11 @@ fn every_kind_of_channel_has_its_crate_its_page_and_its_row() {
     let mut mistakes = Vec::new();
     let kinds: BTreeSet<String> = gateway_server::registry::KINDS.iter().map(|kind| (*kind).to_owned()).collect();
     let connectors = connectors();
-    mistakes.extend(kinds.symmetric_difference(&connectors).map(|name| format!("{name}: in connectors/ or in the registry, not in both")));
+    mistakes.extend(
+        kinds
+            .symmetric_difference(&connectors)
+            .map(|name| format!("{name}: in connectors/ or in the registry, not in both")),
+    );
     for kind in kinds.union(&connectors) {
         let page = format!("docs/channels/{kind}.md");
         if !root().join(&page).exists() {
@@ -283,7 +293,9 @@ fn no_test_is_switched_off() {
     let mut mistakes = Vec::new();
     for file in files().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
         let text = text_of(&file);
-        mistakes.extend(marks.iter().filter(|mark| text.contains(**mark)).map(|mark| format!("{}: {mark}", file.display())));
+        mistakes.extend(
+            marks.iter().filter(|mark| text.contains(**mark)).map(|mark| format!("{}: {mark}", file.display())),
+        );
     }
     none(&mistakes);
 }

@@ -78,7 +78,10 @@ async fn what_cannot_be_read_is_dead_lettered_and_the_rest_goes_on() {
     let letters = letters["dead_letters"].as_array().expect("letters");
     assert_eq!(letters.len(), 2, "{letters:?}");
     for letter in letters {
-        assert!(letter["state"] == "open" && letter["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{letter}");
+        assert!(
+            letter["state"] == "open" && letter["reason"].as_str().is_some_and(|reason| !reason.is_empty()),
+            "{letter}"
+        );
     }
     let first = gateway.api(&format!("/api/v1/dead-letters/{}", letters[0]["id"])).await;
     assert!(first["body"].as_str().is_some_and(|body| body.contains("m1")), "the bytes are kept: {first}");
@@ -90,7 +93,8 @@ async fn what_cannot_be_read_is_dead_lettered_and_the_rest_goes_on() {
     let corrected = gateway.scratch("corrected.json");
     std::fs::write(&corrected, record("GZ3").to_string()).expect("written");
     let id = letters[1]["id"].to_string();
-    let (code, out, err) = gateway.command(&["dead-letters", "retry", &id, "--body", corrected.to_str().expect("UTF-8")]);
+    let (code, out, err) =
+        gateway.command(&["dead-letters", "retry", &id, "--body", corrected.to_str().expect("UTF-8")]);
     assert_eq!(code, 0, "{out}{err}");
     wait_for("the corrected order", PATIENCE, async || {
         let orders = gateway.api("/api/v1/orders").await;

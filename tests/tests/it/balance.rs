@@ -19,7 +19,16 @@ fn has_the_agreed_shape(verdict: &Value) {
     assert_eq!(keys(verdict), agreed);
     let inbound = ["at_source", "applied", "captured", "channel", "dataset", "dead_lettered", "duplicate", "in_flight"];
     let outbound = [
-        "acknowledged", "channel", "dataset", "dead_lettered", "delivered", "in_flight", "owed", "rejected", "superseded", "waived",
+        "acknowledged",
+        "channel",
+        "dataset",
+        "dead_lettered",
+        "delivered",
+        "in_flight",
+        "owed",
+        "rejected",
+        "superseded",
+        "waived",
     ];
     let rows: [(&str, &[&str]); 2] = [("inbound", &inbound), ("outbound", &outbound)];
     for (side, agreed) in rows {
@@ -42,7 +51,11 @@ async fn short(faults: &[&str]) -> Value {
     let ended = Demo::run(&scratch, &arguments, PATIENCE).await;
     let verdict = ended.balanced();
     has_the_agreed_shape(&verdict);
-    assert!(ended.stderr.contains(&format!("seed {seed}")) && ended.stderr.contains("orders created"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("seed {seed}")) && ended.stderr.contains("orders created"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.stdout.lines().count(), 1, "the balance stands alone: {}", ended.stdout);
     assert!(total(&verdict, "inbound", Some("acceptance"), "at_source") > 100, "life at 20 orders a second: {verdict}");
     assert!(total(&verdict, "outbound", Some("completion"), "acknowledged") > 10, "replies went out: {verdict}");
@@ -78,7 +91,8 @@ async fn a_heavy_run_is_balanced_and_every_fault_was_there() {
     let _machine = alone().await;
     let scratch = Scratch::new();
     let seed = seed("heavy").to_string();
-    let verdict = Demo::run(&scratch, &["--faults", "heavy", "--seconds", "60", "--seed", &seed], PATIENCE).await.balanced();
+    let verdict =
+        Demo::run(&scratch, &["--faults", "heavy", "--seconds", "60", "--seed", &seed], PATIENCE).await.balanced();
     for kind in FaultKind::ALL {
         assert!(count(&verdict["faults"], kind.as_str()) >= 1, "{} was not injected", kind.as_str());
     }
@@ -95,7 +109,8 @@ async fn played(file: &Path, rows: u64, patience: Duration) {
     assert_eq!(total(&verdict, "inbound", Some("acceptance"), "at_source"), rows, "every row was played");
     let replies = total(&verdict, "inbound", Some("completion"), "at_source");
     assert!(replies > 0, "{verdict}");
-    let out: Vec<_> = verdict["outbound"].as_array().into_iter().flatten().filter(|row| row["dataset"] == "completion").collect();
+    let out: Vec<_> =
+        verdict["outbound"].as_array().into_iter().flatten().filter(|row| row["dataset"] == "completion").collect();
     assert_eq!(out.iter().map(|row| count(row, "acknowledged")).sum::<u64>(), replies, "all replies once: {out:?}");
 }
 

@@ -36,7 +36,8 @@ to = "nowhere"
     assert_eq!(code, 1, "{out}{err}");
     let told: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(told["valid"], false);
-    let keys: Vec<&str> = told["mistakes"].as_array().into_iter().flatten().filter_map(|one| one["key"].as_str()).collect();
+    let keys: Vec<&str> =
+        told["mistakes"].as_array().into_iter().flatten().filter_map(|one| one["key"].as_str()).collect();
     for key in ["api.admin_address", "topics.retention_days", "intake.poll.evry_ms", "channel[0].kind", "route[0].to"] {
         assert!(keys.contains(&key), "{key} is not among {keys:?}");
     }

@@ -24,7 +24,9 @@ async fn a_corrupted_field_of_the_store_is_seen() {
         );
         let changed = sql(
             &store,
-            &format!("update {name} set fields = json_set(fields, '$.{field}', 'damaged') where rowid = {row}; select changes();"),
+            &format!(
+                "update {name} set fields = json_set(fields, '$.{field}', 'damaged') where rowid = {row}; select changes();"
+            ),
         );
         assert_eq!(changed, "1", "{name}.{field}");
     };

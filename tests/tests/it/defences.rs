@@ -33,7 +33,12 @@ async fn overlap() {
 /// Two edits with one update time.
 #[tokio::test]
 async fn reread_on_tie() {
-    is_needed("reread-on-tie", &["--without-reconcile", "--faults", "same_second:50"], &["field:title", "field:address"]).await;
+    is_needed(
+        "reread-on-tie",
+        &["--without-reconcile", "--faults", "same_second:50"],
+        &["field:title", "field:address"],
+    )
+    .await;
 }
 
 /// Accounts that are some seconds old.
@@ -45,11 +50,17 @@ async fn second_look() {
 /// An operation without a receipt query whose answer came too late: only the record can tell that it was done.
 #[tokio::test]
 async fn echo() {
-    is_needed("echo", &["--without-reconcile", "--faults", "late_answer:1"], &["done_but_rejected:complete", "in_flight"]).await;
+    is_needed(
+        "echo",
+        &["--without-reconcile", "--faults", "late_answer:1"],
+        &["done_but_rejected:complete", "in_flight"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_unknown_defence_is_told() {
-    let (code, out, err) = crate::program::run(&["serve", "--dir", "/nonexistent/gateway", "--without-defence", "luck"]);
+    let (code, out, err) =
+        crate::program::run(&["serve", "--dir", "/nonexistent/gateway", "--without-defence", "luck"]);
     assert!(code != 0, "{out}{err}");
 }

@@ -144,7 +144,9 @@ pub fn count(row: &Value, key: &str) -> u64 {
 /// Of all rows of one side, or of one dataset.
 pub fn total(verdict: &Value, side: &str, dataset: Option<&str>, key: &str) -> u64 {
     let rows = verdict[side].as_array().into_iter().flatten();
-    rows.filter(|row| dataset.is_none_or(|dataset| row["dataset"] == dataset)).map(|row| row[key].as_u64().unwrap_or(0)).sum()
+    rows.filter(|row| dataset.is_none_or(|dataset| row["dataset"] == dataset))
+        .map(|row| row[key].as_u64().unwrap_or(0))
+        .sum()
 }
 
 fn sums_hold(verdict: &Value) {

@@ -87,7 +87,8 @@ async fn a_bus_that_cannot_append_says_so_and_recovers() {
         }
     }
     // The peer comes again, as it was told.
-    wait_for("recovery", PATIENCE, async || (!refused_for_now(&gateway.push(&large(&refused)).await)).then_some(())).await;
+    wait_for("recovery", PATIENCE, async || (!refused_for_now(&gateway.push(&large(&refused)).await)).then_some(()))
+        .await;
     wait_for("readiness", PATIENCE, async || gateway.ready().await.filter(|(status, _)| *status == 200)).await;
     gateway.settled().await;
     for number in taken.iter().chain([&refused]) {
@@ -101,7 +102,8 @@ struct Lock(Child);
 
 impl Lock {
     fn take(database: &Path) -> Self {
-        let child = Command::new("sqlite3").arg("-batch").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let child =
+            Command::new("sqlite3").arg("-batch").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.expect("sqlite3 is installed: see deploy/dev/install.sh");
         let input = child.stdin.as_mut().expect("a pipe");
         input.write_all(b".timeout 30000\nBEGIN EXCLUSIVE;\nSELECT 'locked';\n").expect("sqlite3 reads");
@@ -145,7 +147,12 @@ async fn pushes_are_taken_while_the_store_is_locked() {
         pushed.push(number);
         if let Some((503, body)) = gateway.ready().await {
             let reasons = body["reasons"].as_array().expect("reasons").clone();
-            assert!(reasons.iter().any(|one| one["part"] == "store" && one["text"].as_str().is_some_and(|text| !text.is_empty())), "{body}");
+            assert!(
+                reasons
+                    .iter()
+                    .any(|one| one["part"] == "store" && one["text"].as_str().is_some_and(|text| !text.is_empty())),
+                "{body}"
+            );
             let status = gateway.json(&["status"]);
             assert!(crate::gateway::codes(&status["warnings"]).contains(&"unready_store"), "{status}");
             reason = Some(body);

@@ -169,7 +169,8 @@ pub async fn wait_for<T>(what: &str, within: Duration, mut look: impl AsyncFnMut
 
 /// Runs SQL on a database by the `sqlite3` shell (deploy/dev/install.sh brings it): a hand other than ours.
 pub fn sql(database: &Path, statement: &str) -> String {
-    let output = Command::new("sqlite3").args(["-batch", "-cmd", ".timeout 10000"]).arg(database).arg(statement).output();
+    let output =
+        Command::new("sqlite3").args(["-batch", "-cmd", ".timeout 10000"]).arg(database).arg(statement).output();
     let output = output.expect("sqlite3 is installed: see deploy/dev/install.sh");
     assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()

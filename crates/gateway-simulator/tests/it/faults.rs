@@ -18,7 +18,10 @@ fn plans_are_parsed() {
     }
     assert_eq!("aba_edit, hang".parse::<FaultPlan>(), Ok(FaultPlan::Kinds(vec![FaultKind::AbaEdit, FaultKind::Hang])));
     assert!("abba".parse::<FaultPlan>().is_err());
-    assert_eq!("late:50,hang:1".parse::<FaultPlan>(), Ok(FaultPlan::Rates(vec![(FaultKind::Late, 50), (FaultKind::Hang, 1)])));
+    assert_eq!(
+        "late:50,hang:1".parse::<FaultPlan>(),
+        Ok(FaultPlan::Rates(vec![(FaultKind::Late, 50), (FaultKind::Hang, 1)]))
+    );
     for wrong in ["late:0", "late:101", "late:", "late:50,hang"] {
         assert!(wrong.parse::<FaultPlan>().is_err(), "{wrong}");
     }
