@@ -2,7 +2,7 @@
 //! on by itself.
 
 use crate::gateway::{Answer, Gateway, Push, record};
-use crate::program::{program, send, together, wait_for};
+use crate::program::{Scratch, program, send, together, wait_for};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,9 +50,20 @@ fn refused_for_now(answer: &Answer) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bus_that_cannot_append_says_so_and_recovers() {
+    fills_up_and_recovers("gateway/bus").await;
+}
+
+/// The store fails too, perhaps before the bus.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_recovered_from() {
+    fills_up_and_recovers("gateway").await;
+}
+
+async fn fills_up_and_recovers(small: &str) {
     let _machine = together().await;
-    let mut gateway = Gateway::prepare("").await;
-    let disk = SmallDisk::over(&gateway.bus());
+    let scratch = Scratch::new();
+    let disk = SmallDisk::over(&scratch.path(small));
+    let mut gateway = Gateway::prepare_in(scratch, "").await;
     let mut command = Command::new(program());
     if disk.is_none() {
         // Without the right to mount: no file may grow over 4 MiB. The signal is ignored, so that the write fails as on a full disk.
@@ -104,18 +115,12 @@ impl Lock {
     fn take(database: &Path) -> Self {
         let child =
             Command::new("sqlite3").arg("-batch").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("sqlite3 is installed: see deploy/dev/install.sh");
-        let input = child.stdin.as_mut().expect("a pipe");
+        let mut lock = Self(child.expect("sqlite3 is installed: see deploy/dev/install.sh"));
+        let input = lock.0.stdin.as_mut().expect("a pipe");
         input.write_all(b".timeout 30000\nBEGIN EXCLUSIVE;\nSELECT 'locked';\n").expect("sqlite3 reads");
-        let mut line = String::new();
-        let output = child.stdout.as_mut().expect("a pipe");
-        loop {
-            line.clear();
-            assert!(BufReader::new(&mut *output).read_line(&mut line).expect("sqlite3 answers") > 0, "no lock");
-            if line.trim() == "locked" {
-                return Self(child);
-            }
-        }
+        let output = BufReader::new(lock.0.stdout.as_mut().expect("a pipe"));
+        assert!(output.lines().map_while(Result::ok).any(|line| line.trim() == "locked"), "no lock");
+        lock
     }
 }
 
