@@ -42,7 +42,7 @@ pub async fn assert_sums(world: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_arrival_gives_the_same_rows(

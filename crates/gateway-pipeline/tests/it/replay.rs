@@ -33,7 +33,7 @@ async fn all(world: &World, order: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// A crash after the transaction and before the commit on the bus: the batch comes again, alone or with what follows.
     #[test]

@@ -131,10 +131,6 @@ impl World {
         self.store = Arc::new(SqliteStore::open(SqliteOptions::at(self.dir.path().join("store.db"))).await.unwrap());
     }
 
-    pub fn path(&self) -> std::path::PathBuf {
-        self.dir.path().join("store.db")
-    }
-
     /// The records as they come from the bus, at the next offsets.
     pub fn batch(&mut self, records: &[Record]) -> Vec<Normalized> {
         records

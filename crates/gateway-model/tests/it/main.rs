@@ -1,0 +1,6 @@
+//! The words of the domain, as others rely on them.
+#![allow(clippy::unwrap_used)]
+
+mod composition;
+mod lifecycle;
+mod texts;
