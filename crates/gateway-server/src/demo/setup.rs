@@ -95,8 +95,8 @@ max_ms = 2000
 enabled = {reconcile}
 
 [reconcile.policy]
-recent_every_ms = 2000
-whole_every_ms = 10000
+recent_every_ms = 3000
+whole_every_ms = 20000
 second_look_after_ms = 4000
 repair_patience_ms = 4000
 max_generations = 6
