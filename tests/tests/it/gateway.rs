@@ -77,7 +77,11 @@ pub fn record(number: &str) -> Value {
 impl Gateway {
     /// Prepares one, not running yet. `more` is laid into its configuration.
     pub async fn prepare(more: &str) -> Self {
-        let scratch = Scratch::new();
+        Self::prepare_in(Scratch::new(), more).await
+    }
+
+    /// Prepares one in a scratch directory whose `gateway` may be there already.
+    pub async fn prepare_in(scratch: Scratch, more: &str) -> Self {
         let dir = scratch.path("gateway");
         std::fs::create_dir_all(dir.join("secrets")).expect("a directory");
         let mut options = PlatformOptions::new(scratch.path("platform"), REQUEST_SECRET, WEBHOOK_SECRET);
@@ -249,10 +253,6 @@ webhook_secret_files = ["secrets/webhook.secret"]
         self.dir.join("store.db")
     }
 
-    /// Its bus.
-    pub fn bus(&self) -> PathBuf {
-        self.dir.join("bus")
-    }
 }
 
 impl Drop for Gateway {

@@ -89,7 +89,16 @@ impl SqliteStore {
     }
 
     async fn begin_write(&self) -> Result<Tx> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.writer.begin_with(BEGIN).await {
+            // A full disk or an I/O error makes SQLite roll back by itself. The driver's rollback then fails, it counts on as if it were inside a
+            // transaction, and would refuse every later one: only a new connection gets over that.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with(BEGIN).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     async fn begin_read(&self) -> Result<Tx> {
