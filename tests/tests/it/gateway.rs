@@ -252,7 +252,6 @@ webhook_secret_files = ["secrets/webhook.secret"]
     pub fn store(&self) -> PathBuf {
         self.dir.join("store.db")
     }
-
 }
 
 impl Drop for Gateway {
