@@ -62,7 +62,8 @@ fn proves(delivery: &DeliveryRow, read_at: Timestamp) -> bool {
     delivery.attempts > 0 && (delivery.generation == 1 || (!first_under_way && read_after()))
 }
 
-/// Deliveries without an answer that an authoritative read of the order, begun after the attempt had time to land, contradicts.
+/// Deliveries without an answer that an authoritative read of the order, begun after the attempt had time to land, contradicts. One that is held for a
+/// person too: what is held is what nobody could tell yet, as after a long standstill.
 pub(crate) fn contradicted<'a>(
     deliveries: &'a [DeliveryRow],
     channel: &'a ChannelId,
@@ -71,7 +72,7 @@ pub(crate) fn contradicted<'a>(
 ) -> impl Iterator<Item = &'a DeliveryRow> {
     deliveries.iter().filter(move |delivery| {
         delivery.destination == *channel
-            && delivery.state == DeliveryState::Ambiguous
+            && matches!(delivery.state, DeliveryState::Ambiguous | DeliveryState::Held)
             && delivery.ask_by == Some(AskBy::Record)
             && delivery
                 .last_attempt_ended_at

@@ -227,7 +227,7 @@ async fn the_pipeline_reads_the_bus_to_its_end_and_nothing_twice() {
     let mut codes: Vec<_> = letters.iter().map(|letter| letter.code.as_str()).collect();
     codes.sort_unstable();
     assert_eq!(codes, ["envelope", "undecodable"]);
-    assert_eq!(world.store.raw(letters[0].raw_id).await.unwrap().unwrap().body.is_some(), true);
+    assert!(world.store.raw(letters[0].raw_id).await.unwrap().unwrap().body.is_some());
 
     // A command of the desk, and the wake of the delivery worker.
     let order = world.id("N1").await;
