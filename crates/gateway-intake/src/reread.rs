@@ -98,6 +98,14 @@ impl Rereader {
         failure::gone_is_fine(self.jobs.fail_job(job.id, code, run_at).await)
     }
 
+    /// What was claimed and not asked for: it must not wait until the claim runs out.
+    async fn give_back_all(&self, jobs: &[(Job, SourceNumber)], code: &str) -> Result<(), TaskError> {
+        for (job, _) in jobs {
+            self.give_back(job, code, None).await?;
+        }
+        Ok(())
+    }
+
     async fn finish(&self, done: &[(JobId, u64)]) -> Result<(), TaskError> {
         if done.is_empty() {
             return Ok(());
@@ -151,11 +159,21 @@ impl Task for Rereader {
         }
         // Numbers that failed before are asked for one by one, so that one that the channel chokes on does not keep the others from being read.
         let step = if again { 1 } else { batch.len().max(1) };
-        for jobs in batch.chunks(step) {
-            tokio::select! {
-                () = round.stopping.cancelled() => return Ok(Ran::Idle),
-                read = self.read(source, jobs) => read?,
+        let mut rest = &batch[..];
+        while !rest.is_empty() {
+            let (jobs, after) = rest.split_at(step.min(rest.len()));
+            let read = tokio::select! {
+                () = round.stopping.cancelled() => {
+                    self.give_back_all(rest, "stopping").await?;
+                    return Ok(Ran::Idle);
+                }
+                read = self.read(source, jobs) => read,
+            };
+            if read.is_err() {
+                self.give_back_all(after, "not_reached").await?;
             }
+            read?;
+            rest = after;
         }
         Ok(if full { Ran::Busy } else { Ran::Idle })
     }

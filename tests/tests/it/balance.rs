@@ -109,9 +109,7 @@ async fn played(file: &Path, rows: u64, patience: Duration) {
     assert_eq!(total(&verdict, "inbound", Some("acceptance"), "at_source"), rows, "every row was played");
     let replies = total(&verdict, "inbound", Some("completion"), "at_source");
     assert!(replies > 0, "{verdict}");
-    let out: Vec<_> =
-        verdict["outbound"].as_array().into_iter().flatten().filter(|row| row["dataset"] == "completion").collect();
-    assert_eq!(out.iter().map(|row| count(row, "acknowledged")).sum::<u64>(), replies, "all replies once: {out:?}");
+    assert_eq!(total(&verdict, "outbound", Some("completion"), "acknowledged"), replies, "all replies once: {verdict}");
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -127,9 +125,7 @@ async fn complaints_are_played() {
 #[tokio::test]
 async fn service_requests_of_another_shape_are_played() {
     let _machine = together().await;
-    let file = fixture("sf311-small.csv");
-    let rows = std::fs::read_to_string(&file).expect("the fixture").lines().count() as u64 - 1;
-    played(&file, rows, PATIENCE).await;
+    played(&fixture("sf311-small.csv"), 40, PATIENCE).await;
 }
 
 /// The real files are not part of the repository: `GATEWAY_DATA_DIR` says where they lie.

@@ -141,12 +141,10 @@ pub fn count(row: &Value, key: &str) -> u64 {
     row[key].as_u64().unwrap_or_else(|| panic!("`{key}` of {row} is no count"))
 }
 
-/// Of all rows of one side, or of one dataset.
+/// Of the channel's rows of one side, or of one dataset; the desk's own rows apart.
 pub fn total(verdict: &Value, side: &str, dataset: Option<&str>, key: &str) -> u64 {
-    let rows = verdict[side].as_array().into_iter().flatten();
-    rows.filter(|row| dataset.is_none_or(|dataset| row["dataset"] == dataset))
-        .map(|row| row[key].as_u64().unwrap_or(0))
-        .sum()
+    let rows = verdict[side].as_array().into_iter().flatten().filter(|row| row["channel"] == crate::gateway::CHANNEL);
+    rows.filter(|row| dataset.is_none_or(|dataset| row["dataset"] == dataset)).map(|row| count(row, key)).sum()
 }
 
 fn sums_hold(verdict: &Value) {

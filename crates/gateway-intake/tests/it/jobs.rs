@@ -69,6 +69,24 @@ async fn a_job_is_done_only_when_the_word_of_the_channel_is_durable() {
 }
 
 #[tokio::test]
+async fn what_was_claimed_and_not_reached_does_not_wait_for_the_end_of_the_claim() {
+    let bench = Bench::new().await;
+    let numbers = ["GZ1", "GZ2", "GZ3"];
+    numbers.iter().for_each(|number| bench.channel.put(number, number, at(1)));
+    enqueue(&bench, JobKind::Reread, &numbers).await;
+    let mut rereader = rereader(&bench);
+    bench.channel.script([down()]);
+    run(&mut rereader).await.unwrap_err();
+    // Now they are asked for one by one, and the first is refused again.
+    bench.set_time(5);
+    bench.channel.script([down()]);
+    run(&mut rereader).await.unwrap_err();
+    bench.set_time(10);
+    run(&mut rereader).await.unwrap();
+    assert_eq!((bench.bodies().await.len(), waiting(&bench).await), (3, 0));
+}
+
+#[tokio::test]
 async fn a_damaged_answer_does_not_make_a_number_unknown() {
     let bench = Bench::new().await;
     let damaged = RawRecord {

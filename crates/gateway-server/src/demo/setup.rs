@@ -73,6 +73,10 @@ overlap_ms = {overlap_ms}
 
 [intake.reread]
 every_ms = 200
+claim_ms = 15000
+
+[intake.backfill]
+claim_ms = 30000
 
 [intake.reread.retry]
 min_ms = 100
@@ -90,6 +94,10 @@ hold_after_ms = 60000
 [delivery.retry]
 min_ms = 100
 max_ms = 2000
+
+[delivery.breaker]
+failures = 5
+open_ms = 1000
 
 [reconcile]
 enabled = {reconcile}
