@@ -109,7 +109,7 @@ async fn questions_are_answered_by_a_running_and_by_a_stopped_gateway() {
     questions(&gateway, false);
     let (code, out, err) = gateway.command(&["migrate"]);
     assert_eq!(code, 0, "{out}{err}");
-    let (code, _, err) = run(&["status", "--dir", "/nonexistent/gateway"]);
+    let (code, _, err) = run(&["status", "--dir", gateway.scratch("elsewhere").to_str().expect("UTF-8")]);
     assert!(code == 1 && err.contains("does not exist"), "{err}");
 }
 

@@ -3,7 +3,8 @@
 //! The faults are injected so often that it needs no luck. `--without-reconcile` where comparing accounts would repair what the defence let through.
 
 use crate::demo::Demo;
-use crate::program::{Scratch, alone};
+use crate::gateway::Gateway;
+use crate::program::{Scratch, alone, together};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -58,9 +59,10 @@ async fn echo() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_defence_is_told() {
-    let (code, out, err) =
-        crate::program::run(&["serve", "--dir", "/nonexistent/gateway", "--without-defence", "luck"]);
-    assert!(code != 0, "{out}{err}");
+    let _machine = together().await;
+    let gateway = Gateway::prepare("").await;
+    let (code, _, err) = gateway.command(&["serve", "--without-defence", "luck"]);
+    assert!(code == 1 && err.contains("there is no defence luck"), "{err}");
 }
