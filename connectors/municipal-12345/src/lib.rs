@@ -78,7 +78,7 @@ pub fn connect(
     let mut mistake = |path: &str, what: &str| mistakes.push(Mistake { path: path.to_owned(), what: what.to_owned() });
     let app_id = &credentials.app_id;
     if app_id.is_empty() || !app_id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        mistake("credentials.app_id", "must be printable ASCII");
+        mistake("credentials.app_id", "must be printable ASCII, and not empty");
     }
     if credentials.request_secret.is_empty() {
         mistake("credentials.request_secret", "is empty");

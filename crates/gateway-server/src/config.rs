@@ -144,6 +144,23 @@ pub(crate) fn mistake(key: impl Into<String>, text: impl Into<String>) -> Config
 /// # Errors
 /// All mistakes.
 pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<ConfigMistake>> {
+    let mut mistakes = Vec::new();
+    match read(dir, file, &mut mistakes) {
+        Ok(config) if mistakes.is_empty() => Ok(config),
+        Ok(_) => Err(mistakes),
+        Err(unreadable) => Err(vec![unreadable]),
+    }
+}
+
+/// Reads the configuration as far as it makes sense; mistakes are added to the list, so that those of its channels can be told with them.
+///
+/// # Errors
+/// The one mistake by which nothing can be read at all.
+pub fn read(
+    dir: &Path,
+    file: Option<&Path>,
+    mistakes: &mut Vec<ConfigMistake>,
+) -> Result<GatewayConfig, ConfigMistake> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(file) = file {
         builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
@@ -155,10 +172,9 @@ pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<Config
         .collect();
     let environment = Environment::with_prefix("GATEWAY").prefix_separator("_").separator("__").try_parsing(true);
     let environment = environment.source(Some(settings));
-    let whole = builder.add_source(environment).build().map_err(|error| vec![mistake("", error.to_string())])?;
-    let tree: serde_json::Value = whole.try_deserialize().map_err(|error| vec![mistake("", error.to_string())])?;
-    let mut mistakes = Vec::new();
-    let mut config = read_all(tree, &mut mistakes);
+    let whole = builder.add_source(environment).build().map_err(|error| mistake("", error.to_string()))?;
+    let tree: serde_json::Value = whole.try_deserialize().map_err(|error| mistake("", error.to_string()))?;
+    let mut config = read_all(tree, mistakes);
     // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
     config.bus.dir = dir.join(&config.bus.dir);
     config.store.path = dir.join(&config.store.path);
@@ -168,8 +184,8 @@ pub fn load(dir: &Path, file: Option<&Path>) -> Result<GatewayConfig, Vec<Config
             *path = dir.join(&*path);
         }
     }
-    check(&config, &mut mistakes);
-    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    check(&config, mistakes);
+    Ok(config)
 }
 
 /// Deserializes, and on a mistake takes the key out and goes on, so that every mistake is found.
@@ -211,6 +227,10 @@ fn remove(tree: &mut serde_json::Value, key: &str) -> bool {
     }
 }
 
+fn is_plain(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
 fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     let mut ids = BTreeSet::new();
     let desk = config.api.desk();
@@ -222,6 +242,12 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         let key = |name: &str| format!("channel[{at}].{name}");
         match ChannelId::new(channel.id.clone()) {
             Err(error) => mistakes.push(mistake(key("id"), error.to_string())),
+            Ok(id) if !is_plain(id.as_str()) => {
+                mistakes.push(mistake(
+                    key("id"),
+                    "must be lower-case letters, digits and dashes: it stands in addresses and names",
+                ));
+            }
             Ok(id) if Some(&id) == desk.as_ref() => mistakes.push(mistake(key("id"), "is the bureau's own channel")),
             Ok(id) if !ids.insert(id.clone()) => {
                 mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id)))
@@ -242,7 +268,8 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     }
     for (at, route) in config.routes.iter().enumerate() {
         for (name, channel) in [("from", &route.from), ("to", &route.to)] {
-            if !ids.contains(channel) && Some(channel) != desk.as_ref() {
+            // Without any channel that is the one thing to tell.
+            if !config.channels.is_empty() && !ids.contains(channel) && Some(channel) != desk.as_ref() {
                 mistakes.push(mistake(format!("route[{at}].{name}"), format!("no channel {channel}")));
             }
         }

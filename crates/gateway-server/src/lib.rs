@@ -16,6 +16,8 @@ use std::process::ExitCode;
 #[must_use]
 pub fn run(program: Program) -> ExitCode {
     gateway_connector::install_crypto();
+    // Whatever is written holds personal data or secrets: its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime can't be started: {error}")),

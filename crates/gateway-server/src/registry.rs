@@ -5,6 +5,7 @@ use crate::config::{ChannelConfig, ConfigMistake, GatewayConfig, mistake};
 use crate::secrets;
 use gateway_connector::{Connector, Credentials, ProfileErrors, Secret};
 use gateway_model::{ChannelId, Clock};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The kinds of connector that this program has.
@@ -39,48 +40,61 @@ fn connect(
         Ok(text) => text
             .map_or(connector_municipal_12345::ProfileSource::Default, connector_municipal_12345::ProfileSource::Text),
         Err(error) => {
-            mistakes.push(mistake(format!("channel[{at}].profile"), error.to_string()));
+            let path = channel.profile.as_deref().unwrap_or(Path::new(""));
+            mistakes.push(mistake(format!("channel[{at}].profile"), format!("{}: {error}", path.display())));
             connector_municipal_12345::ProfileSource::Default
         }
     };
-    let told = |ProfileErrors(found): ProfileErrors| {
-        found.into_iter().map(|found| mistake(format!("channel[{at}] {}", found.path), found.what)).collect::<Vec<_>>()
-    };
-    match channel.kind.as_str() {
-        connector_municipal_12345::KIND if mistakes.is_empty() => {
+    // The connector looks at the rest also when something is missing here, so that all mistakes are told at once.
+    let connected = match channel.kind.as_str() {
+        connector_municipal_12345::KIND => {
             connector_municipal_12345::connect(id.clone(), &profile, &channel.base_url, credentials, clock)
-                .map_err(told)
         }
         // An unknown kind was told with the configuration.
-        _ => Err(mistakes),
+        _ => return Err(mistakes),
+    };
+    match connected {
+        Ok(connector) if mistakes.is_empty() => Ok(connector),
+        Ok(_) => Err(mistakes),
+        Err(ProfileErrors(found)) => {
+            mistakes.extend(found.into_iter().map(|found| mistake(key_of(at, &found.path), found.what)));
+            Err(mistakes)
+        }
     }
 }
 
+/// The configuration's key for what a connector complains of; what is not the channel's own is in its profile.
+fn key_of(at: usize, path: &str) -> String {
+    let key = match path {
+        "base_url" | "credentials.app_id" => path.trim_start_matches("credentials."),
+        "credentials.request_secret" => "request_secret_file",
+        "credentials.webhook_secrets" => "webhook_secret_files",
+        _ => return format!("channel[{at}].profile: {path}"),
+    };
+    format!("channel[{at}].{key}")
+}
+
 fn credentials(at: usize, channel: &ChannelConfig, mistakes: &mut Vec<ConfigMistake>) -> Credentials {
-    let mut secret = |key: String, path: &std::path::Path| match secrets::read(path) {
-        Ok(text) => Some(Secret::new(text)),
-        Err(error) => {
+    // One that can't be read is told here; the placeholder keeps the connector from telling it again, and never leaves this check.
+    let mut secret = |key: String, path: &Path| {
+        secrets::read(path).map(Secret::new).unwrap_or_else(|error| {
             mistakes.push(mistake(key, error.to_string()));
-            None
-        }
+            Secret::new("unreadable")
+        })
     };
     let webhook_secrets = channel
         .webhook_secret_files
         .iter()
         .enumerate()
-        .filter_map(|(nth, path)| secret(format!("channel[{at}].webhook_secret_files[{nth}]"), path))
+        .map(|(nth, path)| secret(format!("channel[{at}].webhook_secret_files[{nth}]"), path))
         .collect();
     let request_secret = match &channel.request_secret_file {
         Some(path) => secret(format!("channel[{at}].request_secret_file"), path),
         None => {
             mistakes
                 .push(mistake(format!("channel[{at}].request_secret_file"), "is missing: secrets are read from files"));
-            None
+            Secret::new("missing")
         }
     };
-    Credentials {
-        app_id: channel.app_id.clone(),
-        request_secret: request_secret.unwrap_or_else(|| Secret::new(String::new())),
-        webhook_secrets,
-    }
+    Credentials { app_id: channel.app_id.clone(), request_secret, webhook_secrets }
 }

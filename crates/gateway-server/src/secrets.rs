@@ -41,7 +41,7 @@ pub fn read_or_create(path: &Path) -> io::Result<String> {
     Ok(secret)
 }
 
-/// The 32 bytes of a secret made by [`read_or_create`], or of any text by its SHA-256-sized cut.
+/// The 32 bytes of a secret made by [`read_or_create`].
 ///
 /// # Errors
 /// When it is not 64 hex digits.

@@ -40,8 +40,8 @@ const PUBLIC_ADDRESS: &str = "public.address";
 /// Whatever keeps it from starting.
 pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     let dir = &options.installation.dir;
-    std::fs::create_dir_all(dir)?;
     let config = load(&options.installation)?;
+    std::fs::create_dir_all(dir)?;
     let render = start_logging(&config.telemetry)?;
     let Some(_lock) = DirectoryLock::take_within(dir, LOCK_PATIENCE).await? else {
         return Err(Failure(format!("another gateway runs in {}: stop it first", dir.display())));

@@ -1,5 +1,6 @@
 //! `check-config` and `migrate`.
 
+use super::print::say;
 use crate::cli::{CheckConfigOptions, InstallationOptions};
 use crate::config::{self, ConfigMistake, mistake};
 use crate::{Failure, registry};
@@ -14,10 +15,10 @@ use std::sync::Arc;
 /// Never; mistakes are its result, told by the exit code.
 pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failure> {
     let installation = &options.installation;
-    let mistakes = match config::load(&installation.dir, installation.config_file().as_deref()) {
-        Err(mistakes) => mistakes,
+    let mut mistakes = Vec::new();
+    match config::read(&installation.dir, installation.config_file().as_deref(), &mut mistakes) {
+        Err(unreadable) => mistakes.push(unreadable),
         Ok(config) => {
-            let mut mistakes = Vec::new();
             let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
             if options.connect {
                 for (at, (id, connector)) in channels.iter().enumerate() {
@@ -29,9 +30,9 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
                     }
                 }
             }
-            mistakes
         }
-    };
+    }
+    mistakes.sort_by(|a, b| a.key.cmp(&b.key));
     tell(&mistakes, options.json);
     Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -39,12 +40,12 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
 fn tell(mistakes: &[ConfigMistake], as_json: bool) {
     if as_json {
         let list: Vec<_> = mistakes.iter().map(|mistake| json!({ "key": mistake.key, "text": mistake.text })).collect();
-        println!("{}", json!({ "valid": mistakes.is_empty(), "mistakes": list }));
+        say(format_args!("{}", json!({ "valid": mistakes.is_empty(), "mistakes": list })));
     } else if mistakes.is_empty() {
-        println!("the configuration is valid 配置有效");
+        say("the configuration is valid 配置有效");
     } else {
         for mistake in mistakes {
-            println!("{mistake}");
+            say(mistake);
         }
     }
 }
@@ -62,8 +63,8 @@ pub async fn migrate(installation: InstallationOptions) -> Result<ExitCode, Fail
     };
     let applied = gateway_store::SqliteStore::migrate(&config.store).await?;
     for name in applied {
-        println!("applied 已执行: {name}");
+        say(format_args!("applied 已执行: {name}"));
     }
-    println!("the store's schema is up to date 数据库结构已是最新");
+    say("the store's schema is up to date 数据库结构已是最新");
     Ok(ExitCode::SUCCESS)
 }

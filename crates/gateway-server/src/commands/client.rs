@@ -39,6 +39,14 @@ impl ApiClient {
         if !dir.is_dir() {
             return Err(Failure(format!("{} does not exist: name the gateway's directory with --dir", dir.display())));
         }
+        if !dir.join("store.db").exists() && !dir.join("lock").exists() && installation.config_file().is_none() {
+            let demo = if dir.join("demo.json").exists() {
+                "; the gateway of a demo lies in its directory `gateway`"
+            } else {
+                ""
+            };
+            return Err(Failure(format!("there is no gateway in {}{demo}", dir.display())));
+        }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
         let token = secrets::read_or_create(&dir.join("tokens/admin.token"))?;
         match DirectoryLock::take(dir)? {

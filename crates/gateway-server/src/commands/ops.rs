@@ -1,7 +1,7 @@
 //! `status`, `gaps`, `reconcile`.
 
 use super::ApiClient;
-use super::print::{cell, json, table};
+use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{GapsAction, GapsOptions, QueryOptions, ReconcileOptions};
 use serde_json::{Value, json as object};
@@ -16,31 +16,57 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
     let mut status = api.get_one("/api/v1/status", &[], "status").await?;
     let running = api.is_running();
     status["running"] = Value::Bool(running);
+    if !running {
+        // What was only opened for this command is neither.
+        status["healthy"] = Value::Bool(false);
+        status["ready"] = Value::Bool(false);
+    }
     let healthy = running && status["healthy"].as_bool().unwrap_or(false);
     if options.json {
         json(&status);
         return Ok(exit(healthy));
     }
-    println!("{}", if running { "gateway: running 运行中" } else { "gateway: not running 未运行" });
+    say(format_args!("{}", if running { "gateway: running 运行中" } else { "gateway: not running 未运行" }));
     let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
     let rows = tasks.iter().map(|task| {
         let since = task["since_success_ms"].as_u64().unwrap_or(0) / 1000;
-        vec![
-            cell(&task["name"]),
-            cell(&task["health"]),
-            format!("{since} s"),
-            cell(&task["failures"]),
-            cell(&task["error"]),
-        ]
+        let since = if task["rounds"] == 0 { "never 从未".to_owned() } else { format!("{since} s") };
+        let error = match (task["error_code"].as_str(), task["error"].as_str()) {
+            (Some(code), Some(text)) => format!("{code}: {text}").replace('\n', " "),
+            _ => String::new(),
+        };
+        vec![cell(&task["name"]), cell(&task["health"]), since, cell(&task["failures"]), error]
     });
     table(
         &["task 任务", "health 状态", "last success 上次成功", "failures 失败", "error 错误"],
         &rows.collect::<Vec<_>>(),
     );
+    books(&status["books"]);
     for warning in status["warnings"].as_array().into_iter().flatten() {
-        println!("warning 告警: {}", cell(&warning["text"]));
+        say(format_args!("warning 告警: {}: {}", cell(&warning["code"]), cell(&warning["text"])));
     }
     Ok(exit(healthy))
+}
+
+/// The books in one line.
+fn books(books: &Value) {
+    let count = |name: &str, keep: &dyn Fn(&Value) -> bool| -> u64 {
+        books[name]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|row| keep(row))
+            .filter_map(|row| row["count"].as_u64())
+            .sum()
+    };
+    let open = |row: &Value| matches!(row["state"].as_str(), Some("open" | "repairing"));
+    say(format_args!(
+        "books 账目: orders 工单 {}, gaps open 未闭合缺口 {}, dead letters open 未处置死信 {}, records on the bus 总线待处理 {}",
+        cell(&books["orders"]),
+        count("gaps", &open),
+        cell(&books["dead_letters_open"]),
+        count("records_on_bus", &|_| true),
+    ));
 }
 
 /// Lists, shows and repairs gaps.
@@ -113,7 +139,7 @@ pub(super) fn show(value: &Value, as_json: bool) {
         return;
     }
     for (key, value) in value.as_object().into_iter().flatten() {
-        println!("{key}: {}", cell(value));
+        say(format_args!("{key}: {}", cell(value)));
     }
 }
 
@@ -122,9 +148,9 @@ fn asked(answer: &Value, as_json: bool, api: &ApiClient, text: &str) {
         json(answer);
         return;
     }
-    println!("{text}");
+    say(text);
     if !api.is_running() {
-        println!("the gateway is not running; it will be done when it is started 网关未运行,启动后执行");
+        say("the gateway is not running; it will be done when it is started 网关未运行,启动后执行");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `order show`: everything that is held of an order, and how it came and went.
 
 use super::ApiClient;
-use super::print::{cell, json, table};
+use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{OrderAction, OrderOptions};
 use gateway_model::Field;
@@ -48,12 +48,12 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     }
     section("records 原始记录", &columns, &records);
     section(
-        "deliveries 推送",
+        "deliveries 投递",
         &["id", "destination", "operation", "round", "state", "generation", "attempts", "reason", "receipt"],
         &timeline["deliveries"],
     );
     section(
-        "attempts 推送尝试",
+        "attempts 投递尝试",
         &["delivery_id", "generation", "attempt", "started_at", "ended_at", "outcome", "reason_code"],
         &attempts,
     );
@@ -91,13 +91,13 @@ async fn attempts(api: &ApiClient, deliveries: &Value) -> Result<Value, Failure>
 }
 
 fn head(order: &Value) {
-    println!("order 工单 {}", cell(&order["id"]));
+    say(format_args!("order 工单 {}", cell(&order["id"])));
     for number in order["numbers"].as_array().into_iter().flatten() {
-        println!("  {} {} ({})", cell(&number["channel"]), cell(&number["number"]), cell(&number["day"]));
+        say(format_args!("  {} {} ({})", cell(&number["channel"]), cell(&number["number"]), cell(&number["day"])));
     }
     for (name, value) in order["fields"].as_object().into_iter().flatten() {
         let chinese = name.parse::<Field>().map(Field::chinese).unwrap_or_default();
-        println!("  {name} {chinese}: {}", cell(value));
+        say(format_args!("  {name} {chinese}: {}", cell(value)));
     }
 }
 
@@ -106,7 +106,7 @@ fn section(title: &str, keys: &[&str], rows: &Value) {
     if rows.is_empty() {
         return;
     }
-    println!("\n{title}");
+    say(format_args!("\n{title}"));
     let lines: Vec<Vec<String>> = rows.iter().map(|row| keys.iter().map(|key| cell(&row[*key])).collect()).collect();
     table(keys, &lines);
 }

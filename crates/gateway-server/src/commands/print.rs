@@ -1,10 +1,18 @@
 //! Plain printing for people: aligned columns, nothing more.
 
 use serde_json::Value;
+use std::io::Write as _;
+
+/// Prints a line. A reader that has gone away (`| head`) ends the program, quietly, as it ends other programs.
+pub fn say(line: impl std::fmt::Display) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
 
 /// Prints a value as JSON on one line.
 pub fn json(value: &Value) {
-    println!("{value}");
+    say(value);
 }
 
 /// Prints rows under a head, in columns as wide as their widest cell (a Han character counts two).
@@ -30,7 +38,7 @@ fn line(cells: &[String], widths: &[usize]) {
         let pad = widths.get(at).copied().unwrap_or(0).saturating_sub(width(cell)) + 2;
         text.extend(std::iter::repeat_n(' ', pad));
     }
-    println!("{}", text.trim_end());
+    say(text.trim_end());
 }
 
 fn width(text: &str) -> usize {

@@ -8,7 +8,7 @@ use crate::cli::DemoOptions;
 use crate::serve::{start_logging, stop_signal};
 use crate::{Failure, config::TelemetryConfig};
 use child::Supervised;
-use gateway_simulator::Verdict;
+use gateway_simulator::{FaultPlan, Verdict};
 use setup::Setup;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +28,13 @@ const INTERRUPTED: u8 = 130;
 /// When it can't be set up; a demo that is not balanced is no error but an exit code.
 pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     start_logging(&TelemetryConfig { filter: "warn".into(), ..TelemetryConfig::default() })?;
+    // What the children would refuse is refused here, at once.
+    if let Err(error) = options.faults.parse::<FaultPlan>() {
+        return Err(Failure(format!("--faults: {error}")));
+    }
+    for file in options.data.iter().chain(&options.mapping) {
+        std::fs::File::open(file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
+    }
     let interrupted = stop_signal(false)?;
     let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let (dir, temporary) = directory(&options)?;

@@ -51,6 +51,14 @@ impl Watch {
             flow[side].as_array().into_iter().flatten().filter_map(|row| row[key].as_u64()).sum::<u64>()
         };
         let status = self.read(self.admin, "/api/v1/status", &token).await.unwrap_or_default();
+        let unrepaired = |row: &&Value| matches!(row["state"].as_str(), Some("open" | "repairing"));
+        let gaps: u64 = status["books"]["gaps"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(unrepaired)
+            .filter_map(|row| row["count"].as_u64())
+            .sum();
         let created = life.map_or_else(|| "?".to_owned(), |life| life["created"].to_string());
         format!(
             "orders created {created} · changes captured {} (applied {}, in flight {}) · deliveries owed {} (acknowledged {}, in flight {}) · gaps open {} · restarts {restarts}",
@@ -60,7 +68,7 @@ impl Watch {
             sum("outbound", "owed"),
             sum("outbound", "acknowledged"),
             sum("outbound", "in_flight"),
-            status["gaps"]["open"],
+            gaps,
         )
     }
 
