@@ -81,7 +81,7 @@ pub struct DemoOptions {
     /// The seed of everything that happens; a random one by default, printed.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Orders created per second; 20 by default, 100 with --data.
+    /// Orders created per second; 20 by default, 60 with --data.
     #[arg(long)]
     pub rate: Option<f64>,
     /// Life ends after so many seconds; 60 by default unless --orders or --data ends it.

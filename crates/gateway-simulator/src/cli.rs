@@ -59,7 +59,7 @@ pub struct SimulateMunicipal {
     /// Seed of everything invented.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Orders created per second (default 20, with --data 100).
+    /// Orders created per second (default 20, with --data 60).
     #[arg(long)]
     pub rate: Option<f64>,
     /// Life ends after so many seconds.
@@ -97,7 +97,7 @@ impl SimulateMunicipal {
     /// # Errors
     /// When a secret can't be read.
     pub fn options(&self) -> Result<PlatformOptions, SimError> {
-        let default_rate = if self.data.is_some() { 100.0 } else { 20.0 };
+        let default_rate = if self.data.is_some() { 60.0 } else { 20.0 };
         Ok(PlatformOptions {
             dir: self.dir.clone(),
             listen: self.listen.clone(),
