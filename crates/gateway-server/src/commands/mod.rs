@@ -13,7 +13,7 @@ pub use client::ApiClient;
 pub use letters::dead_letters;
 pub use ops::{gaps, reconcile, status};
 pub use order::order;
-pub use print::table;
+pub use print::{say, table};
 
 use crate::Failure;
 use std::process::ExitCode;

@@ -3,10 +3,13 @@
 use serde_json::Value;
 use std::io::Write as _;
 
+/// What a shell shows for a program that SIGPIPE ended: no verdict that nobody read passes for success.
+const BROKEN_PIPE: i32 = 141;
+
 /// Prints a line. A reader that has gone away (`| head`) ends the program, quietly, as it ends other programs.
 pub fn say(line: impl std::fmt::Display) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+        std::process::exit(BROKEN_PIPE);
     }
 }
 

@@ -155,14 +155,14 @@ impl Say {
         if self.to_stderr {
             eprintln!("{text}");
         } else {
-            println!("{text}");
+            crate::commands::say(text);
         }
     }
 }
 
 fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<(), Failure> {
     if as_json {
-        println!("{}", serde_json::to_string(verdict)?);
+        crate::commands::say(serde_json::to_string(verdict)?);
         return Ok(());
     }
     let line = |row: &serde_json::Value, keys: &[&str]| {
