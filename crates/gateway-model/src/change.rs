@@ -16,6 +16,8 @@ pub enum Origin {
     WebhookConflict,
     /// Read by number, current when answered: authoritative.
     Reread,
+    /// Asked for by number, and the channel does not know it: authoritative. Such a record has a number and no bytes.
+    Absent,
     /// Fetched again by window.
     Backfill,
     /// A command of a person or system at the bureau.
@@ -28,7 +30,7 @@ impl Origin {
     /// Whether the record is the channel's current word, not a copy that may be older.
     #[must_use]
     pub fn is_authoritative(self) -> bool {
-        matches!(self, Origin::Reread | Origin::Command)
+        matches!(self, Origin::Reread | Origin::Absent | Origin::Command)
     }
 
     /// The name in headers, SQL and JSON.
@@ -39,6 +41,7 @@ impl Origin {
             Origin::Webhook => "webhook",
             Origin::WebhookConflict => "webhook_conflict",
             Origin::Reread => "reread",
+            Origin::Absent => "absent",
             Origin::Backfill => "backfill",
             Origin::Command => "command",
             Origin::Resubmitted => "resubmitted",
@@ -54,6 +57,7 @@ impl std::str::FromStr for Origin {
             Origin::Webhook,
             Origin::WebhookConflict,
             Origin::Reread,
+            Origin::Absent,
             Origin::Backfill,
             Origin::Command,
             Origin::Resubmitted,

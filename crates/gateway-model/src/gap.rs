@@ -25,6 +25,10 @@ words!(
     HeldDifferently "held_differently",
     /// The sums differ, and the channel can't say which items.
     CountMismatch "count_mismatch",
+    /// The channel's account contradicts itself, also when asked again: nothing can be concluded from it.
+    ManifestUnreliable "manifest_unreliable",
+    /// The kept sums of our own book are not the sums of its items.
+    BookDamaged "book_damaged",
     /// Offsets of the bus were lost before they were read.
     LostOffset "lost_offset",
 );
@@ -42,6 +46,17 @@ words!(
     Closed "closed",
     /// A person decided to live with it.
     Waived "waived",
+);
+
+words!(
+    /// How much something matters, least first.
+    Severity, "severity",
+    /// Worth knowing.
+    Info "info",
+    /// Somebody should look today.
+    Warning "warning",
+    /// Somebody should look now.
+    Critical "critical",
 );
 
 /// What the second look saw.

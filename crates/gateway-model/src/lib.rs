@@ -26,7 +26,7 @@ pub use command::{Command, CommandState, command_id};
 pub use dataset::{Dataset, Part};
 pub use delivery::{AskBy, DeliveryState, Operation, Receipt, ReceiptSource};
 pub use field::{Field, FieldKind, FieldValue, Fields};
-pub use gap::{GapEvidence, GapKind, GapState};
+pub use gap::{GapEvidence, GapKind, GapState, Severity};
 pub use ids::{
     ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapId, InvalidId, JobId, OrderId, RawId, SourceNumber,
 };

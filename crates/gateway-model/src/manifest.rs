@@ -10,6 +10,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grain {
+    /// One sum of the whole window, whatever its length.
+    Total,
     /// Sums by calendar month.
     Month,
     /// Sums by calendar day.
@@ -23,13 +25,14 @@ pub enum Grain {
 }
 
 impl Grain {
-    /// The grains that buckets are kept at.
+    /// The grains that buckets are kept at; a total is added up from months.
     pub const BUCKETS: [Grain; 4] = [Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes];
 
     /// The name in SQL, JSON and profiles.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Grain::Total => "total",
             Grain::Month => "month",
             Grain::Day => "day",
             Grain::Hour => "hour",
@@ -38,13 +41,15 @@ impl Grain {
         }
     }
 
-    /// The window of the bucket (China time) that an instant falls into; the instant itself for [`Grain::Ids`].
+    /// The window of the bucket (China time) that an instant falls into; all time for [`Grain::Total`], whose one bucket begins where the window
+    /// asked for begins; the instant itself for [`Grain::Ids`].
     #[must_use]
     pub fn bucket(self, at: Timestamp) -> Window {
         let local = CHINA.to_datetime(at);
         let day = local.date();
         let start_of = |day: Day| Moment::On(day).start();
         match self {
+            Grain::Total => Window::new(Timestamp::MIN, Timestamp::MAX),
             Grain::Month => {
                 let first = day.first_of_month();
                 let next = first.checked_add(1.month()).unwrap_or(Day::MAX);
@@ -83,9 +88,9 @@ impl fmt::Display for Grain {
 impl FromStr for Grain {
     type Err = crate::dataset::UnknownWord;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::BUCKETS
+        [Grain::Total, Grain::Ids]
             .into_iter()
-            .chain([Grain::Ids])
+            .chain(Self::BUCKETS)
             .find(|grain| grain.as_str() == text)
             .ok_or(crate::dataset::UnknownWord("grain"))
     }

@@ -120,7 +120,7 @@ impl Ladder {
     // Windows close to each other become one call, up to a size.
     fn join(&self, buckets: Vec<Differing>, from: Grain, as_of: Timestamp, to: Grain) -> Vec<Step> {
         let width = match to {
-            Grain::Month => 28 * 86_400,
+            Grain::Total | Grain::Month => 28 * 86_400,
             Grain::Day => 86_400,
             Grain::Hour => 3_600,
             Grain::TenMinutes | Grain::Ids => 600,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A crate, its layer, and the crates of the workspace that it may use. Tests of a crate may also use the crate itself.
-const CRATES: [(&str, u8, &[&str]); 14] = [
+const CRATES: [(&str, u8, &[&str]); 15] = [
     ("gateway-model", 0, &[]),
     ("gateway-connector", 1, &["gateway-model"]),
     ("gateway-bus", 1, &["gateway-model"]),
@@ -20,6 +20,7 @@ const CRATES: [(&str, u8, &[&str]); 14] = [
     ("gateway-pipeline", 2, BELOW),
     ("gateway-delivery", 2, BELOW),
     ("gateway-reconcile", 2, BELOW),
+    ("gateway-alert", 2, BELOW),
     // The other sides and the judge share no code with the gateway, so that a mistake is not made on both sides.
     ("gateway-simulator", 2, &[]),
     ("gateway-server", 3, SERVER),
@@ -44,6 +45,7 @@ const SERVER: &[&str] = &[
     "gateway-pipeline",
     "gateway-delivery",
     "gateway-reconcile",
+    "gateway-alert",
     "gateway-simulator",
     "connector-municipal-12345",
 ];
