@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct DeliveryConfig {
     /// The longest sleep between two looks at what is due, in milliseconds.
     pub every_ms: u64,
+    /// How long the reader of wakes waits for one, in milliseconds; a wake that comes meanwhile is passed on at once.
+    pub wake_wait_ms: u64,
     /// Deliveries taken up in one round.
     pub batch: u32,
     /// Attempts and questions under way at once; each of another order.
@@ -39,6 +41,7 @@ impl Default for DeliveryConfig {
     fn default() -> Self {
         Self {
             every_ms: 1_000,
+            wake_wait_ms: 1_000,
             batch: 200,
             concurrency: 8,
             lease_ms: 30_000,

@@ -3,7 +3,7 @@
 //! It reads the destination's outbound topic and does nothing with what it reads: many messages make one wake, a lost one costs at most the
 //! worker's interval. With several replicas the reader may sit in another process than the worker; the interval bounds the delay then.
 
-use crate::failure;
+use crate::{DeliveryConfig, failure};
 use async_trait::async_trait;
 use gateway_bus::{Bus, Consumer, Position, TopicName};
 use gateway_model::ChannelId;
@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const GROUP: &str = "delivery";
-const WAIT: Duration = Duration::from_secs(1);
 const MOST: usize = 1_000;
 
 /// Reads one destination's outbound topic.
@@ -21,18 +20,20 @@ pub struct OutboundWaker {
     channel: ChannelId,
     bus: Arc<dyn Bus>,
     worker: TaskHandle,
+    wait: Duration,
     consumer: Option<Box<dyn Consumer>>,
 }
 
 impl OutboundWaker {
     /// Wakes `worker`, which delivers to `channel`. The outbound topic exists.
     #[must_use]
-    pub fn new(channel: ChannelId, bus: Arc<dyn Bus>, worker: TaskHandle) -> Self {
-        Self { channel, bus, worker, consumer: None }
+    pub fn new(channel: ChannelId, bus: Arc<dyn Bus>, worker: TaskHandle, config: &DeliveryConfig) -> Self {
+        let wait = Duration::from_millis(config.wake_wait_ms);
+        Self { channel, bus, worker, wait, consumer: None }
     }
 
-    async fn read(&mut self, consumer: &mut dyn Consumer) -> Result<(), TaskError> {
-        let fetched = consumer.fetch(MOST, WAIT).await.map_err(|error| failure::bus(&error))?;
+    async fn read(&mut self, consumer: &mut dyn Consumer) -> Result<Ran, TaskError> {
+        let fetched = consumer.fetch(MOST, self.wait).await.map_err(|error| failure::bus(&error))?;
         let mut next: BTreeMap<(String, u32), Position> = BTreeMap::new();
         for message in fetched.messages {
             let key = (message.topic.to_string(), message.partition);
@@ -44,11 +45,13 @@ impl OutboundWaker {
             next.entry((lost.topic.to_string(), lost.partition)).or_insert(position);
         }
         if next.is_empty() {
-            return Ok(());
+            // The waiting is done by the fetch.
+            return Ok(Ran::After(Duration::ZERO));
         }
         self.worker.wake();
         let positions: Vec<Position> = next.into_values().collect();
-        consumer.commit(&positions).await.map_err(|error| failure::bus(&error))
+        consumer.commit(&positions).await.map_err(|error| failure::bus(&error))?;
+        Ok(Ran::Busy)
     }
 }
 
@@ -66,12 +69,12 @@ impl Task for OutboundWaker {
                 self.bus.subscribe(GROUP, &topics).await.map_err(|error| failure::bus(&error))?
             }
         };
-        tokio::select! {
+        let ran = tokio::select! {
             () = round.stopping.cancelled() => return Ok(Ran::Idle),
             // After an error the consumer is dropped and a new one joins.
             read = self.read(consumer.as_mut()) => read?,
-        }
+        };
         self.consumer = Some(consumer);
-        Ok(Ran::Busy)
+        Ok(ran)
     }
 }

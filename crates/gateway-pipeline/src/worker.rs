@@ -23,13 +23,15 @@ pub struct PipelineConfig {
     pub batch_records: usize,
     /// A record that waits for its order longer than this becomes a dead letter.
     pub park_patience_s: u64,
+    /// How long a round waits for records; what comes meanwhile is taken at once. A stop is never farther than this.
+    pub fetch_wait_ms: u64,
     /// A revision this much later than its receipt orders nothing.
     pub future_tolerance_s: u64,
 }
 
 impl Default for PipelineConfig {
     fn default() -> Self {
-        Self { batch_records: 500, park_patience_s: 3_600, future_tolerance_s: 600 }
+        Self { batch_records: 500, park_patience_s: 3_600, fetch_wait_ms: 1_000, future_tolerance_s: 600 }
     }
 }
 
@@ -37,6 +39,7 @@ impl Default for PipelineConfig {
 pub struct Pipeline {
     batch: Batch,
     batch_records: usize,
+    fetch_wait: Duration,
     topics: Vec<TopicName>,
     consumer: Option<Box<dyn Consumer>>,
 }
@@ -67,6 +70,7 @@ impl Pipeline {
         let by_topic: Vec<_> = live.chain(backfill).collect();
         Self {
             batch_records: config.batch_records.max(1),
+            fetch_wait: Duration::from_millis(config.fetch_wait_ms),
             topics: by_topic.iter().map(|(topic, _)| topic.clone()).collect(),
             batch: Batch { bus, store, decider, clock, channels: by_topic.into_iter().collect() },
             consumer: None,
@@ -178,14 +182,14 @@ impl Task for Pipeline {
             Some(consumer) => consumer,
             None => self.batch.bus.subscribe(GROUP, &self.topics).await.map_err(bus_error)?,
         };
-        // The wait is short, so that a stop is never far; an empty fetch costs nothing.
         let fetched = tokio::select! {
-            fetched = consumer.fetch(self.batch_records, Duration::from_secs(1)) => fetched.map_err(bus_error)?,
+            fetched = consumer.fetch(self.batch_records, self.fetch_wait) => fetched.map_err(bus_error)?,
             () = round.stopping.cancelled() => return Ok(Ran::Idle),
         };
         if fetched.messages.is_empty() && fetched.lost.is_empty() {
             self.consumer = Some(consumer);
-            return Ok(Ran::Busy);
+            // The waiting is done by the fetch.
+            return Ok(Ran::After(Duration::ZERO));
         }
         let positions = ends(&fetched.messages);
         let batch: Vec<Normalized> =

@@ -1,7 +1,7 @@
 //! The loop around every task.
 
 use crate::status::Record;
-use crate::{Ran, Round, Schedule, Task, TaskError, TaskStatus};
+use crate::{Ran, Round, Schedule, Task, TaskError, TaskHost, TaskStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -25,6 +25,53 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
+    pub(crate) fn new(name: &str, schedule: &Schedule) -> Self {
+        let record = Record {
+            rounds: 0,
+            failures: 0,
+            last_success: Instant::now(),
+            running_since: None,
+            error: None,
+            ended: false,
+            stalled_after: schedule.stalled_after,
+        };
+        Self { name: name.into(), wake: Arc::new(Notify::new()), record: Arc::new(Mutex::new(record)) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it was woken since the last time that this was asked.
+    pub(crate) async fn take_wake(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.wake.notified() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    /// Runs a round and writes down how it went.
+    pub(crate) async fn observe(&self, run: impl Future<Output = Result<Ran, TaskError>>) -> Result<Ran, TaskError> {
+        lock(&self.record).running_since = Some(Instant::now());
+        let ran = run.await;
+        let mut record = lock(&self.record);
+        record.running_since = None;
+        match &ran {
+            Ok(_) => {
+                record.rounds += 1;
+                record.failures = 0;
+                record.last_success = Instant::now();
+                record.error = None;
+            }
+            Err(error) => {
+                record.failures += 1;
+                record.error = Some((error.code.clone(), error.text.clone()));
+            }
+        }
+        ran
+    }
+
     /// Makes the next round due now; during a round, another follows it.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -50,33 +97,6 @@ impl Driver {
         self.stopping.clone()
     }
 
-    /// Starts a task.
-    pub fn spawn(&self, task: impl Task, schedule: Schedule) -> TaskHandle {
-        let handle = TaskHandle {
-            name: task.name().into(),
-            wake: Arc::new(Notify::new()),
-            record: Arc::new(Mutex::new(Record {
-                rounds: 0,
-                failures: 0,
-                last_success: Instant::now(),
-                running_since: None,
-                error: None,
-                ended: false,
-                stalled_after: schedule.stalled_after,
-            })),
-        };
-        lock(&self.handles).push(handle.clone());
-        // Marks the end also when the task panics.
-        let ended = EndMark(handle.record.clone());
-        let round = Round { stopping: self.stopping.clone() };
-        let looped = handle.clone();
-        lock(&self.running).spawn(async move {
-            let _ended = ended;
-            drive(task, schedule, round, looped).await;
-        });
-        handle
-    }
-
     /// How all tasks are, in the order in which they were started.
     #[must_use]
     pub fn statuses(&self) -> Vec<TaskStatus> {
@@ -97,6 +117,22 @@ impl Driver {
     }
 }
 
+impl TaskHost for Driver {
+    fn spawn(&self, task: impl Task, schedule: Schedule) -> TaskHandle {
+        let handle = TaskHandle::new(&task.name(), &schedule);
+        lock(&self.handles).push(handle.clone());
+        // Marks the end also when the task panics.
+        let ended = EndMark(handle.record.clone());
+        let round = Round { stopping: self.stopping.clone() };
+        let looped = handle.clone();
+        lock(&self.running).spawn(async move {
+            let _ended = ended;
+            drive(task, schedule, round, looped).await;
+        });
+        handle
+    }
+}
+
 struct EndMark(Arc<Mutex<Record>>);
 
 impl Drop for EndMark {
@@ -108,31 +144,20 @@ impl Drop for EndMark {
 async fn drive(mut task: impl Task, schedule: Schedule, round: Round, handle: TaskHandle) {
     let mut backoff = schedule.backoff_min;
     while !round.stopping.is_cancelled() {
-        lock(&handle.record).running_since = Some(Instant::now());
-        let ran = task.run(&round).await;
-        let wait = {
-            let mut record = lock(&handle.record);
-            record.running_since = None;
-            match &ran {
-                Ok(ran) => {
-                    record.rounds += 1;
-                    record.failures = 0;
-                    record.last_success = Instant::now();
-                    record.error = None;
-                    backoff = schedule.backoff_min;
-                    match ran {
-                        Ran::Busy => Duration::ZERO,
-                        Ran::Idle => schedule.every,
-                        Ran::After(wait) => *wait,
-                    }
+        let ran = handle.observe(task.run(&round)).await;
+        let wait = match &ran {
+            Ok(ran) => {
+                backoff = schedule.backoff_min;
+                match ran {
+                    Ran::Busy => Duration::ZERO,
+                    Ran::Idle => schedule.every,
+                    Ran::After(wait) => *wait,
                 }
-                Err(error) => {
-                    record.failures += 1;
-                    record.error = Some((error.code.clone(), error.text.clone()));
-                    let wait = backoff.max(error.retry_after.unwrap_or_default());
-                    backoff = (backoff * 2).min(schedule.backoff_max);
-                    wait
-                }
+            }
+            Err(error) => {
+                let wait = backoff.max(error.retry_after.unwrap_or_default());
+                backoff = (backoff * 2).min(schedule.backoff_max);
+                wait
             }
         };
         if let Err(error) = &ran {

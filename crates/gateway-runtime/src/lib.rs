@@ -5,9 +5,11 @@
 
 mod driver;
 mod status;
+mod stepper;
 mod task;
 pub mod telemetry;
 
 pub use driver::{Driver, TaskHandle};
 pub use status::{TaskHealth, TaskStatus};
-pub use task::{Ran, Round, Schedule, Task, TaskError};
+pub use stepper::Stepper;
+pub use task::{Ran, Round, Schedule, Task, TaskError, TaskHost};

@@ -14,6 +14,12 @@ pub trait Task: Send + 'static {
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError>;
 }
 
+/// What tasks are started on: the driver where time passes by itself, the stepper where somebody drives it.
+pub trait TaskHost {
+    /// Starts a task; its first round is due at once.
+    fn spawn(&self, task: impl Task, schedule: Schedule) -> crate::TaskHandle;
+}
+
 /// What a round is told.
 #[derive(Debug, Clone)]
 pub struct Round {

@@ -5,13 +5,15 @@
 
 mod installation;
 mod status;
+mod stepped;
 mod tasks;
 
 use crate::Failure;
 use crate::cli::{InstallationOptions, ServeOptions};
 use crate::config::{self, GatewayConfig, LogFormat, TelemetryConfig};
 use crate::lock::DirectoryLock;
-use gateway_api::{ApiState, NoWaker};
+use gateway_api::NoWaker;
+use gateway_model::SystemClock;
 use gateway_runtime::Driver;
 use gateway_runtime::telemetry::{self, start_logs, start_metrics};
 use installation::Installation;
@@ -21,6 +23,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+pub use stepped::SteppedGateway;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,26 +50,15 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         return Err(Failure(format!("another gateway runs in {}: stop it first", dir.display())));
     };
     let stopping = stop_signal(options.exit_with_parent)?;
-    let installation = Installation::open(dir, &config).await?;
+    let installation = Installation::open(dir, &config, Arc::new(SystemClock)).await?;
     let driver = Arc::new(Driver::new());
     #[cfg(feature = "defence-switches")]
     let defences = tasks::Defences::without(options.without_defence.as_deref())?;
     #[cfg(not(feature = "defence-switches"))]
     let defences = tasks::Defences::default();
-    let tasks = tasks::start(&installation, &config, &driver, defences)?;
+    let tasks = tasks::start(&installation, &config, &*driver, defences)?;
     let status = Arc::new(GatewayStatus::new(driver.clone(), tasks.gate.clone(), installation.clock.clone()));
-    let state = ApiState {
-        store: installation.store.clone(),
-        bus: installation.bus.clone(),
-        clock: installation.clock.clone(),
-        tokens: installation.tokens()?,
-        status: status.clone(),
-        waker: Arc::new(tasks.waker),
-        channels: installation.channel_infos().into(),
-        desk: installation.desk.clone(),
-        metrics: render,
-        config: Arc::new(config.api.clone()),
-    };
+    let state = installation.api_state(&config, status.clone(), Arc::new(tasks.waker), render)?;
     let closing = CancellationToken::new();
     let public = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;
     let admin = listen(config.api.admin_address, dir, ADMIN_ADDRESS).await?;
@@ -109,20 +101,9 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
 /// Whatever keeps it from starting.
 pub async fn open_api_only(options: &InstallationOptions, stop: CancellationToken) -> Result<String, Failure> {
     let config = load(options)?;
-    let installation = Installation::open(&options.dir, &config).await?;
+    let installation = Installation::open(&options.dir, &config, Arc::new(SystemClock)).await?;
     let status = Arc::new(GatewayStatus::idle(installation.clock.clone()));
-    let state = ApiState {
-        store: installation.store.clone(),
-        bus: installation.bus.clone(),
-        clock: installation.clock.clone(),
-        tokens: installation.tokens()?,
-        status,
-        waker: Arc::new(NoWaker),
-        channels: installation.channel_infos().into(),
-        desk: installation.desk.clone(),
-        metrics: Arc::new(String::new),
-        config: Arc::new(config.api.clone()),
-    };
+    let state = installation.api_state(&config, status, Arc::new(NoWaker), Arc::new(String::new))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let router = gateway_api::admin_router(state);

@@ -2,11 +2,11 @@
 
 use crate::config::{ConfigMistake, GatewayConfig};
 use crate::{Failure, registry, secrets};
-use gateway_api::{ChannelInfo, Role, Token, Tokens};
+use gateway_api::{ApiState, ChannelInfo, Role, StatusSource, Token, Tokens, Waker};
 use gateway_bus::embedded::EmbeddedBus;
 use gateway_bus::{Bus, TopicName, TopicSpec};
 use gateway_connector::Connector;
-use gateway_model::{ChannelId, Clock, SystemClock};
+use gateway_model::{ChannelId, Clock};
 use gateway_pipeline::ContentKey;
 use gateway_store::{SqliteStore, Store};
 use std::path::{Path, PathBuf};
@@ -39,8 +39,7 @@ impl Installation {
     ///
     /// # Errors
     /// Mistakes in channels, or an engine that can't be opened.
-    pub async fn open(dir: &Path, config: &GatewayConfig) -> Result<Self, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    pub async fn open(dir: &Path, config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let mut mistakes = Vec::new();
         let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);
         if !mistakes.is_empty() {
@@ -95,6 +94,31 @@ impl Installation {
             manifest: false,
         };
         connected.chain([desk]).collect()
+    }
+
+    /// What the API answers from.
+    ///
+    /// # Errors
+    /// When the tokens can neither be read nor made.
+    pub fn api_state(
+        &self,
+        config: &GatewayConfig,
+        status: Arc<dyn StatusSource>,
+        waker: Arc<dyn Waker>,
+        metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    ) -> Result<ApiState, Failure> {
+        Ok(ApiState {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            tokens: self.tokens()?,
+            status,
+            waker,
+            channels: self.channel_infos().into(),
+            desk: self.desk.clone(),
+            metrics,
+            config: Arc::new(config.api.clone()),
+        })
     }
 
     /// The tokens, made at the first start.

@@ -11,7 +11,7 @@ use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
 use gateway_reconcile::Reconciler;
-use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle};
+use gateway_runtime::{Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHost};
 use gateway_store::JobKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ impl Waker for TaskWaker {
 pub fn start(
     installation: &Installation,
     config: &GatewayConfig,
-    driver: &Driver,
+    host: &impl TaskHost,
     defences: Defences,
 ) -> Result<Tasks, Failure> {
     let Installation { bus, store, clock, connectors, holder, .. } = installation;
@@ -94,9 +94,9 @@ pub fn start(
     let pipeline =
         Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
     // A batch follows the last at once; the interval only matters when it failed.
-    driver.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
+    host.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
     let patience = Duration::from_secs(config.pipeline.park_patience_s);
-    driver.spawn(
+    host.spawn(
         ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
         Schedule::every(Duration::from_secs(10)),
     );
@@ -110,14 +110,14 @@ pub fn start(
         if let Some(poller) =
             Poller::new(intake.clone(), store.clone(), holder.clone(), config.intake.poll, defences.intake)
         {
-            driver.spawn(poller, config.intake.poll.schedule());
+            host.spawn(poller, config.intake.poll.schedule());
         }
         if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
-            let task = driver.spawn(rereader, config.intake.reread.schedule());
+            let task = host.spawn(rereader, config.intake.reread.schedule());
             waker.jobs.insert((JobKind::Reread, channel.clone()), task);
         }
         if let Some(backfiller) = Backfiller::new(intake, store.clone(), config.intake.backfill) {
-            let task = driver.spawn(backfiller, config.intake.backfill.schedule());
+            let task = host.spawn(backfiller, config.intake.backfill.schedule());
             waker.jobs.insert((JobKind::Backfill, channel.clone()), task);
         }
         let deps = DeliveryDeps {
@@ -129,9 +129,9 @@ pub fn start(
             clock: clock.clone(),
         };
         if let Some(worker) = DeliveryWorker::new(deps, holder.clone(), config.delivery) {
-            let task = driver.spawn(worker, config.delivery.schedule());
-            driver.spawn(
-                OutboundWaker::new(channel.clone(), bus.clone(), task.clone()),
+            let task = host.spawn(worker, config.delivery.schedule());
+            host.spawn(
+                OutboundWaker::new(channel.clone(), bus.clone(), task.clone(), &config.delivery),
                 Schedule::every(Duration::from_millis(10)),
             );
             waker.deliveries.insert(channel.clone(), task);
@@ -141,11 +141,11 @@ pub fn start(
             let every = Duration::from_millis(policy.recent_every_ms.min(policy.whole_every_ms));
             let (connector, store, clock) = (connector.clone(), store.clone(), clock.clone());
             let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
-            let task = driver.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
+            let task = host.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
             waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
         }
     }
-    driver.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
+    host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
     let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
     Ok(Tasks { gate: Arc::new(gate), waker })
 }
