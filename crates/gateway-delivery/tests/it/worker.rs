@@ -6,7 +6,7 @@ use gateway_bus::{Bus, NewMessage, TopicName, TopicSpec};
 use gateway_connector::{BreakerPolicy, BreakerState, Outcome, Reason};
 use gateway_delivery::{DeliveryConfig, OutboundWaker};
 use gateway_model::{DeliveryState, Operation};
-use gateway_runtime::{Driver, Schedule};
+use gateway_runtime::{Driver, Schedule, TaskHost};
 use gateway_store::LeaseStore;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ async fn what_is_owed_wakes_the_worker() {
     let hours = Schedule::every(Duration::from_secs(3_600));
     let never = DeliveryConfig { every_ms: 3_600_000, ..config() };
     let worker = driver.spawn(bench.worker_with("me", never), hours);
-    driver.spawn(OutboundWaker::new(id(), bus.clone(), worker.clone()), hours);
+    driver.spawn(OutboundWaker::new(id(), bus.clone(), worker.clone(), &config()), hours);
     until("the worker's first round is over", || worker.status().rounds > 0).await;
 
     bench.owe(1, Operation::Reply).await;
