@@ -23,5 +23,5 @@ pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
     BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapStore, IngestStore, JobStore, LeaseStore, OrderReader,
-    Store,
+    Store, WatchStore,
 };

@@ -253,6 +253,32 @@ pub trait DeadLetterStore: Send + Sync {
     ) -> Result<u64>;
 }
 
+/// What the checks of silence and slowness look at.
+#[async_trait]
+pub trait WatchStore: Send + Sync {
+    /// What a channel sent of itself since `from`, by hour, ascending; an hour without arrivals is absent.
+    async fn arrival_hours(&self, channel: &ChannelId, from: Timestamp) -> Result<Vec<ArrivalHour>>;
+    /// For how long of each hour since `from` the gateway was watching, ascending; an hour in which it was not is absent.
+    async fn watched_hours(&self, from: Timestamp) -> Result<Vec<WatchedHour>>;
+    /// Adds to what was watched; an hour never has more than an hour.
+    async fn add_watched(&self, hours: &[WatchedHour]) -> Result<()>;
+    /// Forgets the hours before a time: the arrivals of these channels, and what was watched.
+    async fn prune_arrivals(&self, channels: &[ChannelId], before: Timestamp) -> Result<()>;
+    /// The deliveries to a destination that are in flight, by state.
+    async fn waiting_deliveries(&self, destination: &ChannelId, before: Timestamp) -> Result<Vec<WaitingDeliveries>>;
+    /// The open dead letters, by channel.
+    async fn waiting_dead_letters(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
+    /// The parked records that wait since before a time, by channel; the others are not counted.
+    async fn waiting_parked(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
+    /// The gaps that are open or being repaired.
+    async fn waiting_gaps(&self) -> Result<Vec<WaitingGaps>>;
+    /// Order numbers of a channel below a text (all where `None`), descending by their bytes, each once.
+    async fn numbers_below(&self, channel: &ChannelId, below: Option<&str>, limit: u32) -> Result<Vec<SourceNumber>>;
+    /// Order numbers of a channel in `[from, to)`, ascending by their bytes, each once.
+    async fn numbers_between(&self, channel: &ChannelId, from: &str, to: &str, limit: u32)
+    -> Result<Vec<SourceNumber>>;
+}
+
 /// The whole store.
 #[async_trait]
 pub trait Store:
@@ -265,6 +291,7 @@ pub trait Store:
     + JobStore
     + LeaseStore
     + DeadLetterStore
+    + WatchStore
     + 'static
 {
     /// Whether it can be written now.

@@ -21,6 +21,7 @@ mod ingest;
 mod job;
 mod lease;
 mod park;
+mod watch;
 
 pub use book::*;
 pub use book_property::*;
@@ -36,6 +37,7 @@ pub use ingest::*;
 pub use job::*;
 pub use lease::*;
 pub use park::*;
+pub use watch::*;
 
 use crate::Store;
 use async_trait::async_trait;
@@ -107,6 +109,10 @@ macro_rules! store_conformance {
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs
             dead_letters_are_settled_once
+            arrivals_are_counted_by_hour
+            watched_time_is_kept_by_hour
+            what_waits_is_told_with_its_age
+            numbers_are_found_by_range
             a_blocked_store_says_so_in_time_and_recovers
         }
     };

@@ -4,6 +4,7 @@ mod book;
 mod delivery;
 mod ingest;
 mod order;
+mod watch;
 mod work;
 
 pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
@@ -16,4 +17,5 @@ pub use ingest::{
     NewPark, NewRaw, Parked, RawMeta, RawRow,
 };
 pub use order::{OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
+pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingGaps, WaitingRecords, WatchedHour};
 pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

@@ -1,13 +1,14 @@
 //! Writing what a decision returned: one statement by table, in an order that satisfies every reference.
 
 use super::batch::write_rows;
-use super::{Result, anomaly, book_put, command, dead_letter, delivery_write, ingest, job, park, raw};
+use super::{Result, anomaly, book_put, command, dead_letter, delivery_write, ingest, job, park, raw, watch};
 use crate::{ChangeRow, IngestWrites, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::SqliteConnection;
 
 pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrites) -> Result<()> {
     raw::insert(connection, &writes.raws).await?;
+    watch::count_arrivals(connection, &writes.raws).await?;
     orders(connection, &writes.orders).await?;
     numbers(connection, &writes.numbers).await?;
     facets(connection, &writes.facets).await?;

@@ -38,6 +38,7 @@ mod order;
 mod park;
 mod raw;
 mod schema;
+mod watch;
 
 pub use options::SqliteOptions;
 

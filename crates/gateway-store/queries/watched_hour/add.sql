@@ -1,0 +1,3 @@
+INSERT INTO watched_hour (hour_at, watched_ms)
+VALUES (?, ?)
+ON CONFLICT (hour_at) DO UPDATE SET watched_ms = min(watched_hour.watched_ms + excluded.watched_ms, 3600000)

@@ -1,0 +1,1 @@
+DELETE FROM watched_hour WHERE hour_at < $1
