@@ -7,7 +7,7 @@
 
 use crate::{Connector, Cursor, OutboundDelivery, Outcome, Page, RequestError, VerifyError, WebhookRequest};
 use async_trait::async_trait;
-use gateway_model::{AskBy, BookItem, Grain, SourceNumber, Timestamp};
+use gateway_model::{AskBy, BookItem, BucketSum, Grain, ManifestBody, SourceNumber, Timestamp, Window};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeSet;
@@ -72,6 +72,8 @@ pub async fn run(channel: &dyn ChannelUnderTest) {
     polling_is_complete(channel).await;
     polling_survives_drift(channel).await;
     fetching_ids_gives_only_what_is_there(channel).await;
+    accounts_of_every_grain_agree(channel).await;
+    a_total_begins_where_it_was_asked_to(channel).await;
     failures_are_told_truthfully(channel).await;
     preparing_is_pure(channel);
     the_echo_is_what_was_prepared(channel);
@@ -284,6 +286,65 @@ pub async fn fetching_ids_gives_only_what_is_there(channel: &dyn ChannelUnderTes
     assert_eq!(read, numbers[..3].iter().cloned().collect());
     let many = vec![numbers[0].clone(); source.ids_per_fetch() + 1];
     assert!(source.fetch_ids(&many).await.is_err_and(|error| !error.is_transient()));
+}
+
+/// Whatever grain it is asked by, an account is of the same items. The window is whole months around now, in which the fake's orders lie.
+pub async fn accounts_of_every_grain_agree(channel: &dyn ChannelUnderTest) {
+    let Some(source) = channel.connector().manifest_source() else { return };
+    if !source.grains().contains(&Grain::Ids) {
+        return;
+    }
+    let window = Grain::Month.bucket(channel.now());
+    for count in [0, 40] {
+        channel.fill(count, 7);
+        let mut seen = 0;
+        for dataset in source.datasets() {
+            let ids = source.manifest(*dataset, window, Grain::Ids).await.expect("the fake answers");
+            let ManifestBody::Items(items) = ids.body else { panic!("{dataset} by ids is a list") };
+            assert!(items.iter().all(|item| item.key.dataset == *dataset && window.contains(item.event_time.start())));
+            seen += items.len();
+            for grain in source.grains().iter().copied().filter(|grain| *grain != Grain::Ids) {
+                let account = source.manifest(*dataset, window, grain).await.expect("the fake answers");
+                assert_eq!((account.dataset, account.window, account.grain), (*dataset, window, grain));
+                let counted = items.iter().filter(|item| grain.bucket_start(item.event_time).is_some());
+                match account.body {
+                    ManifestBody::Count(theirs) => assert_eq!(theirs, counted.count() as u64, "{dataset} by {grain}"),
+                    ManifestBody::Items(_) => panic!("{dataset} by {grain} is a list"),
+                    ManifestBody::Buckets(buckets) => {
+                        for bucket in &buckets {
+                            let place = if grain == Grain::Total { window } else { grain.bucket(bucket.start) };
+                            assert_eq!(bucket.start, place.start, "{dataset} by {grain} begins where buckets do");
+                        }
+                        let theirs = buckets
+                            .iter()
+                            .fold((0, BucketSum::ZERO), |sum, bucket| (sum.0 + bucket.count, sum.1.plus(bucket.sum)));
+                        let ours =
+                            counted.fold((0, BucketSum::ZERO), |sum, item| (sum.0 + 1, sum.1.plus(item.element())));
+                        assert_eq!(theirs, ours, "{dataset} by {grain}");
+                        assert!(grain != Grain::Total || buckets.len() <= 1, "a total is one bucket");
+                    }
+                }
+            }
+        }
+        assert!(seen >= count, "every order is in its account");
+    }
+}
+
+/// A total's bucket begins where its window does, also where no month begins there.
+pub async fn a_total_begins_where_it_was_asked_to(channel: &dyn ChannelUnderTest) {
+    let Some(source) = channel.connector().manifest_source() else { return };
+    if !source.grains().contains(&Grain::Total) {
+        return;
+    }
+    channel.fill(5, 1);
+    let day = Grain::Day.bucket(channel.now());
+    for window in [day, Window::new(day.start, Grain::Month.bucket(day.start).end)] {
+        for dataset in source.datasets() {
+            let account = source.manifest(*dataset, window, Grain::Total).await.expect("the fake answers");
+            let ManifestBody::Buckets(buckets) = account.body else { continue };
+            assert!(buckets.iter().all(|bucket| bucket.start == window.start), "{buckets:?} in {window}");
+        }
+    }
 }
 
 /// Each failure of a read is named, and only what may pass by itself is transient.

@@ -63,9 +63,9 @@ impl Differing {
     }
 }
 
-/// The buckets that differ, ascending.
+/// The buckets of an account of `window` that differ, ascending.
 #[must_use]
-pub fn narrow(grain: Grain, ours: &[Bucket], theirs: &[Bucket]) -> Vec<Differing> {
+pub fn narrow(grain: Grain, window: Window, ours: &[Bucket], theirs: &[Bucket]) -> Vec<Differing> {
     let mut both: BTreeMap<Timestamp, (Tally, Tally)> = BTreeMap::new();
     for bucket in ours {
         let entry = both.entry(bucket.start).or_default();
@@ -77,8 +77,14 @@ pub fn narrow(grain: Grain, ours: &[Bucket], theirs: &[Bucket]) -> Vec<Differing
     }
     both.into_iter()
         .filter(|(_, (ours, theirs))| ours != theirs)
-        .map(|(start, (ours, theirs))| Differing { window: grain.bucket(start), ours, theirs })
+        .map(|(start, (ours, theirs))| Differing { window: bucket_in(grain, window, start), ours, theirs })
         .collect()
+}
+
+/// The window of the bucket that begins at `start`, in an account of `window`.
+#[must_use]
+pub fn bucket_in(grain: Grain, window: Window, start: Timestamp) -> Window {
+    if grain == Grain::Total { window } else { grain.bucket(start) }
 }
 
 /// One key on which the two sides differ.

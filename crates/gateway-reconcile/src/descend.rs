@@ -1,6 +1,6 @@
 //! From a coarse difference to the items: which account to ask for next. Pure.
 //!
-//! Month → day → hour → ten minutes → ids, skipping grains that the channel lacks. Two short cuts save calls: a differing bucket with few items,
+//! Total → month → day → hour → ten minutes → ids, skipping grains that the channel lacks. Two short cuts save calls: a differing bucket with few items,
 //! or one of which a side lacks most, is listed at once. Date-only items are absent from hours and ten minutes, so they show as a rest: what
 //! the day differs by, less what its hours differ by. They lie in the first second of their day, so one tiny list finds them; a
 //! change between the two accounts looks the same, and costs only that list.
@@ -70,7 +70,7 @@ impl Ladder {
         }
     }
 
-    /// The first account of a span: whole days up to a few months, months beyond. `None` when the channel offers nothing.
+    /// The first account of a span: day sums up to a few months, beyond that the coarsest: one total where the channel has it. `None` when the channel offers nothing.
     #[must_use]
     pub fn first(&self, span: Window) -> Option<Step> {
         const LONG_S: i64 = 100 * 86_400;
@@ -78,7 +78,8 @@ impl Ladder {
         let short = span.end.as_second() - span.start.as_second() <= LONG_S;
         // Finer than a day would miss date-only items.
         let grain = if short && self.grains.contains(&Grain::Day) { Grain::Day } else { coarsest };
-        let align = grain.min(Grain::Day);
+        // Months fill the window of a total, so that ours is a sum of few kept ones.
+        let align = grain.clamp(Grain::Month, Grain::Day);
         let last = Timestamp::from_second(span.end.as_second() - 1).unwrap_or(span.end);
         let window = Window::new(align.bucket(span.start).start, align.bucket(last).end);
         Some(Step { window, grain, parents: None, doubts: 0 })

@@ -3,7 +3,7 @@
 //! A manifest that contradicts itself is worth nothing: it is asked for once more and then reported, and never the ground of a repair. A peer that
 //! forges a consistent account can't be seen through here; the share cap of repair is the defence against that.
 
-use crate::compare::{Differing, Tally};
+use crate::compare::{Differing, Tally, bucket_in};
 use gateway_model::{BookItem, Bucket, Dataset, Grain, Timestamp, Window};
 use std::collections::HashSet;
 
@@ -43,7 +43,7 @@ pub enum Unreliable {
 pub fn check_buckets(grain: Grain, window: Window, buckets: &[Bucket]) -> Result<(), Unreliable> {
     let mut seen = HashSet::with_capacity(buckets.len());
     for bucket in buckets {
-        if !window.contains(bucket.start) || grain.bucket(bucket.start).start != bucket.start {
+        if !window.contains(bucket.start) || bucket_in(grain, window, bucket.start).start != bucket.start {
             return Err(Unreliable::BucketPlace);
         }
         if !seen.insert(bucket.start) {
@@ -82,7 +82,9 @@ pub fn check_items(dataset: Dataset, window: Window, items: &[BookItem]) -> Resu
 pub fn contradicted<'a>(grain: Grain, said: &'a [Differing], listed: Window, items: &[BookItem]) -> Vec<&'a Differing> {
     let inside = |window: &Window| window.intersect(&listed) == *window;
     let counted = |window: Window| {
-        let in_bucket = |item: &&BookItem| grain.bucket_start(item.event_time) == Some(window.start);
+        let in_bucket = |item: &&BookItem| {
+            grain.bucket_start(item.event_time).is_some() && window.contains(item.event_time.start())
+        };
         Tally::of(items.iter().filter(in_bucket))
     };
     said.iter().filter(|said| inside(&said.window) && counted(said.window) != said.theirs).collect()
@@ -140,6 +142,20 @@ mod tests {
         assert_eq!(check(&[bucket("2026-01-05T01:11:00Z", 1)]), Err(Unreliable::BucketPlace));
         assert_eq!(check(&[bucket("2026-01-05T02:00:00Z", 1)]), Err(Unreliable::BucketPlace));
         assert_eq!(check(&[bucket("2026-01-05T01:10:00Z", 0)]), Err(Unreliable::BucketEmpty));
+    }
+
+    #[test]
+    fn a_total_begins_where_its_window_does_and_is_held_against_its_list() {
+        let items = [item("1", "2026-01-05T01:10:00Z"), item("2", "2026-01-05T01:20:00Z")];
+        let tally = Tally::of(&items);
+        let bucket = |start: &str| Bucket { start: at(start), count: tally.count, sum: tally.sum };
+        let check = |buckets: &[Bucket]| check_buckets(Grain::Total, hour(), buckets);
+        assert_eq!(check(&[bucket("2026-01-05T01:00:00Z")]), Ok(()));
+        assert_eq!(check(&[bucket("2026-01-05T01:10:00Z")]), Err(Unreliable::BucketPlace));
+        assert_eq!(check(&[]), Ok(()));
+        let said = [Differing { window: hour(), ours: Tally::default(), theirs: tally }];
+        assert!(contradicted(Grain::Total, &said, hour(), &items).is_empty());
+        assert_eq!(contradicted(Grain::Total, &said, hour(), &items[..1]).len(), 1);
     }
 
     #[test]

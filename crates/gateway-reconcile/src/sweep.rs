@@ -101,7 +101,7 @@ impl Sweep {
         };
         let ours = tour.our_sums(dataset, step.window, step.grain).await?;
         let differing = match &theirs {
-            Sums::Buckets(theirs) => narrow(step.grain, &ours, theirs),
+            Sums::Buckets(theirs) => narrow(step.grain, step.window, &ours, theirs),
             Sums::Count(theirs) => narrow_count(step.window, total(&ours), *theirs),
         };
         if self.whole && step.parents.is_none() {

@@ -176,7 +176,7 @@ impl<'a> Tour<'a> {
         Ok(())
     }
 
-    /// Our sums over a window.
+    /// Our sums over a window. A total is added up from the kept sums of the coarsest grain whose buckets fill the window.
     pub(crate) async fn our_sums(
         &self,
         dataset: Dataset,
@@ -184,7 +184,14 @@ impl<'a> Tour<'a> {
         grain: Grain,
     ) -> Result<Vec<Bucket>, ReconcileError> {
         let version = self.context.connector.normalizer().projection_version();
-        Ok(self.context.store.buckets(&self.context.channel, dataset, version, grain, window).await?)
+        let kept = if grain == Grain::Total { filling(window) } else { grain };
+        let buckets = self.context.store.buckets(&self.context.channel, dataset, version, kept, window).await?;
+        let Tally { count, sum } = total(&buckets);
+        Ok(match grain {
+            Grain::Total if count == 0 => Vec::new(),
+            Grain::Total => vec![Bucket { start: window.start, count, sum }],
+            _ => buckets,
+        })
     }
 
     /// Writes down what this round did; `whole` is the start of the whole comparison that it completed, and whether that was in step.
@@ -205,6 +212,12 @@ impl<'a> Tour<'a> {
         };
         Ok(self.context.store.save_comparison(&comparison).await?)
     }
+}
+
+// Windows of totals are whole days at least (`Ladder::first`).
+fn filling(window: Window) -> Grain {
+    let begins = |at| Grain::Month.bucket(at).start == at;
+    if begins(window.start) && begins(window.end) { Grain::Month } else { Grain::Day }
 }
 
 /// All buckets in one.

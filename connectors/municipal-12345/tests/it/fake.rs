@@ -1,5 +1,6 @@
 //! A platform in the default dress, small and obedient, over a real socket. It checks every signature that it is sent.
 
+use crate::account::account;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -160,6 +161,7 @@ fn respond(book: &mut Book, method: &Method, uri: &Uri, headers: &HeaderMap, tex
             let records: Vec<_> = book.records.iter().filter(|record| asked.contains(&record["orderNo"])).collect();
             ok(json!({"records": records}))
         }
+        ("GET", "/gateway/manifest") => ok(account(&book.records, &query)),
         ("GET", "/gateway/receipts") => ok(book.receipts.get(&query["requestId"]).cloned().unwrap_or(Value::Null)),
         ("POST", path) => {
             let key = headers["x-request-id"].to_str().unwrap().to_owned();

@@ -1,6 +1,7 @@
 //! The municipal connector against a fake platform, golden records, and the shared conformance suite.
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod digests;
 mod fake;
 mod golden;

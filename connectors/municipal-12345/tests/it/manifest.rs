@@ -51,6 +51,21 @@ async fn counts_without_sums_are_counts() {
 }
 
 #[tokio::test]
+async fn a_total_is_one_bucket_that_begins_where_the_window_does() {
+    let fake = Fake::start().await;
+    let sum = "ab".repeat(32);
+    let data = format!(
+        r#"{{"asOf":"2026-11-23 09:59:58","buckets":[{{"start":"2026-11-23 00:00:00","count":9,"sum":"{sum}"}}]}}"#
+    );
+    let manifest = ask(&fake, Grain::Total, &data).await.unwrap();
+    let ManifestBody::Buckets(buckets) = manifest.body else { panic!("no buckets") };
+    assert_eq!((buckets.len(), buckets[0].start, buckets[0].count), (1, at("2026-11-23"), 9));
+    assert!(fake.book().requests[0].1.ends_with("&grain=total"));
+    let nothing = ask(&fake, Grain::Total, r#"{"asOf":"2026-11-23 09:59:58","buckets":[]}"#).await.unwrap();
+    assert_eq!(nothing.body, ManifestBody::Buckets(Vec::new()));
+}
+
+#[tokio::test]
 async fn half_an_account_is_none() {
     let fake = Fake::start().await;
     let sum = "ab".repeat(32);
@@ -76,7 +91,7 @@ async fn half_an_account_is_none() {
 async fn what_it_can_give_is_told() {
     let fake = Fake::start().await;
     let manifest = fake.connector().manifest_source().unwrap();
-    assert_eq!(manifest.grains(), [Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes, Grain::Ids]);
+    assert_eq!(manifest.grains(), [Grain::Total, Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes, Grain::Ids]);
     assert_eq!(manifest.since(), Some(at("2011-01-01")));
     let error = manifest.manifest(Dataset::Knowledge, day(), Grain::Day).await.unwrap_err();
     assert_eq!(error.code(), "business");

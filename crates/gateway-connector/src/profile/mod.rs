@@ -108,6 +108,16 @@ impl Profile {
                 );
             }
         }
+        if let (Some(items), Some(record)) = (&items, &record) {
+            for item in &items.readable {
+                // A sum over a long window can't see an item move whose digest stays the same.
+                root.check(
+                    item.compared.contains(&item.event_time) || item.event_time == record.created,
+                    &format!("items.{}.event_time", item.name),
+                    format!("`{}` must be among `compared`, or be the creation time", item.event_time),
+                );
+            }
+        }
         drop(root);
         let (times, future_tolerance) = times?;
         Some(Self {

@@ -176,7 +176,7 @@ impl ManifestRule {
             (section.take("dataset"), section.take("from"), section.take("to"), section.take("grain"));
         let grains = section.section("grains").map(|mut listed| {
             let mut grains = Vec::new();
-            for grain in Grain::BUCKETS.into_iter().chain([Grain::Ids]) {
+            for grain in [Grain::Total].into_iter().chain(Grain::BUCKETS).chain([Grain::Ids]) {
                 if let Some(Some(name)) = listed.take_optional::<String>(grain.as_str()) {
                     grains.push((grain, name));
                 }

@@ -66,6 +66,18 @@ fn a_digest_never_covers_a_person() {
 }
 
 #[test]
+fn sums_see_every_event_time_that_can_move() {
+    let text = with(&[
+        ("compared = [\"kind\", \"time\", \"text\"]", "compared = [\"kind\", \"text\"]"),
+        ("time = \"$event_time\", text = \"=\" }", "text = \"=\" }"),
+    ]);
+    assert!(
+        mistakes(&text)
+            .contains(&"items.events.event_time: `time` must be among `compared`, or be the creation time".to_owned())
+    );
+}
+
+#[test]
 fn the_echo_must_be_recognisable() {
     let text =
         with(&[("element = { round = \"$round\", replyContent = \"reply_text\",", "element = { round = \"$round\",")]);

@@ -84,7 +84,7 @@ fn found(
         }
         let (our_sums, their_sums) =
             (buckets_of(ours.values(), step.grain, step.window), buckets_of(theirs.values(), step.grain, step.window));
-        let differing = narrow(step.grain, &our_sums, &their_sums);
+        let differing = narrow(step.grain, step.window, &our_sums, &their_sums);
         let descent = ladder.descend(&step, Timestamp::UNIX_EPOCH, &differing);
         assert!(descent.unnamed.is_empty());
         steps.extend(descent.steps);
@@ -99,8 +99,8 @@ fn symmetric(ours: &BTreeMap<ItemKey, BookItem>, theirs: &BTreeMap<ItemKey, Book
 }
 
 fn ladders() -> impl Strategy<Value = Vec<Grain>> {
-    let all = [Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes];
-    prop::sample::subsequence(all.to_vec(), 1..=4).prop_map(|mut grains| {
+    let all = [Grain::Total, Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes];
+    prop::sample::subsequence(all.to_vec(), 1..=5).prop_map(|mut grains| {
         grains.push(Grain::Ids);
         grains
     })

@@ -84,7 +84,11 @@ pub fn listed<'a>(items: impl Iterator<Item = &'a BookItem>, window: Window) -> 
 pub fn buckets_of<'a>(items: impl Iterator<Item = &'a BookItem>, grain: Grain, window: Window) -> Vec<Bucket> {
     let mut buckets: BTreeMap<Timestamp, (u64, BucketSum)> = BTreeMap::new();
     for item in items {
-        if let Some(start) = grain.bucket_start(item.event_time).filter(|start| window.contains(*start)) {
+        let start = match grain {
+            Grain::Total => window.contains(item.event_time.start()).then_some(window.start),
+            _ => grain.bucket_start(item.event_time).filter(|start| window.contains(*start)),
+        };
+        if let Some(start) = start {
             let bucket = buckets.entry(start).or_default();
             *bucket = (bucket.0 + 1, bucket.1.plus(item.element()));
         }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub const LOOK: i64 = 4;
 pub const DATASETS: [Dataset; 3] = [Dataset::Acceptance, Dataset::Handling, Dataset::Completion];
-pub const GRAINS: [Grain; 5] = [Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes, Grain::Ids];
+pub const GRAINS: [Grain; 6] = [Grain::Total, Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes, Grain::Ids];
 
 pub struct World {
     pub peer: Arc<Peer>,

@@ -28,6 +28,8 @@ pub struct Account {
 /// Grain of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
+    /// Everything in the range, in one bucket that begins where the range does.
+    Total,
     /// Calendar month.
     Month,
     /// Day.
@@ -42,6 +44,7 @@ impl Grain {
     /// The grain of a wire word.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
+            "total" => Some(Self::Total),
             "month" => Some(Self::Month),
             "day" => Some(Self::Day),
             "hour" => Some(Self::Hour),
@@ -50,10 +53,11 @@ impl Grain {
         }
     }
 
-    /// The start of the bucket of an event time; `None` when the time is too coarse for the grain.
-    pub fn start(self, event_time: &str) -> Option<String> {
+    /// The start of the bucket of an event time, in an account of what begins at `from`; `None` when the time is too coarse for the grain.
+    pub fn start(self, from: &str, event_time: &str) -> Option<String> {
         let date_only = clock::is_date_only(event_time);
         match self {
+            Self::Total => Some(from.to_owned()),
             Self::Month => Some(format!("{}-01 00:00:00", event_time.get(..7)?)),
             Self::Day => Some(format!("{} 00:00:00", event_time.get(..10)?)),
             Self::Hour | Self::TenMinutes if date_only => None,
@@ -145,7 +149,7 @@ impl Account {
     ) -> BTreeMap<String, (usize, Digest)> {
         let mut buckets: BTreeMap<String, (usize, Digest)> = BTreeMap::new();
         let mut count = |time: &str, element: &Digest| {
-            if let Some(start) = grain.start(time) {
+            if let Some(start) = grain.start(range.0, time) {
                 let (items, sum) = buckets.entry(start).or_default();
                 *items += 1;
                 digest::add(sum, element);
