@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::clock::SimClock;
 use crate::control::{parent_gone, read_secret};
 use crate::desk::{DeskOptions, start_desk};
 use crate::error::SimError;
@@ -118,6 +119,10 @@ impl SimulateMunicipal {
             mapping: self.mapping.clone(),
             overlap: Duration::from_secs(self.overlap_seconds),
             client_timeout: Duration::from_millis(self.client_timeout_ms),
+            clock: SimClock::default(),
+            stepped: false,
+            pace: None,
+            durable: true,
         })
     }
 }
@@ -177,6 +182,10 @@ impl SimulateDesk {
             data: self.data.clone(),
             mapping: self.mapping.clone(),
             parallel: self.parallel,
+            clock: SimClock::default(),
+            stepped: false,
+            pace: None,
+            durable: true,
         })
     }
 }

@@ -3,6 +3,9 @@
 //! The wire string is the truth of a record, so times are kept as strings and converted only for comparing. China has had no
 //! summer time since 1991; a fixed offset is exact for every date that occurs.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{self, TimeZone};
@@ -11,9 +14,38 @@ fn china() -> TimeZone {
     TimeZone::fixed(tz::offset(8))
 }
 
-/// Milliseconds since 1970 UTC, now.
+/// Milliseconds since 1970 UTC, now, by the machine's clock.
 pub fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// Where a simulator takes the time from. Cheap to clone; all clones show the same time.
+#[derive(Clone)]
+pub struct SimClock(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl SimClock {
+    /// A clock that shows what `read` returns: milliseconds since 1970 UTC. It must never go back.
+    pub fn new(read: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// Milliseconds since 1970 UTC, now.
+    pub fn now_ms(&self) -> i64 {
+        (self.0)()
+    }
+}
+
+impl Default for SimClock {
+    /// The machine's clock.
+    fn default() -> Self {
+        Self::new(now_ms)
+    }
+}
+
+impl fmt::Debug for SimClock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("SimClock").field(&self.now_ms()).finish()
+    }
 }
 
 /// The wire form `yyyy-MM-dd HH:mm:ss` of a moment; fractions of a second are cut.

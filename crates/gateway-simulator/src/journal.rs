@@ -28,11 +28,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the journal and hands every entry that it holds to `replay`, in order.
+    /// Opens or creates the journal and hands every entry that it holds to `replay`, in order. Without `durable` nothing is synced:
+    /// what was written outlives the process, not the machine.
     ///
     /// # Errors
     /// When the file can't be used, or a line other than the last can't be read.
-    pub fn open<T: DeserializeOwned>(path: &Path, mut replay: impl FnMut(T)) -> Result<Self, SimError> {
+    pub fn open<T: DeserializeOwned>(path: &Path, durable: bool, mut replay: impl FnMut(T)) -> Result<Self, SimError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -45,9 +46,9 @@ impl Journal {
         file.seek(SeekFrom::Start(kept)).map_err(SimError::file(path))?;
         file.sync_all().map_err(SimError::file(path))?;
         let (sender, lines) = mpsc::channel();
-        let (done, durable) = watch::channel(0);
-        std::thread::spawn(move || write_lines(file, &lines, &done));
-        Ok(Self { sender, appended: Arc::new(AtomicU64::new(0)), durable })
+        let (done, written) = watch::channel(0);
+        std::thread::spawn(move || write_lines(file, durable, &lines, &done));
+        Ok(Self { sender, appended: Arc::new(AtomicU64::new(0)), durable: written })
     }
 
     /// Appends an entry and returns its number. The caller serializes calls (it holds its book's lock).
@@ -105,13 +106,13 @@ fn read_entries<T: DeserializeOwned>(path: &Path, file: &File, replay: &mut impl
     }
 }
 
-fn write_lines(mut file: File, lines: &mpsc::Receiver<(u64, Vec<u8>)>, done: &watch::Sender<u64>) {
+fn write_lines(mut file: File, durable: bool, lines: &mpsc::Receiver<(u64, Vec<u8>)>, done: &watch::Sender<u64>) {
     while let Ok((mut number, mut batch)) = lines.recv() {
         for (next, line) in lines.try_iter().take(10_000) {
             number = next;
             batch.extend_from_slice(&line);
         }
-        if let Err(error) = file.write_all(&batch).and_then(|()| file.sync_data()) {
+        if let Err(error) = file.write_all(&batch).and_then(|()| if durable { file.sync_data() } else { Ok(()) }) {
             tracing::error!(%error, "the journal cannot be written; the process must be restarted");
             return;
         }

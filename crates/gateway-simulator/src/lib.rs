@@ -22,13 +22,16 @@ pub mod http;
 pub mod invent;
 pub mod journal;
 pub mod judge;
+pub mod pace;
 pub mod platform;
 pub mod record;
 pub mod sign;
 
 pub use cli::{SimulateCommand, SimulateDesk, SimulateMunicipal};
+pub use clock::SimClock;
 pub use desk::{DeskHandle, DeskOptions, run_desk, start_desk};
 pub use error::SimError;
 pub use faults::{FaultKind, FaultPlan};
 pub use judge::{ControlPoint, JudgeOptions, Verdict, judge};
+pub use pace::{DeskPace, Lateness, Pace, Wait};
 pub use platform::{PlatformEnd, PlatformHandle, PlatformOptions, run_platform, start_platform};

@@ -154,6 +154,11 @@ impl Book {
         self.pushes.insert(self.next_push, QueuedPush { number: number.to_owned(), push: push.clone() });
     }
 
+    /// The newest queued push, where it is one of this order.
+    pub fn newest_push(&self, number: &str) -> Option<u64> {
+        self.pushes.last_key_value().filter(|(_, queued)| queued.number == number).map(|(&id, _)| id)
+    }
+
     /// One order.
     pub fn order(&self, number: &str) -> Option<&Held> {
         self.orders.get(number)
@@ -207,13 +212,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the book of a directory.
+    /// Opens the book of a directory; without `durable` its journal is written but not synced.
     ///
     /// # Errors
     /// When the journal can't be used.
-    pub fn open(dir: &Path) -> Result<Self, SimError> {
+    pub fn open(dir: &Path, durable: bool) -> Result<Self, SimError> {
         let mut book = Book::default();
-        let journal = Journal::open(&dir.join("book.jsonl"), |entry: Entry| book.apply(&entry))?;
+        let journal = Journal::open(&dir.join("book.jsonl"), durable, |entry: Entry| book.apply(&entry))?;
         Ok(Self { book: Arc::new(Mutex::new(book)), journal })
     }
 

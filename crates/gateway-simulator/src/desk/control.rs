@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::book::{Command, Fate};
 use super::{Desk, lock};
-use crate::clock;
 use crate::control::authorized;
 
 /// The desk's routes.
@@ -50,7 +49,7 @@ async fn life(State(desk): State<Arc<Desk>>) -> Json<Value> {
     let waiting = lock(&desk.agenda).len();
     let in_flight = desk.in_flight.load(Ordering::SeqCst);
     let caught_up = desk.caught_up.load(Ordering::SeqCst);
-    let quiet_ms = clock::now_ms() - desk.active_at.load(Ordering::SeqCst);
+    let quiet_ms = desk.now() - desk.active_at.load(Ordering::SeqCst);
     let settled = caught_up && waiting == 0 && in_flight == 0 && quiet_ms >= QUIET_MS;
     let book = lock(&desk.book);
     let accepted = book.commands.iter().filter(|(_, fate)| matches!(fate, Fate::Accepted(_))).count();

@@ -57,6 +57,12 @@ impl Agenda {
         self.relook.pop().map(|Reverse((_, id))| id)
     }
 
+    /// When the next order is due or looked at again.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let at = |heap: &BinaryHeap<Reverse<(i64, String)>>| heap.peek().map(|Reverse((at, _))| *at);
+        at(&self.due).into_iter().chain(at(&self.relook)).min()
+    }
+
     /// Orders on the agenda.
     pub(super) fn len(&self) -> usize {
         self.due.len()
@@ -70,12 +76,17 @@ impl Desk {
         let Some((operation, _)) = self.operation(book, seen) else { return };
         let mut rng =
             invent::rng_for(self.options.seed, &seen.number, u64::from(seen.round) * 8 + operation.len() as u64);
-        let (from, to) = match operation {
-            _ if self.replies.is_some() => (0, 60),
-            "reply" => (300, 2_000),
-            _ => (100, 900),
+        let (wait, (from, to)) = match operation {
+            _ if self.replies.is_some() => (None, (0, 60)),
+            "reply" => (self.options.pace.as_ref().map(|pace| pace.reply), (300, 2_000)),
+            "complete" => (self.options.pace.as_ref().map(|pace| pace.complete), (100, 900)),
+            _ => (self.options.pace.as_ref().map(|pace| pace.sign), (100, 900)),
         };
-        super::lock(&self.agenda).add(id, clock::now_ms() + rng.random_range(from..to));
+        let wait = match wait {
+            Some(wait) => wait.draw(&mut rng),
+            None => rng.random_range(from..to),
+        };
+        super::lock(&self.agenda).add(id, self.now() + wait);
     }
 
     /// The operation that an order wants now, with its attempt; `None` = nothing to do.
@@ -110,7 +121,7 @@ impl Desk {
     /// The command, exactly as it is sent now and at every repetition.
     pub(super) fn command(&self, seen: &Seen, operation: &str, attempt: u32) -> Command {
         let mut rng = invent::rng_for(self.options.seed, &seen.number, u64::from(seen.round) * 8 + 5);
-        let now = clock::wire_time(clock::now_ms());
+        let now = clock::wire_time(self.now());
         let real = self.replies.as_ref().and_then(|replies| replies.get(&seen.number)).and_then(Option::as_ref);
         let (at, fields) = match (operation, real) {
             ("reply", Some(reply)) => (reply.time.clone(), json!({"reply_text": reply.text, "reply_unit": reply.unit})),

@@ -12,7 +12,7 @@ mod run;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,12 +20,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::SimClock;
 use crate::control as shared;
 use crate::data::{self, Reply};
 use crate::error::SimError;
 use crate::http;
 use crate::journal::Journal;
+use crate::pace::DeskPace;
 use book::DeskBook;
 use decide::Agenda;
 
@@ -52,6 +53,14 @@ pub struct DeskOptions {
     pub mapping: Option<PathBuf>,
     /// Commands in flight at the same time.
     pub parallel: usize,
+    /// Where it takes the time from.
+    pub clock: SimClock,
+    /// It does nothing of its own accord: [`DeskHandle::step`] lets it work. Meant for a driven clock.
+    pub stepped: bool,
+    /// How long its people take; without it a second or so.
+    pub pace: Option<DeskPace>,
+    /// Whether its journal is synced to disk before anything is sent. Only a campaign, whose desk is never killed, does without.
+    pub durable: bool,
 }
 
 impl DeskOptions {
@@ -68,12 +77,15 @@ impl DeskOptions {
             data: None,
             mapping: None,
             parallel: 8,
+            clock: SimClock::default(),
+            stepped: false,
+            pace: None,
+            durable: true,
         }
     }
 }
 
 /// A running desk.
-#[derive(Debug)]
 pub struct DeskHandle {
     /// Where its control surface listens.
     pub address: SocketAddr,
@@ -81,6 +93,7 @@ pub struct DeskHandle {
     pub token: String,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), SimError>>,
+    desk: Arc<Desk>,
 }
 
 impl DeskHandle {
@@ -94,12 +107,38 @@ impl DeskHandle {
         self.shutdown.clone()
     }
 
+    /// Lets a stepped desk work at its clock's now: it reads what is new in the gateway's orders, sends the commands that are due and
+    /// looks again at those that showed no effect; returns when all of that was answered. What the gateway does not take now is due
+    /// again a minute later.
+    ///
+    /// # Errors
+    /// When the journal can't be written any more.
+    pub async fn step(&self) -> Result<(), SimError> {
+        run::step(&self.desk).await
+    }
+
+    /// The next moment at which a command is due, in ms; `None` = nothing is planned.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        lock(&self.desk.agenda).next_due()
+    }
+
+    /// No new command; what was meant is still brought to its end.
+    pub fn stop(&self) {
+        self.desk.stopped.store(true, Ordering::SeqCst);
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
     /// What ended it, when that was an error.
     pub async fn ended(self) -> Result<(), SimError> {
         self.task.await.unwrap_or(Err(SimError::JournalClosed))
+    }
+}
+
+impl std::fmt::Debug for DeskHandle {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("DeskHandle").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -123,6 +162,13 @@ struct Desk {
     shutdown: CancellationToken,
 }
 
+impl Desk {
+    /// Now, in ms.
+    fn now(&self) -> i64 {
+        self.options.clock.now_ms()
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -136,7 +182,7 @@ pub async fn start_desk(options: DeskOptions) -> Result<DeskHandle, SimError> {
     let token = shared::control_token(&options.dir)?;
     let replies = options.data.as_ref().map(|file| data::replies(file, options.mapping.as_deref())).transpose()?;
     let mut book = DeskBook::default();
-    let journal = Journal::open(&options.dir.join("commands.jsonl"), |entry| book.apply(&entry))?;
+    let journal = Journal::open(&options.dir.join("commands.jsonl"), options.durable, |entry| book.apply(&entry))?;
     let (listener, address) = shared::listen(&options.dir, &options.listen).await?;
     let shutdown = CancellationToken::new();
     let desk = Arc::new(Desk {
@@ -150,13 +196,14 @@ pub async fn start_desk(options: DeskOptions) -> Result<DeskHandle, SimError> {
         in_flight: AtomicUsize::new(0),
         caught_up: AtomicBool::new(false),
         stopped: AtomicBool::new(false),
-        active_at: AtomicI64::new(clock::now_ms()),
+        active_at: AtomicI64::new(options.clock.now_ms()),
         shutdown: shutdown.clone(),
         options,
     });
     tracing::info!(%address, "the desk listens");
-    let task = tokio::spawn(run::run(desk, listener));
-    Ok(DeskHandle { address, token, shutdown, task })
+    desk.consider_all();
+    let task = tokio::spawn(run::run(desk.clone(), listener));
+    Ok(DeskHandle { address, token, shutdown, task, desk })
 }
 
 /// Runs a desk to its end.

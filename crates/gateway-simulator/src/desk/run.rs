@@ -6,43 +6,79 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::book::{Command, Entry, Fate, Seen};
 use super::{Desk, control, lock};
-use crate::clock;
 use crate::error::SimError;
 use crate::http;
 
 const IDLE: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(10);
+/// A stepped desk sends a command again after so many milliseconds of its clock.
+const AGAIN_MS: i64 = 60_000;
 /// After this time the desk asks what became of a command whose effect it did not see.
 const RELOOK_MS: i64 = 4_000;
 
 /// Works until shut down.
 pub(super) async fn run(desk: Arc<Desk>, listener: TcpListener) -> Result<(), SimError> {
-    {
-        let book = lock(&desk.book);
-        let ids: Vec<String> = book.seen.keys().cloned().collect();
-        ids.iter().for_each(|id| desk.consider(&book, id));
-    }
     let app = control::routes(desk.clone());
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let following = tokio::spawn(follow(desk.clone()));
-    let working = tokio::spawn(work(desk.clone()));
+    // Stepped, it works when its handle says so.
+    let own = if desk.options.stepped {
+        Vec::new()
+    } else {
+        vec![tokio::spawn(follow(desk.clone())).abort_handle(), tokio::spawn(work(desk.clone())).abort_handle()]
+    };
     desk.shutdown.cancelled().await;
-    for task in [following.abort_handle(), working.abort_handle(), serving.abort_handle()] {
+    for task in own.into_iter().chain([serving.abort_handle()]) {
         task.abort();
     }
     let _ = serving.await;
     desk.journal.durable(desk.journal.newest()).await
 }
 
+/// What is to be done now.
+pub(super) async fn step(desk: &Arc<Desk>) -> Result<(), SimError> {
+    while look(desk).await == Look::More {}
+    let now = desk.now();
+    let mut handling = JoinSet::new();
+    loop {
+        let due = lock(&desk.agenda).take(now);
+        let Some(id) = due else { break };
+        if handling.len() >= desk.options.parallel.max(1) {
+            handling.join_next().await;
+        }
+        let desk = desk.clone();
+        handling.spawn(async move { handle(&desk, &id).await });
+    }
+    while handling.join_next().await.is_some() {}
+    loop {
+        let relook = lock(&desk.agenda).take_relook(now);
+        let Some(id) = relook else { break };
+        look_again(desk, &id).await;
+    }
+    desk.journal.durable(desk.journal.newest()).await
+}
+
 impl Desk {
+    /// After a start: every order that was seen gets its place on the agenda.
+    pub(super) fn consider_all(&self) {
+        let book = lock(&self.book);
+        let mut ids: Vec<&String> = book.seen.keys().collect();
+        ids.sort();
+        ids.into_iter().for_each(|id| self.consider(&book, id));
+    }
+
+    fn relook_ms(&self) -> i64 {
+        self.options.pace.as_ref().map_or(RELOOK_MS, |pace| pace.relook_ms)
+    }
+
     fn write(&self, entry: &Entry) {
         let mut book = lock(&self.book);
         book.apply(entry);
         self.journal.append(entry);
-        self.active_at.store(clock::now_ms(), Ordering::SeqCst);
+        self.active_at.store(self.now(), Ordering::SeqCst);
     }
 
     fn base(&self) -> String {
@@ -67,39 +103,57 @@ impl Desk {
     }
 }
 
-/// Follows the orders by cursor; the cursor is durable together with what was seen.
+/// Follows the orders.
 async fn follow(desk: Arc<Desk>) {
     loop {
-        let cursor = lock(&desk.book).cursor.clone();
-        let path = match &cursor {
-            Some(cursor) => format!("/api/v1/orders?limit=500&after={}", http::escape(cursor)),
-            None => "/api/v1/orders?limit=500".to_owned(),
-        };
-        match http::get(&desk.client, &desk.base(), &path, &desk.options.token).await {
-            Ok(page) => {
-                let orders: Vec<Seen> = page["orders"]
-                    .as_array()
-                    .map(|orders| orders.iter().filter_map(|order| desk.seen(order)).collect())
-                    .unwrap_or_default();
-                let more = page["more"] == true;
-                if let Some(next) =
-                    page["next"].as_str().filter(|next| !orders.is_empty() || Some(*next) != cursor.as_deref())
-                {
-                    let ids: Vec<String> = orders.iter().map(|order| order.id.clone()).collect();
-                    desk.write(&Entry::Look { cursor: next.to_owned(), orders });
-                    let book = lock(&desk.book);
-                    ids.iter().for_each(|id| desk.consider(&book, id));
-                }
-                desk.caught_up.store(!more, Ordering::SeqCst);
-                if !more {
-                    tokio::time::sleep(IDLE).await;
-                }
+        match look(&desk).await {
+            Look::More => {}
+            Look::CaughtUp => tokio::time::sleep(IDLE).await,
+            Look::Failed => tokio::time::sleep(IDLE * 5).await,
+        }
+    }
+}
+
+/// What a look at the orders brought.
+#[derive(PartialEq)]
+enum Look {
+    /// There is more.
+    More,
+    /// That was all.
+    CaughtUp,
+    /// The gateway did not answer.
+    Failed,
+}
+
+/// One look at the orders by cursor; the cursor is durable together with what was seen.
+async fn look(desk: &Desk) -> Look {
+    let cursor = lock(&desk.book).cursor.clone();
+    let path = match &cursor {
+        Some(cursor) => format!("/api/v1/orders?limit=500&after={}", http::escape(cursor)),
+        None => "/api/v1/orders?limit=500".to_owned(),
+    };
+    match http::get(&desk.client, &desk.base(), &path, &desk.options.token).await {
+        Ok(page) => {
+            let orders: Vec<Seen> = page["orders"]
+                .as_array()
+                .map(|orders| orders.iter().filter_map(|order| desk.seen(order)).collect())
+                .unwrap_or_default();
+            let more = page["more"] == true;
+            if let Some(next) =
+                page["next"].as_str().filter(|next| !orders.is_empty() || Some(*next) != cursor.as_deref())
+            {
+                let ids: Vec<String> = orders.iter().map(|order| order.id.clone()).collect();
+                desk.write(&Entry::Look { cursor: next.to_owned(), orders });
+                let book = lock(&desk.book);
+                ids.iter().for_each(|id| desk.consider(&book, id));
             }
-            Err(error) => {
-                tracing::debug!(%error, "the gateway does not answer; asking again");
-                desk.caught_up.store(false, Ordering::SeqCst);
-                tokio::time::sleep(IDLE * 5).await;
-            }
+            desk.caught_up.store(!more, Ordering::SeqCst);
+            if more { Look::More } else { Look::CaughtUp }
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the gateway does not answer; asking again");
+            desk.caught_up.store(false, Ordering::SeqCst);
+            Look::Failed
         }
     }
 }
@@ -107,7 +161,7 @@ async fn follow(desk: Arc<Desk>) {
 /// Turns to the orders that are due, a few at a time.
 async fn work(desk: Arc<Desk>) {
     loop {
-        let now = clock::now_ms();
+        let now = desk.now();
         // Counted before the order leaves the agenda, so that `settled` never sees it nowhere.
         desk.in_flight.fetch_add(1, Ordering::SeqCst);
         let due = lock(&desk.agenda).take(now);
@@ -170,13 +224,13 @@ async fn submit(desk: &Desk, command: &Command) {
             Ok((202, answer)) => {
                 let command_id = answer["command_id"].as_str().unwrap_or_default().to_owned();
                 desk.write(&Entry::Accept { key: command.key.clone(), command_id });
-                lock(&desk.agenda).look_again(&command.order_id, clock::now_ms() + RELOOK_MS);
+                lock(&desk.agenda).look_again(&command.order_id, desk.now() + desk.relook_ms());
                 return;
             }
             Ok((409, answer)) if answer["code"] == "state_does_not_allow" => {
                 // The order moved on in the meantime, or the gateway has not seen our last step arrive yet. The same command is
                 // sent when its time comes; an order that never comes back to this state leaves it unsent.
-                lock(&desk.agenda).look_again(&command.order_id, clock::now_ms() + RELOOK_MS / 4);
+                lock(&desk.agenda).look_again(&command.order_id, desk.now() + desk.relook_ms() / 4);
                 return;
             }
             Ok((status @ (400 | 401 | 403 | 404 | 409 | 413 | 422), answer)) => {
@@ -188,6 +242,10 @@ async fn submit(desk: &Desk, command: &Command) {
             Ok((status, _)) => tracing::debug!(status, "a command was not taken; trying again"),
             Err(error) => tracing::debug!(%error, "a command was not answered; trying again"),
         }
+        if desk.options.stepped {
+            lock(&desk.agenda).add(&command.order_id, desk.now() + AGAIN_MS);
+            return;
+        }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(2));
     }
@@ -198,7 +256,7 @@ async fn look_again(desk: &Desk, id: &str) {
     let base = desk.base();
     let token = &desk.options.token;
     let Ok(order) = http::get(&desk.client, &base, &format!("/api/v1/orders/{}", http::escape(id)), token).await else {
-        lock(&desk.agenda).look_again(id, clock::now_ms() + RELOOK_MS);
+        lock(&desk.agenda).look_again(id, desk.now() + desk.relook_ms());
         return;
     };
     let Some(seen) = desk.seen(&order) else { return };
@@ -222,7 +280,7 @@ async fn look_again(desk: &Desk, id: &str) {
             Ok(command) if came_to_nothing(&command) => desk.write(&Entry::Undone { key }),
             Ok(command) if is_over(&command) => return,
             _ => {
-                lock(&desk.agenda).look_again(id, clock::now_ms() + RELOOK_MS);
+                lock(&desk.agenda).look_again(id, desk.now() + desk.relook_ms());
                 return;
             }
         }

@@ -58,8 +58,7 @@ async fn life(State(platform): State<Arc<Platform>>) -> Json<Value> {
     } else {
         0
     };
-    let pushes = platform.options.gateway_url.is_some() || platform.options.gateway_address_file.is_some();
-    let queued = if pushes { book.pushes.len() } else { 0 };
+    let queued = if platform.pushes() { book.pushes.len() } else { 0 };
     let items: serde_json::Map<String, Value> =
         Dataset::ALL.iter().map(|&dataset| (dataset.as_str().to_owned(), json!(book.account.count(dataset)))).collect();
     Json(json!({

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Platform, lock};
+use super::{Platform, PlatformOptions, lock};
 use crate::book::entry::{Edit, Entry, Push};
 use crate::book::{Book, Held};
 use crate::clock;
@@ -24,76 +24,152 @@ const TICK: Duration = Duration::from_millis(50);
 /// An order is given back at most so often.
 const MAX_ROUND: u32 = 2;
 
+/// Sets the draws of lateness apart from the other steps of an order.
+const LATENESS_STEPS: u64 = 1 << 40;
+
+/// How far life has come in this process.
+pub(super) struct Life {
+    begun: i64,
+    /// Orders of this life that an earlier process created.
+    already: usize,
+    next_row: usize,
+    /// The next creation, where a pace gives it.
+    next_arrival: Option<i64>,
+    rng: ChaCha8Rng,
+}
+
+impl Life {
+    /// Life goes on at `now`.
+    pub(super) fn begin(options: &PlatformOptions, already: usize, now: i64) -> Self {
+        let mut rng = invent::rng_for(options.seed, "arrivals", already as u64);
+        let next_arrival = options.pace.as_ref().map(|pace| pace.next_arrival(&mut rng, now));
+        Self { begun: now, already, next_row: 0, next_arrival, rng }
+    }
+
+    /// How many orders this life should have by now.
+    fn wanted(&mut self, options: &PlatformOptions, created: usize, now: i64) -> usize {
+        let Some(pace) = &options.pace else {
+            return self.already + ((now - self.begun) as f64 / 1000.0 * options.rate) as usize;
+        };
+        let mut wanted = created;
+        while let Some(arrival) = self.next_arrival.filter(|arrival| *arrival <= now) {
+            wanted += 1;
+            self.next_arrival = Some(pace.next_arrival(&mut self.rng, arrival));
+        }
+        wanted
+    }
+
+    /// When the next order is to be created.
+    fn next_creation(&self, options: &PlatformOptions, created: usize) -> i64 {
+        let by_rate = || self.begun + (((created + 1 - self.already) as f64) * 1000.0 / options.rate).ceil() as i64;
+        self.next_arrival.unwrap_or_else(by_rate)
+    }
+}
+
 /// Lets the platform live until it is shut down.
 pub(super) async fn run(platform: Arc<Platform>) {
-    replan(&platform);
-    let begun = clock::now_ms();
-    let already = platform.ledger.lock().created_in_life();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut next_row = 0;
     loop {
         tokio::select! {
             () = platform.shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let now = clock::now_ms();
-        let mut book = platform.ledger.lock();
-        if !book.stopped {
-            create_due(&platform, &mut book, already, begun, now, &mut next_row);
-            follow_up(&platform, &mut book, now);
-            super::tricks::tick(&platform, &mut book, now);
+        tick(&platform, platform.now());
+        end_where_due(&platform);
+    }
+}
+
+/// Lives up to the clock's now, each thing at its own moment.
+pub(super) fn catch_up(platform: &Platform) {
+    let now = platform.now();
+    // Nothing may happen before what a peer was told already.
+    let floor = platform.answered_ms.load(Ordering::SeqCst);
+    let mut last = floor - 1;
+    while let Some(due) = next_due(platform).filter(|due| *due < now) {
+        // Always onwards, so that what a moment could not settle is tried at the next.
+        last = due.max(last + 1).min(now);
+        tick(platform, last);
+        end_where_due(platform);
+        if last == now {
+            break;
         }
-        let due = lock(&platform.planner).due(now);
-        for (number, version) in due {
-            step(&platform, &mut book, &number, version, now);
-        }
-        let over = !book.stopped && is_over(&platform, &book, now, next_row);
-        drop(book);
-        if over {
-            tracing::info!("the platform's life is over");
-            platform.stop_life();
-        }
-        if platform.restart.load(Ordering::SeqCst) {
-            platform.shutdown.cancel();
-        }
+    }
+    tick(platform, now);
+    end_where_due(platform);
+}
+
+/// When life goes on; `None` = nothing is planned.
+pub(super) fn next_due(platform: &Platform) -> Option<i64> {
+    let (stopped, created) = {
+        let book = platform.ledger.lock();
+        (book.stopped, book.created_in_life())
+    };
+    let options = &platform.options;
+    let planned = lock(&platform.planner).next_due();
+    if stopped {
+        return planned;
+    }
+    let over = options.orders.is_some_and(|orders| created as u64 >= orders);
+    let creation = (!over).then(|| lock(&platform.life).next_creation(options, created));
+    creation.into_iter().chain(planned).min()
+}
+
+/// One moment of life.
+fn tick(platform: &Platform, now: i64) {
+    let mut book = platform.ledger.lock();
+    if !book.stopped {
+        create_due(platform, &mut book, now);
+        follow_up(platform, &mut book, now);
+        super::tricks::tick(platform, &mut book, now);
+    }
+    let due = lock(&platform.planner).due(now);
+    for (number, version) in due {
+        step(platform, &mut book, &number, version, now);
+    }
+    let over = !book.stopped && is_over(platform, &book, now);
+    drop(book);
+    if over {
+        tracing::info!("the platform's life is over");
+        platform.stop_life();
+    }
+}
+
+fn end_where_due(platform: &Platform) {
+    if platform.restart.load(Ordering::SeqCst) {
+        platform.shutdown.cancel();
     }
 }
 
 /// After a start: every order that lives gets its next step.
-fn replan(platform: &Platform) {
+pub(super) fn replan(platform: &Platform) {
+    let now = platform.now();
     let book = platform.ledger.lock();
     let mut planner = lock(&platform.planner);
-    book.from_position(0).for_each(|held| planner.plan(&platform.options, held, book.stopped));
+    book.from_position(0).for_each(|held| planner.plan(&platform.options, held, book.stopped, now));
 }
 
-fn is_over(platform: &Platform, book: &Book, now: i64, next_row: usize) -> bool {
+fn is_over(platform: &Platform, book: &Book, now: i64) -> bool {
     let options = &platform.options;
     let since = book.life.as_ref().map_or(now, |(_, at, _)| *at);
     options.seconds.is_some_and(|seconds| now - since >= seconds as i64 * 1000)
         || options.orders.is_some_and(|orders| book.created_in_life() as u64 >= orders)
-        || (options.data.is_some() && next_row >= platform.rows.len())
+        || (options.data.is_some() && lock(&platform.life).next_row >= platform.rows.len())
 }
 
-fn create_due(
-    platform: &Platform,
-    book: &mut MutexGuard<'_, Book>,
-    already: usize,
-    begun: i64,
-    now: i64,
-    next_row: &mut usize,
-) {
+fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     let options = &platform.options;
-    let wanted = already + ((now - begun) as f64 / 1000.0 * options.rate) as usize;
+    let mut life = lock(&platform.life);
+    let wanted = life.wanted(options, book.created_in_life(), now);
     let most = options.orders.map_or(usize::MAX, |orders| orders as usize);
     while book.created_in_life() < wanted.min(most) {
         let order = if options.data.is_some() {
             // Rows that an earlier process created are in the book already.
-            while platform.rows.get(*next_row).is_some_and(|row| book.order(&row.number).is_some()) {
-                *next_row += 1;
+            while platform.rows.get(life.next_row).is_some_and(|row| book.order(&row.number).is_some()) {
+                life.next_row += 1;
             }
-            let Some(row) = platform.rows.get(*next_row) else { return };
-            *next_row += 1;
+            let Some(row) = platform.rows.get(life.next_row) else { return };
+            life.next_row += 1;
             from_row(row, now)
         } else {
             let day = clock::wire_time(now)[..10].replace('-', "");
@@ -166,7 +242,24 @@ fn create(platform: &Platform, book: &mut MutexGuard<'_, Book>, mut order: Order
         push = Push::None;
     }
     platform.ledger.write(book, &Entry::Create { at: now, order: Box::new(order), hidden, push });
-    platform.plan(book, &number);
+    delay(platform, book, &number, now);
+    platform.plan(book, &number, now);
+}
+
+/// Draws how late an order that just changed shows in listing and push.
+fn delay(platform: &Platform, book: &Book, number: &str, now: i64) {
+    let Some(lateness) = platform.options.pace.as_ref().and_then(|pace| pace.lateness) else { return };
+    let Some(held) = book.order(number) else { return };
+    let mut rng = invent::rng_for(platform.options.seed, number, held.version | LATENESS_STEPS);
+    let until = now + lateness.draw(&mut rng);
+    if until > now {
+        let mut late = lock(&platform.late);
+        let shown = late.entry(number.to_owned()).or_insert(until);
+        *shown = until.max(*shown);
+        if let Some(push) = book.newest_push(number) {
+            lock(&platform.retries).hold_back(push, until);
+        }
+    }
 }
 
 /// The update time of a change made now. An order whose clock runs ahead (2099) keeps running ahead: revisions never go back.
@@ -200,7 +293,8 @@ pub(super) fn change(
     }
     let entry = Entry::Change { at: now, no: number.to_owned(), update: Some(update), edits, operation: None, push };
     platform.ledger.write(book, &entry);
-    platform.plan(book, number);
+    delay(platform, book, number, now);
+    platform.plan(book, number, now);
 }
 
 fn follow_up(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
@@ -217,7 +311,7 @@ fn follow_up(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
             push: Push::Record,
         };
         platform.ledger.write(book, &entry);
-        platform.plan(book, &follow_up.number);
+        platform.plan(book, &follow_up.number, now);
     }
 }
 

@@ -5,7 +5,9 @@
 //! before what it depends on is on disk.
 
 mod control;
+mod handle;
 mod life;
+mod options;
 mod plan;
 mod push;
 mod read;
@@ -14,97 +16,27 @@ mod tricks;
 mod write;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::entry::Entry;
 use crate::book::{Book, Ledger};
-use crate::clock;
 use crate::control as shared;
 use crate::data::{self, Row};
 use crate::error::SimError;
-use crate::faults::{FaultKind, FaultPlan, Faults};
-use crate::sign::{SignatureMethod, Signer};
+use crate::faults::{FaultKind, Faults};
+use crate::http;
+use crate::sign::Signer;
+pub use handle::PlatformHandle;
+use life::Life;
+pub use options::PlatformOptions;
 use plan::Planner;
+use push::Retries;
 
 /// How many answers to `complete` come late for sure.
 const LATE_COMPLETES: usize = 2;
-
-/// What a platform is to be.
-#[derive(Clone, Debug)]
-pub struct PlatformOptions {
-    /// Its directory: book, address, control token.
-    pub dir: PathBuf,
-    /// Listening address; port 0 takes a free one (and the same one again after a restart).
-    pub listen: String,
-    /// Where it pushes to; the gateway's base address. Without this and `gateway_address_file` nothing is pushed.
-    pub gateway_url: Option<String>,
-    /// A file that holds the gateway's `host:port`, read again before each push.
-    pub gateway_address_file: Option<PathBuf>,
-    /// Name of the channel in the webhook's path.
-    pub channel: String,
-    /// `X-App-Id` of both directions.
-    pub app_id: String,
-    /// The MAC of both directions.
-    pub signature: SignatureMethod,
-    /// Secret of calls that come in.
-    pub api_secret: String,
-    /// Secret of pushes that go out.
-    pub webhook_secret: String,
-    /// Seed of everything invented.
-    pub seed: u64,
-    /// Orders created per second.
-    pub rate: f64,
-    /// Life ends after so many seconds.
-    pub seconds: Option<u64>,
-    /// Life ends after so many orders.
-    pub orders: Option<u64>,
-    /// Name of this life: a process started again with the same name continues it. Absent = every start is a new life.
-    pub life: Option<String>,
-    /// Faults.
-    pub faults: FaultPlan,
-    /// Data file to play instead of inventing.
-    pub data: Option<PathBuf>,
-    /// Mapping of the data file.
-    pub mapping: Option<PathBuf>,
-    /// The overlap of the gateway's polling, so that faults can lie outside it.
-    pub overlap: Duration,
-    /// How long the gateway waits for an answer, so that hangs can be longer.
-    pub client_timeout: Duration,
-}
-
-impl PlatformOptions {
-    /// A fault-free platform of a directory with 20 orders a second, for ever.
-    pub fn new(dir: impl Into<PathBuf>, api_secret: impl Into<String>, webhook_secret: impl Into<String>) -> Self {
-        Self {
-            dir: dir.into(),
-            listen: "127.0.0.1:0".to_owned(),
-            gateway_url: None,
-            gateway_address_file: None,
-            channel: "municipal-12345".to_owned(),
-            app_id: "transport-bureau".to_owned(),
-            signature: SignatureMethod::default(),
-            api_secret: api_secret.into(),
-            webhook_secret: webhook_secret.into(),
-            seed: 1,
-            rate: 20.0,
-            seconds: None,
-            orders: None,
-            life: None,
-            faults: FaultPlan::None,
-            data: None,
-            mapping: None,
-            overlap: Duration::from_secs(15),
-            client_timeout: Duration::from_secs(5),
-        }
-    }
-}
 
 /// How a platform ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,37 +45,6 @@ pub enum PlatformEnd {
     Stopped,
     /// The fault `platform_restart`: its supervisor is to start it again (exit code 75 of the process).
     RestartWanted,
-}
-
-/// A running platform.
-#[derive(Debug)]
-pub struct PlatformHandle {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Token of its control surface.
-    pub token: String,
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<PlatformEnd, SimError>>,
-}
-
-impl PlatformHandle {
-    /// Base URL.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// A token that ends the platform when cancelled.
-    pub fn shutdown(&self) -> CancellationToken {
-        self.shutdown.clone()
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Errors
-    /// What ended it, when that was an error.
-    pub async fn ended(self) -> Result<PlatformEnd, SimError> {
-        self.task.await.unwrap_or(Err(SimError::JournalClosed))
-    }
 }
 
 /// Everything that the parts of a platform share.
@@ -156,6 +57,12 @@ struct Platform {
     rows: Vec<Row>,
     faults: Mutex<Faults>,
     planner: Mutex<Planner>,
+    life: Mutex<Life>,
+    /// Pushes that were not taken and those that are not due yet.
+    retries: Mutex<Retries>,
+    client: reqwest::Client,
+    /// The last moment at which a peer was answered, in ms: what life catches up on happens later.
+    answered_ms: AtomicI64,
     /// Orders that the listing does not show yet (fault `late`), until when.
     late: Mutex<HashMap<String, i64>>,
     /// The largest page that the gateway asked for.
@@ -173,9 +80,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Platform {
+    /// Now, in ms.
+    fn now(&self) -> i64 {
+        self.options.clock.now_ms()
+    }
+
+    /// Whether there is somebody to push to.
+    fn pushes(&self) -> bool {
+        self.options.gateway_url.is_some() || self.options.gateway_address_file.is_some()
+    }
+
     /// Whether to inject a fault now; when so, it is counted and journalled.
     fn inject(&self, book: &mut MutexGuard<'_, Book>, kind: FaultKind) -> bool {
-        let taken = !book.stopped && lock(&self.faults).take(kind, clock::now_ms());
+        let taken = !book.stopped && lock(&self.faults).take(kind, self.now());
         if taken {
             self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
         }
@@ -187,7 +104,7 @@ impl Platform {
     fn late_complete(&self, book: &mut MutexGuard<'_, Book>) -> bool {
         let kind = FaultKind::LateAnswer;
         let wanted = !book.stopped && self.late_completes.load(Ordering::SeqCst) < LATE_COMPLETES;
-        let taken = wanted && lock(&self.faults).force(kind, clock::now_ms());
+        let taken = wanted && lock(&self.faults).force(kind, self.now());
         if taken {
             self.late_completes.fetch_add(1, Ordering::SeqCst);
             self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
@@ -205,9 +122,9 @@ impl Platform {
     }
 
     /// Plans the next step of an order after it changed.
-    fn plan(&self, book: &Book, number: &str) {
+    fn plan(&self, book: &Book, number: &str, now: i64) {
         if let Some(held) = book.order(number) {
-            lock(&self.planner).plan(&self.options, held, book.stopped);
+            lock(&self.planner).plan(&self.options, held, book.stopped, now);
         }
     }
 }
@@ -226,9 +143,10 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         Some(file) => data::read(file, options.mapping.as_deref())?,
         None => Vec::new(),
     };
-    let ledger = Ledger::open(&options.dir)?;
-    let now = clock::now_ms();
+    let ledger = Ledger::open(&options.dir, options.durable)?;
+    let now = options.clock.now_ms();
     let faults = begin_life(&ledger, &options, rows.len(), now);
+    let life = Life::begin(&options, ledger.lock().created_in_life(), now);
     let (listener, address) = shared::listen(&options.dir, &options.listen).await?;
     let shutdown = CancellationToken::new();
     let platform = Arc::new(Platform {
@@ -239,6 +157,10 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         rows,
         faults: Mutex::new(faults),
         planner: Mutex::new(Planner::default()),
+        life: Mutex::new(life),
+        retries: Mutex::default(),
+        client: http::client(options.client_timeout)?,
+        answered_ms: AtomicI64::new(now),
         late: Mutex::default(),
         page_size: AtomicUsize::new(0),
         late_completes: AtomicUsize::new(0),
@@ -248,8 +170,9 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         options,
     });
     tracing::info!(%address, faults = platform.options.faults.name(), "the platform listens");
-    let task = tokio::spawn(server::run(platform, listener));
-    Ok(PlatformHandle { address, token, shutdown, task })
+    life::replan(&platform);
+    let task = tokio::spawn(server::run(platform.clone(), listener));
+    Ok(PlatformHandle { address, token, shutdown, task, platform })
 }
 
 /// Runs a platform to its end.

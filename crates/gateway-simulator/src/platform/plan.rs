@@ -11,7 +11,6 @@ use rand::RngExt as _;
 use super::PlatformOptions;
 use crate::book::Held;
 use crate::book::entry::Edit;
-use crate::clock;
 use crate::invent;
 use crate::record::state;
 
@@ -33,7 +32,7 @@ pub(super) struct Planner {
 
 impl Planner {
     /// Plans the next step of an order as it is now.
-    pub(super) fn plan(&mut self, options: &PlatformOptions, held: &Held, stopped: bool) {
+    pub(super) fn plan(&mut self, options: &PlatformOptions, held: &Held, stopped: bool, now: i64) {
         // With played data the life of an order is simple: what the desk does, and nothing else. After the end of life too, except
         // that a question of the desk (a return) still gets its answer.
         let simple = stopped || options.data.is_some();
@@ -41,20 +40,27 @@ impl Planner {
             return;
         }
         let mut rng = invent::rng_for(options.seed, &held.order.order_no, held.version * 2 + 1);
-        let (from, to) = match held.order.state.as_str() {
-            state::ACCEPTED => (200, 1_500),
-            state::DISPATCHED | state::SIGNED => (400, 3_000),
-            state::RETURN_ASKED => (100, if stopped { 300 } else { 1_200 }),
-            state::REPLIED => (100, 900),
-            state::COMPLETED => (400, 2_500),
-            state::VISITED => (400, 2_000),
+        let pace = options.pace.as_ref();
+        let (wait, (from, to)) = match held.order.state.as_str() {
+            state::ACCEPTED => (pace.map(|pace| pace.dispatch), (200, 1_500)),
+            state::DISPATCHED | state::SIGNED => (pace.map(|pace| pace.overlay), (400, 3_000)),
+            state::RETURN_ASKED => (pace.map(|pace| pace.verdict), (100, if stopped { 300 } else { 1_200 })),
+            state::REPLIED => (pace.map(|pace| pace.review), (100, 900)),
+            state::COMPLETED => (pace.map(|pace| pace.visit), (400, 2_500)),
+            state::VISITED => (pace.map(|pace| pace.archive), (400, 2_000)),
             _ => return,
         };
-        self.steps.push(Reverse((
-            clock::now_ms() + rng.random_range(from..to),
-            held.order.order_no.clone(),
-            held.version,
-        )));
+        let wait = match wait {
+            Some(wait) => wait.draw(&mut rng),
+            None => rng.random_range(from..to),
+        };
+        self.steps.push(Reverse((now + wait, held.order.order_no.clone(), held.version)));
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let step = self.steps.peek().map(|Reverse((at, ..))| *at);
+        step.into_iter().chain(self.follow_ups.iter().map(|follow_up| follow_up.due_ms)).min()
     }
 
     /// The steps that are due.

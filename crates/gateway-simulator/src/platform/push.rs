@@ -4,17 +4,17 @@
 //! belongs to one push of one process: after a restart the body may be newer, and the same nonce with another body is a fault that
 //! only the plan may commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use serde_json::json;
 
-use super::Platform;
 use super::server::damage;
+use super::{Platform, lock};
 use crate::book::entry::{Edit, Entry, Push};
 use crate::book::{Book, QueuedPush};
-use crate::clock;
+use crate::error::SimError;
 use crate::faults::FaultKind;
 use crate::http;
 use crate::invent;
@@ -22,6 +22,8 @@ use crate::record::Order;
 
 const BATCH: usize = 50;
 const ATTEMPTS: u32 = 5;
+/// A stepped platform tries again after so many milliseconds of its clock, doubled each time.
+const AGAIN_MS: i64 = 30_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One request, ready to be signed.
@@ -35,9 +37,7 @@ struct Outgoing {
 
 /// Pushes until the platform is shut down.
 pub(super) async fn run(platform: Arc<Platform>) {
-    let wait = platform.options.client_timeout;
-    let Ok(client) = http::client(wait) else { return };
-    if platform.options.gateway_url.is_none() && platform.options.gateway_address_file.is_none() {
+    if !platform.pushes() {
         return;
     }
     loop {
@@ -49,24 +49,97 @@ pub(super) async fn run(platform: Arc<Platform>) {
         if platform.ledger.settled().await.is_err() {
             return;
         }
-        mischief_before(&platform, &client, &outgoing).await;
-        let taken = send_until_taken(&platform, &client, &outgoing).await;
+        mischief_before(&platform, &outgoing).await;
+        let taken = send_until_taken(&platform, &outgoing).await;
         platform.ledger.write(&mut platform.ledger.lock(), &Entry::Pushed { pushes: outgoing.ids.clone() });
         if taken {
-            mischief_after(&platform, &client, &outgoing).await;
+            mischief_after(&platform, &outgoing).await;
+        }
+    }
+}
+
+/// What a stepped platform remembers of its pushes between steps.
+#[derive(Default)]
+pub(super) struct Retries {
+    /// Not taken: when to try again, how often tried, what.
+    again: Vec<(i64, u32, Outgoing)>,
+    /// Queued, but not to be sent before a moment.
+    held_back: HashMap<u64, i64>,
+}
+
+impl Retries {
+    /// Keeps a queued push back.
+    pub(super) fn hold_back(&mut self, push: u64, until_ms: i64) {
+        self.held_back.insert(push, until_ms);
+    }
+
+    fn waits(&self, push: u64, now: i64) -> bool {
+        self.held_back.get(&push).is_some_and(|until| *until > now)
+            || self.again.iter().any(|(_, _, outgoing)| outgoing.ids.contains(&push))
+    }
+
+    /// The next one to try again.
+    fn due(&mut self, now: i64) -> Option<(u32, Outgoing)> {
+        let place = self.again.iter().position(|(at, ..)| *at <= now)?;
+        let (_, attempt, outgoing) = self.again.remove(place);
+        Some((attempt, outgoing))
+    }
+}
+
+/// When a push is due.
+pub(super) fn next_due(platform: &Platform) -> Option<i64> {
+    if !platform.pushes() {
+        return None;
+    }
+    let now = platform.now();
+    let book = platform.ledger.lock();
+    let retries = lock(&platform.retries);
+    let waiting = book.pushes.keys().any(|push| !retries.waits(*push, now)).then_some(now);
+    let held_back = retries.held_back.iter().filter(|(push, _)| book.pushes.contains_key(push)).map(|(_, at)| *at);
+    waiting.into_iter().chain(retries.again.iter().map(|(at, ..)| *at)).chain(held_back).min()
+}
+
+/// Pushes everything that is due at the clock's now, each once, and returns when all were answered.
+pub(super) async fn drain(platform: &Platform) -> Result<(), SimError> {
+    if !platform.pushes() {
+        return Ok(());
+    }
+    let now = platform.now();
+    loop {
+        let again = lock(&platform.retries).due(now);
+        let Some((attempt, outgoing)) = again.or_else(|| next(platform).map(|outgoing| (0, outgoing))) else {
+            let book = platform.ledger.lock();
+            lock(&platform.retries).held_back.retain(|push, _| book.pushes.contains_key(push));
+            return Ok(());
+        };
+        platform.ledger.settled().await?;
+        if attempt == 0 {
+            mischief_before(platform, &outgoing).await;
+        }
+        let sent = send(platform, &outgoing.nonce, &outgoing.body).await;
+        if matches!(sent, Sent::Failed) && attempt + 1 < ATTEMPTS {
+            lock(&platform.retries).again.push((now + (AGAIN_MS << attempt), attempt + 1, outgoing));
+            continue;
+        }
+        platform.ledger.write(&mut platform.ledger.lock(), &Entry::Pushed { pushes: outgoing.ids.clone() });
+        if matches!(sent, Sent::Taken) {
+            mischief_after(platform, &outgoing).await;
         }
     }
 }
 
 fn next(platform: &Platform) -> Option<Outgoing> {
     let mut book = platform.ledger.lock();
-    let (&first, queued) = book.pushes.first_key_value()?;
-    let QueuedPush { number, push } = queued.clone();
+    let now = platform.now();
+    let retries = lock(&platform.retries);
+    let due = || book.pushes.iter().filter(|(push, _)| !retries.waits(**push, now));
+    let (&first, QueuedPush { number, push }) = due().next()?;
+    let (number, push) = (number.clone(), push.clone());
+    let waiting = due().take_while(|(_, queued)| queued.push == Push::Record).take(BATCH);
+    let (ids, numbers): (Vec<u64>, Vec<String>) = waiting.map(|(id, queued)| (*id, queued.number.clone())).unzip();
+    drop(retries);
     match push {
         Push::Record => {
-            let waiting = book.pushes.iter().take_while(|(_, queued)| queued.push == Push::Record).take(BATCH);
-            let (ids, numbers): (Vec<u64>, Vec<String>) =
-                waiting.map(|(id, queued)| (*id, queued.number.clone())).unzip();
             let mut records: Vec<Order> =
                 numbers.iter().filter_map(|number| book.order(number)).map(|held| held.order.clone()).collect();
             if platform.inject(&mut book, FaultKind::Duplicate) {
@@ -101,9 +174,9 @@ fn nonce(platform: &Platform, id: u64) -> String {
     format!("P{id}-{}", platform.incarnation)
 }
 
-async fn send_until_taken(platform: &Platform, client: &Client, outgoing: &Outgoing) -> bool {
+async fn send_until_taken(platform: &Platform, outgoing: &Outgoing) -> bool {
     for attempt in 0..ATTEMPTS {
-        match send(platform, client, &outgoing.nonce, &outgoing.body).await {
+        match send(platform, &outgoing.nonce, &outgoing.body).await {
             Sent::Taken => return true,
             // Another body came under this nonce before: to send it again can't help.
             Sent::Conflict => return false,
@@ -120,7 +193,7 @@ enum Sent {
     Failed,
 }
 
-async fn send(platform: &Platform, client: &Client, nonce: &str, body: &[u8]) -> Sent {
+async fn send(platform: &Platform, nonce: &str, body: &[u8]) -> Sent {
     let options = &platform.options;
     let address = options.gateway_address_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
     let base = match address.map(|text| text.trim().to_owned()) {
@@ -131,10 +204,11 @@ async fn send(platform: &Platform, client: &Client, nonce: &str, body: &[u8]) ->
     let Ok(url) = format!("{}/webhooks/{}", base.trim_end_matches('/'), options.channel).parse::<reqwest::Url>() else {
         return Sent::Failed;
     };
-    let timestamp = clock::now_ms().to_string();
+    let timestamp = platform.now().to_string();
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let sign = platform.outgoing.sign("POST", &target, &timestamp, nonce, body);
-    let request = client
+    let request = platform
+        .client
         .post(url)
         .header("content-type", "application/json; charset=utf-8")
         .header("x-app-id", &platform.outgoing.app_id)
@@ -154,25 +228,25 @@ async fn send(platform: &Platform, client: &Client, nonce: &str, body: &[u8]) ->
 }
 
 /// A copy of the push damaged before it is signed, under a nonce of its own: the MAC is right, the JSON is not.
-async fn mischief_before(platform: &Platform, client: &Client, outgoing: &Outgoing) {
+async fn mischief_before(platform: &Platform, outgoing: &Outgoing) {
     if platform.inject(&mut platform.ledger.lock(), FaultKind::MalformedBody) {
         let _ = platform.ledger.settled().await;
         let mut body = outgoing.body.clone();
         damage(&mut body);
-        let _ = send(platform, client, &format!("{}-x", outgoing.nonce), &body).await;
+        let _ = send(platform, &format!("{}-x", outgoing.nonce), &body).await;
     }
 }
 
 /// The same push again, with the same or with a newer body.
-async fn mischief_after(platform: &Platform, client: &Client, outgoing: &Outgoing) {
+async fn mischief_after(platform: &Platform, outgoing: &Outgoing) {
     if platform.inject(&mut platform.ledger.lock(), FaultKind::RepeatedPush) {
         let _ = platform.ledger.settled().await;
-        let _ = send(platform, client, &outgoing.nonce, &outgoing.body).await;
+        let _ = send(platform, &outgoing.nonce, &outgoing.body).await;
     }
     let Some(number) = &outgoing.alone else { return };
     let Some(newer) = changed(platform, number, &mut platform.ledger.lock()) else { return };
     if platform.ledger.settled().await.is_ok() {
-        let _ = send(platform, client, &outgoing.nonce, &record_body(&outgoing.nonce, &[newer])).await;
+        let _ = send(platform, &outgoing.nonce, &record_body(&outgoing.nonce, &[newer])).await;
     }
 }
 
@@ -182,7 +256,7 @@ fn changed(platform: &Platform, number: &str, book: &mut std::sync::MutexGuard<'
         return None;
     }
     let held = book.order(number)?;
-    let now = clock::now_ms();
+    let now = platform.now();
     let mut rng = invent::rng_for(platform.options.seed, number, held.version * 2 + 2);
     let update = Some(super::life::next_update(held, now));
     let edits = vec![Edit::Title(invent::retitle(&mut rng, &held.order.title))];
@@ -190,6 +264,6 @@ fn changed(platform: &Platform, number: &str, book: &mut std::sync::MutexGuard<'
         book,
         &Entry::Change { at: now, no: number.to_owned(), update, edits, operation: None, push: Push::None },
     );
-    platform.plan(book, number);
+    platform.plan(book, number, now);
     Some(book.order(number)?.order.clone())
 }

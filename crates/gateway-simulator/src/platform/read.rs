@@ -49,13 +49,10 @@ impl Platform {
             return Answer::invalid("updatedTo");
         }
         self.page_size.store(size, Ordering::SeqCst);
-        let now = clock::now_ms();
+        let now = self.now();
         let mut book = self.ledger.lock();
-        let late = {
-            let mut late = lock(&self.late);
-            late.retain(|_, until| *until > now);
-            late.clone()
-        };
+        let mut late = lock(&self.late);
+        late.retain(|_, until| *until > now);
         let mut total = 0;
         let mut records: Vec<Order> = Vec::new();
         for held in book
@@ -67,6 +64,7 @@ impl Platform {
             }
             total += 1;
         }
+        drop(late);
         if total > page * size && self.inject(&mut book, FaultKind::PageDrift) {
             let moved: Vec<String> = records.iter().take(3).map(|order| order.order_no.clone()).collect();
             tricks::drift(self, &mut book, &moved, now);
@@ -117,8 +115,9 @@ impl Platform {
         let hidden = |number: &&String| book.order(number).is_some_and(|held| held.hidden);
         let numbers: Vec<String> = asked.iter().filter(hidden).cloned().collect();
         if !numbers.is_empty() {
+            let now = self.now();
             self.ledger.write(book, &Entry::Reveal { numbers: numbers.clone() });
-            numbers.iter().for_each(|number| self.plan(book, number));
+            numbers.iter().for_each(|number| self.plan(book, number, now));
         }
     }
 
@@ -129,7 +128,7 @@ impl Platform {
         };
         let Some((from, to)) = range(query, "from", "to") else { return Answer::invalid("from, to") };
         let grain = query.get("grain").map(String::as_str).unwrap_or_default();
-        let now = clock::now_ms();
+        let now = self.now();
         let mut book = self.ledger.lock();
         let stale = self.inject(&mut book, FaultKind::StaleManifest).then_some(now - 400 - now % 1_600);
         let as_of = clock::wire_time(stale.unwrap_or(now));

@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 
 use super::read::Parameters;
 use super::{Platform, PlatformEnd, control, life, push};
-use crate::clock;
 use crate::error::SimError;
 use crate::faults::FaultKind;
 use crate::sign::Signed;
@@ -53,12 +52,19 @@ pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Resul
         .route("/gateway/{*rest}", any(call))
         .layer(DefaultBodyLimit::max(4 << 20))
         .with_state(platform.clone());
-    let living = tokio::spawn(life::run(platform.clone()));
-    let pushing = tokio::spawn(push::run(platform.clone()));
+    // Stepped, it lives and pushes when its handle says so.
+    let own = if platform.options.stepped {
+        Vec::new()
+    } else {
+        vec![
+            tokio::spawn(life::run(platform.clone())).abort_handle(),
+            tokio::spawn(push::run(platform.clone())).abort_handle(),
+        ]
+    };
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
     shutdown.cancelled().await;
     // No draining: a peer that restarts cuts its connections, and everything that was answered is on disk.
-    for task in [living.abort_handle(), pushing.abort_handle(), serving.abort_handle()] {
+    for task in own.into_iter().chain([serving.abort_handle()]) {
         task.abort();
     }
     // The listener is only free when its task is gone.
@@ -74,6 +80,7 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    platform.answered_ms.fetch_max(platform.now(), Ordering::SeqCst);
     if !authentic(&platform, &method, &uri, &headers, &body) {
         return json_response(StatusCode::UNAUTHORIZED, Answer::refused(401, "签名错误").bytes());
     }
@@ -103,7 +110,7 @@ fn authentic(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMa
         sign: text("x-sign"),
         body,
     };
-    platform.incoming.verify(&message, clock::now_ms())
+    platform.incoming.verify(&message, platform.now())
 }
 
 /// Faults in whose case nothing is done.

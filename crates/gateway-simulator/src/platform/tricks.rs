@@ -123,7 +123,7 @@ fn write_now(
         push: Push::Record,
     };
     platform.ledger.write(book, &entry);
-    platform.plan(book, number);
+    platform.plan(book, number, now);
 }
 
 /// When page drift is due and the gateway never needed a second page: a bulk change of deadlines (批量延期) that fills more than
@@ -149,7 +149,7 @@ fn bulk(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
             book,
             &Entry::Change { at: now, no: number.clone(), update, edits, operation: None, push: Push::None },
         );
-        platform.plan(book, &number);
+        platform.plan(book, &number, now);
     }
 }
 

@@ -54,7 +54,7 @@ impl Platform {
             Verdict::Forbidden => return Answer::refused(1003, "状态不允许"),
             Verdict::Invalid(field) => return Answer::invalid(field),
         };
-        let now = clock::now_ms();
+        let now = self.now();
         let update = next_update(held, now);
         let version = held.version;
         let lost = operation == "reply" && self.inject(&mut book, FaultKind::LostReply);
@@ -87,7 +87,7 @@ impl Platform {
             }
         };
         self.ledger.write(&mut book, &entry);
-        self.plan(&book, number);
+        self.plan(&book, number, now);
         answer
     }
 }

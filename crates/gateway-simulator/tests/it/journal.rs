@@ -6,7 +6,7 @@ use gateway_simulator::SimError;
 use gateway_simulator::journal::Journal;
 
 async fn write(path: &std::path::Path, entries: &[&str]) {
-    let journal = Journal::open(path, |_: String| {}).expect("open");
+    let journal = Journal::open(path, true, |_: String| {}).expect("open");
     for entry in entries {
         journal.append(entry);
     }
@@ -15,7 +15,7 @@ async fn write(path: &std::path::Path, entries: &[&str]) {
 
 fn read(path: &std::path::Path) -> Vec<String> {
     let mut entries = Vec::new();
-    Journal::open(path, |entry: String| entries.push(entry)).expect("open");
+    Journal::open(path, true, |entry: String| entries.push(entry)).expect("open");
     entries
 }
 
@@ -41,6 +41,6 @@ async fn a_bad_line_in_the_middle_is_an_error() {
     let dir = tempfile::tempdir().expect("dir");
     let path = dir.path().join("j.jsonl");
     fs::write(&path, "\"one\"\n{bad\n\"three\"\n").expect("write");
-    let opened = Journal::open(&path, |_: String| {});
+    let opened = Journal::open(&path, true, |_: String| {});
     assert!(matches!(opened, Err(SimError::Journal { line: 2, .. })));
 }

@@ -8,4 +8,5 @@ mod journal;
 mod mini_gateway;
 mod platform;
 mod pushes;
+mod stepping;
 mod support;

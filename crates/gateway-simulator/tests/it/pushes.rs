@@ -9,7 +9,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use gateway_simulator::sign::{SignatureMethod, Signed, Signer};
-use gateway_simulator::{clock, start_platform};
+use gateway_simulator::{SimClock, start_platform};
 use serde_json::Value;
 
 use crate::support::{Peer, WEBHOOK_SECRET, eventually, options};
@@ -18,6 +18,7 @@ use crate::support::{Peer, WEBHOOK_SECRET, eventually, options};
 pub struct Webhook {
     pub refuse: Mutex<bool>,
     pub refused: Mutex<usize>,
+    pub clock: Mutex<SimClock>,
     /// (nonce, body) of everything that was authentic.
     pub bodies: Mutex<Vec<(String, Vec<u8>)>>,
 }
@@ -59,7 +60,7 @@ async fn take(
         body: &body,
     };
     let signer = Signer::new("transport-bureau", SignatureMethod::HmacSha256, WEBHOOK_SECRET.as_bytes());
-    assert!(signer.verify(&message, clock::now_ms()), "every push is signed");
+    assert!(signer.verify(&message, webhook.clock.lock().expect("lock").now_ms()), "every push is signed");
     if *webhook.refuse.lock().expect("lock") {
         *webhook.refused.lock().expect("lock") += 1;
         return (StatusCode::SERVICE_UNAVAILABLE, r#"{"code":503}"#.to_owned());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gateway_simulator::sign::{SignatureMethod, Signer};
-use gateway_simulator::{PlatformHandle, PlatformOptions, clock, http};
+use gateway_simulator::{PlatformHandle, PlatformOptions, SimClock, http};
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -37,6 +37,7 @@ pub struct Peer {
     pub url: String,
     pub token: String,
     pub signer: Signer,
+    pub clock: SimClock,
 }
 
 impl Peer {
@@ -50,6 +51,7 @@ impl Peer {
             url: platform.url(),
             token: platform.token.clone(),
             signer: Signer::new("transport-bureau", method, API_SECRET.as_bytes()),
+            clock: platform.clock(),
         }
     }
 
@@ -60,8 +62,8 @@ impl Peer {
         request_id: &str,
         body: Vec<u8>,
     ) -> Result<(u16, Value), String> {
-        let timestamp = clock::now_ms().to_string();
-        let nonce = format!("n-{}", clock::now_ms());
+        let timestamp = self.clock.now_ms().to_string();
+        let nonce = format!("n-{timestamp}");
         let sign = self.signer.sign(method, target, &timestamp, &nonce, &body);
         let request = self
             .client

@@ -1,0 +1,91 @@
+//! What a platform is to be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock::SimClock;
+use crate::faults::FaultPlan;
+use crate::pace::Pace;
+use crate::sign::SignatureMethod;
+
+/// What a platform is to be.
+#[derive(Clone, Debug)]
+pub struct PlatformOptions {
+    /// Its directory: book, address, control token.
+    pub dir: PathBuf,
+    /// Listening address; port 0 takes a free one (and the same one again after a restart).
+    pub listen: String,
+    /// Where it pushes to; the gateway's base address. Without this and `gateway_address_file` nothing is pushed.
+    pub gateway_url: Option<String>,
+    /// A file that holds the gateway's `host:port`, read again before each push.
+    pub gateway_address_file: Option<PathBuf>,
+    /// Name of the channel in the webhook's path.
+    pub channel: String,
+    /// `X-App-Id` of both directions.
+    pub app_id: String,
+    /// The MAC of both directions.
+    pub signature: SignatureMethod,
+    /// Secret of calls that come in.
+    pub api_secret: String,
+    /// Secret of pushes that go out.
+    pub webhook_secret: String,
+    /// Seed of everything invented.
+    pub seed: u64,
+    /// Orders created per second.
+    pub rate: f64,
+    /// Life ends after so many seconds.
+    pub seconds: Option<u64>,
+    /// Life ends after so many orders.
+    pub orders: Option<u64>,
+    /// Name of this life: a process started again with the same name continues it. Absent = every start is a new life.
+    pub life: Option<String>,
+    /// Faults.
+    pub faults: FaultPlan,
+    /// Data file to play instead of inventing.
+    pub data: Option<PathBuf>,
+    /// Mapping of the data file.
+    pub mapping: Option<PathBuf>,
+    /// The overlap of the gateway's polling, so that faults can lie outside it.
+    pub overlap: Duration,
+    /// How long the gateway waits for an answer, so that hangs can be longer.
+    pub client_timeout: Duration,
+    /// Where it takes the time from.
+    pub clock: SimClock,
+    /// It does nothing of its own accord: [`PlatformHandle::step`](super::PlatformHandle::step) lets it live and push. Meant for a driven clock.
+    pub stepped: bool,
+    /// How it lives over days and weeks; without it `rate` counts, and every step takes a second or so.
+    pub pace: Option<Pace>,
+    /// Whether its journal is synced to disk before anything is answered. Only a campaign, whose platform is never killed, does without.
+    pub durable: bool,
+}
+
+impl PlatformOptions {
+    /// A fault-free platform of a directory with 20 orders a second, for ever.
+    pub fn new(dir: impl Into<PathBuf>, api_secret: impl Into<String>, webhook_secret: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            listen: "127.0.0.1:0".to_owned(),
+            gateway_url: None,
+            gateway_address_file: None,
+            channel: "municipal-12345".to_owned(),
+            app_id: "transport-bureau".to_owned(),
+            signature: SignatureMethod::default(),
+            api_secret: api_secret.into(),
+            webhook_secret: webhook_secret.into(),
+            seed: 1,
+            rate: 20.0,
+            seconds: None,
+            orders: None,
+            life: None,
+            faults: FaultPlan::None,
+            data: None,
+            mapping: None,
+            overlap: Duration::from_secs(15),
+            client_timeout: Duration::from_secs(5),
+            clock: SimClock::default(),
+            stepped: false,
+            pace: None,
+            durable: true,
+        }
+    }
+}
