@@ -8,8 +8,10 @@ use crate::error::ReconcileError;
 use crate::reliability::{Unreliable, check_buckets, check_items};
 use crate::{Defences, compare::Tally};
 use gateway_connector::{Connector, ManifestSource};
-use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window};
-use gateway_store::{Comparison, LeaseGrant, Store};
+use gateway_model::{
+    BookItem, Bucket, BucketSum, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window, day_of,
+};
+use gateway_store::{Comparison, Days, LeaseGrant, NewAccount, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -192,6 +194,37 @@ impl<'a> Tour<'a> {
             Grain::Total => vec![Bucket { start: window.start, count, sum }],
             _ => buckets,
         })
+    }
+
+    /// Writes the channel's account of days and months down, for the reports of any past day.
+    pub(crate) async fn record(
+        &self,
+        dataset: Dataset,
+        window: Window,
+        grain: Grain,
+        theirs: &Sums,
+        as_of: Timestamp,
+    ) -> Result<(), ReconcileError> {
+        let (grain, buckets, summed) = match theirs {
+            Sums::Buckets(buckets) if matches!(grain, Grain::Day | Grain::Month) => (grain, buckets.clone(), true),
+            // A count of one day is that day's account, whatever grain it was asked at.
+            Sums::Count(count) if Grain::Day.bucket(window.start) == window => {
+                (Grain::Day, vec![Bucket { start: window.start, count: *count, sum: BucketSum::ZERO }], false)
+            }
+            _ => return Ok(()),
+        };
+        let account = NewAccount {
+            channel: self.context.channel.clone(),
+            dataset,
+            projection_version: self.context.connector.normalizer().projection_version(),
+            grain,
+            days: Days { from: day_of(window.start), to: day_of(window.end) },
+            buckets,
+            summed,
+            as_of,
+            at: self.context.now(),
+        };
+        Ok(self.context.store.record_account(&account).await?)
     }
 
     /// Writes down what this round did; `whole` is the start of the whole comparison that it completed, and whether that was in step.

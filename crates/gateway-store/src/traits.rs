@@ -3,7 +3,7 @@
 use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
-    Bucket, ChannelId, CommandId, Dataset, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId,
+    Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId,
     OrderId, RawId, SourceNumber, Timestamp, Window,
 };
 
@@ -181,6 +181,35 @@ pub trait GapStore: Send + Sync {
     async fn comparison_totals(&self) -> Result<(u64, u64, u64)>;
 }
 
+/// The books through time. `as_of` = how it was at the end of that day (China time); once that day is over, the answer is the same for ever.
+/// Days come ascending.
+#[async_trait]
+pub trait HistoryStore: Send + Sync {
+    /// Writes down what a channel said of itself. A month whose sum is the sum of our days tells each day as well.
+    async fn record_account(&self, account: &NewAccount) -> Result<()>;
+    /// The state book's days.
+    async fn book_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<BookDay>>;
+    /// The channel's account of the days, and of the months that begin in them.
+    async fn account_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountDay>>;
+    /// The flow book's days, inbound.
+    async fn flow_days(&self, channel: &ChannelId, days: Days) -> Result<Vec<FlowDay>>;
+    /// The deliveries decided on these days, to a destination.
+    async fn delivery_days(&self, destination: &ChannelId, days: Days, as_of: Day) -> Result<Vec<DeliveryDay>>;
+    /// The histograms of the legs.
+    async fn latency_days(&self, channel: &ChannelId, days: Days) -> Result<Vec<LatencyDay>>;
+    /// The lives of a channel's gaps as far as they were lived before an instant, by gap.
+    async fn gap_lives(&self, channel: &ChannelId, before: Timestamp) -> Result<Vec<(GapRow, Vec<GapStep>)>>;
+    /// The steps of one gap.
+    async fn gap_steps(&self, id: GapId) -> Result<Vec<GapStep>>;
+    /// The dead letters of a channel that came before an instant and were not settled before another.
+    async fn dead_letter_lives(
+        &self,
+        channel: &ChannelId,
+        before: Timestamp,
+        unsettled_at: Timestamp,
+    ) -> Result<Vec<DeadLetterLife>>;
+}
+
 /// Background jobs.
 #[async_trait]
 pub trait JobStore: Send + Sync {
@@ -288,6 +317,7 @@ pub trait Store:
     + CommandStore
     + BookStore
     + GapStore
+    + HistoryStore
     + JobStore
     + LeaseStore
     + DeadLetterStore

@@ -59,6 +59,7 @@ impl Decision<'_> {
     /// Makes a change the head, with everything that follows from it.
     fn replace(&mut self, order_id: OrderId, change: &Change, version: &Version, meta: &RawMeta, raw_id: RawId) {
         self.oddities(change, meta, order_id, raw_id);
+        self.legs(change, version, meta);
         let echo = self.hear(order_id, change, meta);
         if let Some(working) = self.orders.get_mut(&order_id) {
             self.writes.changes.push(working.line(change, &meta.channel, raw_id, self.now));

@@ -55,7 +55,7 @@ impl<'a> Decision<'a> {
         Self {
             decider,
             now,
-            writes: IngestWrites::default(),
+            writes: IngestWrites { at: now, ..IngestWrites::default() },
             waiting: waiting.collect(),
             orders: loaded
                 .orders

@@ -4,8 +4,9 @@
 //! a sentence where a field's name belongs does not get it shown.
 
 use super::batch::Decision;
-use gateway_model::{Change, ChannelId, Dataset, Oddity, OrderId, RawId, SourceNumber};
-use gateway_store::{FlowOutcome, JobKind, NewAnomaly, NewJob, RawMeta};
+use crate::version::Version;
+use gateway_model::{Change, ChannelId, Dataset, Oddity, OrderId, Origin, RawId, Revision, SourceNumber, Timestamp};
+use gateway_store::{FlowOutcome, JobKind, Latency, Leg, NewAnomaly, NewJob, RawMeta};
 
 /// The longest subject, in characters.
 const SUBJECT_CHARS: usize = 64;
@@ -39,6 +40,20 @@ impl Decision<'_> {
         }
     }
 
+    /// Notes how long a statement that is news took to us, and through us. Only live traffic tells that of the source: what is fetched again was on
+    /// its way for reasons of its own.
+    pub(super) fn legs(&mut self, change: &Change, version: &Version, meta: &RawMeta) {
+        let channel = &meta.channel;
+        let live = matches!(meta.origin, Origin::Poll | Origin::Webhook);
+        let said_at = change.revision.filter(|_| live && !version.doubtful).and_then(time_of);
+        if let Some(said_at) = said_at {
+            let leg = Latency::between(channel, Leg::SourceToReceived, said_at, meta.received_at);
+            self.writes.latencies.push(leg);
+        }
+        let leg = Latency::between(channel, Leg::ReceivedToApplied, meta.received_at, self.now);
+        self.writes.latencies.push(leg);
+    }
+
     pub(super) fn anomaly(
         &mut self,
         channel: &ChannelId,
@@ -56,6 +71,13 @@ impl Decision<'_> {
             at: self.now,
         });
     }
+}
+
+/// The time that a revision is; `None` for one that only counts.
+fn time_of(revision: Revision) -> Option<Timestamp> {
+    /// 2000-01-01 in ms. No counter of revisions gets there, no hotline is older.
+    const FIRST: i64 = 946_684_800_000;
+    (revision.0 >= FIRST).then(|| Timestamp::from_millisecond(revision.0).ok()).flatten()
 }
 
 fn describe(oddity: &Oddity) -> (&'static str, &str) {

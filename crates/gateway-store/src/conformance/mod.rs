@@ -17,6 +17,7 @@ mod fault;
 mod feed;
 mod fixture;
 mod gap;
+mod history;
 mod ingest;
 mod job;
 mod lease;
@@ -33,6 +34,7 @@ pub use delivery_end::*;
 pub use fault::*;
 pub use feed::*;
 pub use gap::*;
+pub use history::*;
 pub use ingest::*;
 pub use job::*;
 pub use lease::*;
@@ -101,6 +103,14 @@ macro_rules! store_conformance {
             forgotten_ids_do_not_come_back
             gaps_are_listed_by_what_is_asked
             comparisons_add_up
+            a_past_day_is_shown_as_it_was_then
+            the_last_history_is_the_book
+            a_channels_account_is_kept_by_day
+            the_flow_is_kept_by_day
+            deliveries_are_kept_by_day
+            legs_are_kept_as_histograms
+            a_gaps_life_is_kept_step_by_step
+            dead_letters_are_shown_as_they_were
             the_same_job_is_one_job
             a_job_asked_for_again_while_it_runs_runs_again
             a_claim_that_ran_out_is_due_again

@@ -1,6 +1,8 @@
 //! What the pipeline's transaction loads and writes.
 
-use super::{BookPut, CommandRow, DeliveryUpdate, NewDelivery, NewJob, OrderAggregate, PersonRow, WorkOrderRow};
+use super::{
+    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, OrderAggregate, PersonRow, WorkOrderRow,
+};
 use gateway_model::{
     ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, SourceNumber,
     Timestamp,
@@ -212,6 +214,8 @@ pub struct NewAnomaly {
 /// Everything that one batch changes; written in the transaction that [`Loaded`] was read in.
 #[derive(Debug, Clone, Default)]
 pub struct IngestWrites {
+    /// When it is decided: the day to which the history of the books counts it.
+    pub at: Timestamp,
     /// New raw records.
     pub raws: Vec<NewRaw>,
     /// Orders, whole rows, inserted or replaced.
@@ -246,6 +250,8 @@ pub struct IngestWrites {
     pub jobs: Vec<NewJob>,
     /// Lines of the flow book.
     pub tallies: Vec<FlowTally>,
+    /// How long the legs took that end here.
+    pub latencies: Vec<Latency>,
     /// Where each partition is accounted for from now on.
     pub positions: Vec<FlowPosition>,
 }

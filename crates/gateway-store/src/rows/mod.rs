@@ -2,6 +2,7 @@
 
 mod book;
 mod delivery;
+mod history;
 mod ingest;
 mod order;
 mod watch;
@@ -11,6 +12,9 @@ pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,
     OutboundTally,
+};
+pub use history::{
+    AccountDay, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, Latency, LatencyDay, Leg, NewAccount,
 };
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,

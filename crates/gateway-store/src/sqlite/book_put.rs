@@ -6,7 +6,7 @@ use super::Result;
 use super::batch::{list, write_rows};
 use super::column::{Columns, from_ms, to_ms};
 use crate::{BookPut, StoreError};
-use gateway_model::{BookItem, BookSide, BucketSum, ChannelId, Dataset, Grain, ItemKey};
+use gateway_model::{BookItem, BookSide, BucketSum, ChannelId, Dataset, Day, Grain, ItemKey, Timestamp, day_of};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ impl Deltas {
 }
 
 /// Applies changes; of two for one key the later counts.
-pub(super) async fn apply(connection: &mut SqliteConnection, puts: Vec<BookPut>) -> Result<()> {
+pub(super) async fn apply(connection: &mut SqliteConnection, puts: Vec<BookPut>, at: Timestamp) -> Result<()> {
     if puts.is_empty() {
         return Ok(());
     }
@@ -101,17 +101,22 @@ pub(super) async fn apply(connection: &mut SqliteConnection, puts: Vec<BookPut>)
     if !removed.is_empty() {
         sqlx::query(sql!("book_item/delete")).bind(key_list(removed.iter())?).execute(&mut *connection).await?;
     }
-    apply_deltas(connection, deltas).await
+    apply_deltas(connection, deltas, at).await
 }
 
 /// Takes an item out of the sent side; what the channel itself said, or a newer delivery of the same key, stays.
-pub(super) async fn remove_sent(connection: &mut SqliteConnection, channel: &ChannelId, item: &BookItem) -> Result<()> {
+pub(super) async fn remove_sent(
+    connection: &mut SqliteConnection,
+    channel: &ChannelId,
+    item: &BookItem,
+    at: Timestamp,
+) -> Result<()> {
     let key = (channel.clone(), item.key.clone());
     let held = held(connection, [&key]).await?;
     match held.get(&key) {
         Some(held) if held.side == BookSide::Sent && held.item == *item => {
             let (channel, key) = key;
-            apply(connection, vec![BookPut::Remove { channel, key }]).await
+            apply(connection, vec![BookPut::Remove { channel, key }], at).await
         }
         _ => Ok(()),
     }
@@ -149,7 +154,7 @@ pub(super) fn read_held(columns: &mut Columns<'_>) -> Result<Held> {
     })
 }
 
-fn read_side(columns: &mut Columns<'_>) -> Result<BookSide> {
+pub(super) fn read_side(columns: &mut Columns<'_>) -> Result<BookSide> {
     let text = columns.string()?;
     [BookSide::Source, BookSide::Sent]
         .into_iter()
@@ -176,7 +181,7 @@ async fn write_items(connection: &mut SqliteConnection, items: &[(ChannelId, Hel
     .await
 }
 
-async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas) -> Result<()> {
+async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas, at: Timestamp) -> Result<()> {
     deltas.0.retain(|_, delta| *delta != (0, BucketSum::ZERO));
     if deltas.0.is_empty() {
         return Ok(());
@@ -211,9 +216,32 @@ async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas) -> 
     })
     .await?;
     if emptied {
-        sqlx::query(sql!("book_bucket/delete_empty")).execute(connection).await?;
+        sqlx::query(sql!("book_bucket/delete_empty")).execute(&mut *connection).await?;
     }
-    Ok(())
+    written.retain(|(key, _)| key.grain == Grain::Day);
+    keep_days(connection, &written, day_of(at)).await
+}
+
+/// The days that changed, as they stand now; an empty one stays written down.
+async fn keep_days(
+    connection: &mut SqliteConnection,
+    days: &[(BucketKey, (i64, BucketSum))],
+    as_of_day: Day,
+) -> Result<()> {
+    let starts = days.iter().map(|(key, _)| from_ms(key.start_ms)).collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = days.iter().zip(starts).collect();
+    write_rows(connection, sql!("book_day/upsert"), &rows, |values, ((key, (count, sum)), start)| {
+        values
+            .text(key.channel.as_str())
+            .text(key.dataset.as_str())
+            .show(day_of(*start))
+            .text(key.side.as_str())
+            .int(i64::from(key.projection_version))
+            .show(as_of_day)
+            .int(*count)
+            .bytes(&sum.0);
+    })
+    .await
 }
 
 fn bucket_list<'a>(keys: impl Iterator<Item = &'a BucketKey>) -> Result<String> {

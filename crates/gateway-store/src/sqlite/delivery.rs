@@ -58,12 +58,13 @@ impl DeliveryStore for SqliteStore {
             ended.push(Ended::of(row, now, row.state, row.reason_code.clone()));
         }
         end_attempt_rows(&mut tx, &ended).await?;
-        changing.save(&mut tx).await?;
+        changing.save(&mut tx, now).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
     }
 
     async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
+        let Some(at) = starts.iter().map(|start| start.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
         let mut changing = Changing::load(&mut tx, starts.iter().map(|start| start.id)).await?;
         let mut begun = Vec::with_capacity(starts.len());
@@ -85,12 +86,13 @@ impl DeliveryStore for SqliteStore {
             values.int(id.0).int(i64::from(*generation)).int(i64::from(*attempt)).time(*at);
         })
         .await?;
-        changing.save(&mut tx).await?;
+        changing.save(&mut tx, at).await?;
         tx.commit().await?;
         Ok(())
     }
 
     async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+        let Some(at) = results.iter().map(|result| result.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
         let mut changing = Changing::load(&mut tx, results.iter().map(|result| result.id)).await?;
         let mut ended = Vec::with_capacity(results.len());
@@ -130,8 +132,8 @@ impl DeliveryStore for SqliteStore {
             }
         }
         end_attempt_rows(&mut tx, &ended).await?;
-        changing.save(&mut tx).await?;
-        book_put::apply(&mut tx, puts).await?;
+        changing.save(&mut tx, at).await?;
+        book_put::apply(&mut tx, puts, at).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -155,9 +157,9 @@ impl DeliveryStore for SqliteStore {
         row.reason_code = None;
         row.reason = None;
         let (destination, item) = (row.destination.clone(), row.item.clone());
-        changing.save(&mut tx).await?;
+        changing.save(&mut tx, now).await?;
         if let Some(item) = item {
-            book_put::remove_sent(&mut tx, &destination, &item).await?;
+            book_put::remove_sent(&mut tx, &destination, &item, now).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -183,7 +185,7 @@ impl DeliveryStore for SqliteStore {
         row.next_attempt_at = now;
         row.reason_code = Some("waived".into());
         row.reason = Some(reason.to_owned());
-        changing.save(&mut tx).await?;
+        changing.save(&mut tx, now).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -3,9 +3,9 @@
 use super::batch::{list, write_rows};
 use super::column::Columns;
 use super::delivery_row::{StoredDelivery, read_delivery};
-use super::{Result, Tx};
-use crate::{DeliveryRow, DeliveryUpdate, NewDelivery, StoreError};
-use gateway_model::{ChannelId, Dataset, DeliveryId, DeliveryState};
+use super::{Result, Tx, history_write};
+use crate::{DeliveryRow, DeliveryUpdate, Latency, Leg, NewDelivery, StoreError};
+use gateway_model::{ChannelId, Dataset, Day, DeliveryId, DeliveryState, Timestamp, day_of};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -44,13 +44,15 @@ impl Changing {
         self.after.get_mut(&id).ok_or_else(|| StoreError::NotFound { what: "delivery", id: id.to_string() })
     }
 
-    /// Writes what changed.
-    pub(super) async fn save(self, connection: &mut SqliteConnection) -> Result<()> {
+    /// Writes what changed, with the time of it.
+    pub(super) async fn save(self, connection: &mut SqliteConnection, at: Timestamp) -> Result<()> {
         let changed: Vec<_> =
             self.after.into_iter().filter(|(id, row)| self.before.get(id) != Some(row)).map(|(_, row)| row).collect();
         let before = changed.iter().filter_map(|row| self.before.get(&row.row.id)).map(|row| &row.row);
         let after = changed.iter().map(|row| &row.row);
-        tally(connection, before, after).await?;
+        tally(connection, before, after, at).await?;
+        let steps = changed.iter().filter_map(|row| Some((&self.before.get(&row.row.id)?.row, &row.row)));
+        history_write::latencies(connection, &legs(steps, at), at).await?;
         upsert(connection, &changed).await
     }
 }
@@ -92,12 +94,13 @@ pub(super) async fn insert(connection: &mut SqliteConnection, new: &[NewDelivery
             projection_version: 0,
         })
         .collect();
-    tally(connection, [], rows.iter().map(|row| &row.row)).await?;
+    let Some(at) = new.iter().map(|new| new.created_at).max() else { return Ok(()) };
+    tally(connection, [], rows.iter().map(|row| &row.row), at).await?;
     write(connection, sql!("delivery/insert"), &rows).await
 }
 
 /// What the pipeline learnt; a delivery that has ended keeps its end.
-pub(super) async fn update(connection: &mut SqliteConnection, updates: &[DeliveryUpdate]) -> Result<()> {
+pub(super) async fn update(connection: &mut SqliteConnection, updates: &[DeliveryUpdate], at: Timestamp) -> Result<()> {
     if updates.is_empty() {
         return Ok(());
     }
@@ -117,7 +120,7 @@ pub(super) async fn update(connection: &mut SqliteConnection, updates: &[Deliver
         row.reason_code.clone_from(&update.reason_code);
         row.reason.clone_from(&update.reason);
     }
-    changing.save(connection).await
+    changing.save(connection, at).await
 }
 
 /// Loads one delivery in a write transaction.
@@ -164,14 +167,33 @@ async fn write(connection: &mut SqliteConnection, statement: &'static str, rows:
     .await
 }
 
+/// How long the legs took that these steps end.
+fn legs<'a>(steps: impl Iterator<Item = (&'a DeliveryRow, &'a DeliveryRow)>, at: Timestamp) -> Vec<Latency> {
+    let mut legs = Vec::new();
+    for (before, after) in steps {
+        if let (None, Some(sent)) = (before.first_sent_at, after.first_sent_at) {
+            legs.push(Latency::between(&after.destination, Leg::OwedToSent, after.created_at, sent));
+        }
+        // The answer's own time where an attempt got it, else the time at which we learnt it.
+        let acknowledged = before.state != DeliveryState::Acknowledged && after.state == DeliveryState::Acknowledged;
+        if let (true, Some(sent)) = (acknowledged, after.first_sent_at) {
+            let ended = after.last_attempt_ended_at.filter(|ended| before.last_attempt_ended_at != Some(*ended));
+            legs.push(Latency::between(&after.destination, Leg::SentToAcknowledged, sent, ended.unwrap_or(at)));
+        }
+    }
+    legs
+}
+
 async fn tally<'a>(
     connection: &mut SqliteConnection,
     before: impl IntoIterator<Item = &'a DeliveryRow>,
     after: impl IntoIterator<Item = &'a DeliveryRow>,
+    at: Timestamp,
 ) -> Result<()> {
-    let mut deltas: BTreeMap<(ChannelId, Dataset, DeliveryState), (i64, i64)> = BTreeMap::new();
+    let mut deltas: BTreeMap<(ChannelId, Dataset, Day, DeliveryState), (i64, i64)> = BTreeMap::new();
     let mut add = |row: &DeliveryRow, sign: i64| {
-        let delta = deltas.entry((row.destination.clone(), row.dataset, row.state)).or_default();
+        let key = (row.destination.clone(), row.dataset, day_of(row.created_at), row.state);
+        let delta = deltas.entry(key).or_default();
         delta.0 += sign;
         delta.1 += sign * i64::from(row.first_sent_at.is_some());
     };
@@ -182,8 +204,25 @@ async fn tally<'a>(
         connection,
         sql!("delivery_tally/add"),
         &deltas,
-        |values, ((destination, dataset, state), (deliveries, sent))| {
+        |values, ((destination, dataset, _, state), (deliveries, sent))| {
             values.text(destination.as_str()).text(dataset.as_str()).text(state.as_str()).int(*deliveries).int(*sent);
+        },
+    )
+    .await?;
+    let as_of_day = day_of(at);
+    write_rows(
+        connection,
+        sql!("delivery_day/add"),
+        &deltas,
+        |values, ((destination, dataset, day, state), (deliveries, sent))| {
+            values
+                .text(destination.as_str())
+                .text(dataset.as_str())
+                .show(day)
+                .text(state.as_str())
+                .show(as_of_day)
+                .int(*deliveries)
+                .int(*sent);
         },
     )
     .await

@@ -3,7 +3,7 @@
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
 use super::gap_row::{read_gap, step, wrong_state};
-use super::{Result, SqliteStore, Tx};
+use super::{Result, SqliteStore, Tx, history_write};
 use crate::{Comparison, GapFilter, GapRow, GapStore, NewGap, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
@@ -79,11 +79,13 @@ impl GapStore for SqliteStore {
         at: Timestamp,
     ) -> Result<()> {
         let mut tx = self.begin_write().await?;
-        let mut gap = load_one(&mut tx, id).await?;
+        let before = load_one(&mut tx, id).await?;
+        let mut gap = before.clone();
         step(&mut gap, to, at)?;
         gap.evidence = evidence.unwrap_or(gap.evidence);
         gap.reason = reason.map(str::to_owned);
         gap.by = by.map(str::to_owned);
+        history_write::gap_step(&mut tx, &before, &gap, at).await?;
         save(&mut tx, &[gap]).await?;
         tx.commit().await?;
         Ok(())
@@ -170,7 +172,7 @@ impl GapStore for SqliteStore {
     }
 }
 
-async fn load(connection: &mut SqliteConnection, ids: &[GapId]) -> Result<Vec<GapRow>> {
+pub(super) async fn load(connection: &mut SqliteConnection, ids: &[GapId]) -> Result<Vec<GapRow>> {
     let rows = sqlx::query(sql!("gap/of")).bind(list(ids)?).fetch_all(connection).await?;
     rows.iter().map(read_gap).collect()
 }

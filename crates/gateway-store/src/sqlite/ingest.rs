@@ -2,13 +2,13 @@
 
 use super::batch::{list, write_rows};
 use super::column::Columns;
-use super::{Result, SqliteStore, anomaly, dead_letter, ingest_write, load, park, raw};
+use super::{Result, SqliteStore, anomaly, dead_letter, history_write, ingest_write, load, park, raw};
 use crate::{
     AnomalyTally, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestStore, IngestWrites, Loaded,
     NewDeadLetter, Parked, RawRow, StoreError,
 };
 use async_trait::async_trait;
-use gateway_model::{ChannelId, RawId, Timestamp};
+use gateway_model::{ChannelId, Dataset, RawId, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -59,7 +59,8 @@ impl IngestStore for SqliteStore {
             });
         }
         dead_letter::insert(&mut tx, &letters).await?;
-        add_tallies(&mut tx, &tallies).await?;
+        let at = letters.iter().map(|letter| letter.at).max().unwrap_or_default();
+        add_tallies(&mut tx, &tallies, at).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -89,7 +90,8 @@ pub(super) async fn save_positions(connection: &mut SqliteConnection, positions:
     .await
 }
 
-pub(super) async fn add_tallies(connection: &mut SqliteConnection, tallies: &[FlowTally]) -> Result<()> {
+pub(super) async fn add_tallies(connection: &mut SqliteConnection, tallies: &[FlowTally], at: Timestamp) -> Result<()> {
+    history_write::flow(connection, tallies, at).await?;
     write_rows(connection, sql!("flow_tally/add"), tallies, |values, tally| {
         values
             .text(tally.channel.as_str())
@@ -112,17 +114,26 @@ fn read_tally(row: &SqliteRow) -> Result<FlowTally> {
     let outcome = columns.string()?;
     Ok(FlowTally {
         channel,
-        dataset: match dataset.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|source| StoreError::Damaged {
-                what: format!("flow_tally has dataset `{name}`"),
-                source: Some(Box::new(source)),
-            })?),
-        },
-        outcome: [FlowOutcome::Applied, FlowOutcome::Duplicate, FlowOutcome::DeadLettered]
-            .into_iter()
-            .find(|known| known.as_str() == outcome)
-            .ok_or_else(|| StoreError::damaged(format!("flow_tally has outcome `{outcome}`")))?,
+        dataset: read_dataset(&dataset)?,
+        outcome: read_outcome(&outcome)?,
         changes: columns.count()?,
     })
+}
+
+/// The dataset of a line; empty for what could not be decoded.
+pub(super) fn read_dataset(text: &str) -> Result<Option<Dataset>> {
+    match text {
+        "" => Ok(None),
+        name => Ok(Some(name.parse().map_err(|source| StoreError::Damaged {
+            what: format!("the flow book has dataset `{name}`"),
+            source: Some(Box::new(source)),
+        })?)),
+    }
+}
+
+pub(super) fn read_outcome(text: &str) -> Result<FlowOutcome> {
+    [FlowOutcome::Applied, FlowOutcome::Duplicate, FlowOutcome::DeadLettered]
+        .into_iter()
+        .find(|known| known.as_str() == text)
+        .ok_or_else(|| StoreError::damaged(format!("the flow book has outcome `{text}`")))
 }

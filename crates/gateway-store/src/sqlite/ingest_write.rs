@@ -1,7 +1,9 @@
 //! Writing what a decision returned: one statement by table, in an order that satisfies every reference.
 
 use super::batch::write_rows;
-use super::{Result, anomaly, book_put, command, dead_letter, delivery_write, ingest, job, park, raw, watch};
+use super::{
+    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
+};
 use crate::{ChangeRow, IngestWrites, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::SqliteConnection;
@@ -15,16 +17,17 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
     events(connection, &writes.events).await?;
     persons(connection, &writes.persons).await?;
     changes(connection, &writes.changes).await?;
-    book_put::apply(connection, writes.book).await?;
+    book_put::apply(connection, writes.book, writes.at).await?;
     delivery_write::insert(connection, &writes.new_deliveries).await?;
-    delivery_write::update(connection, &writes.delivery_updates).await?;
+    delivery_write::update(connection, &writes.delivery_updates, writes.at).await?;
     command::insert(connection, &writes.commands).await?;
     dead_letter::insert(connection, &writes.dead_letters).await?;
     park::insert(connection, &writes.park).await?;
     park::delete(connection, &writes.unpark).await?;
     anomaly::record(connection, &writes.anomalies).await?;
     job::enqueue(connection, &writes.jobs).await?;
-    ingest::add_tallies(connection, &writes.tallies).await?;
+    ingest::add_tallies(connection, &writes.tallies, writes.at).await?;
+    history_write::latencies(connection, &writes.latencies, writes.at).await?;
     ingest::save_positions(connection, &writes.positions).await
 }
 

@@ -28,6 +28,8 @@ mod delivery_row;
 mod delivery_write;
 mod gap;
 mod gap_row;
+mod history;
+mod history_write;
 mod ingest;
 mod ingest_write;
 mod job;

@@ -1,0 +1,2 @@
+INSERT INTO gap_step (gap_id, channel, at, state, generation, reason, decided_by)
+VALUES (?, ?, ?, ?, ?, ?, ?)

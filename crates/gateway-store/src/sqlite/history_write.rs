@@ -1,0 +1,62 @@
+//! Writing history: beside the rows that it is the history of, in their transaction. A handful of rows a batch, since it is kept by day.
+
+use super::Result;
+use super::batch::write_rows;
+use crate::{FlowTally, GapRow, Latency, LatencyDay, Leg};
+use gateway_model::{ChannelId, Timestamp, day_of};
+use sqlx::SqliteConnection;
+use std::collections::BTreeMap;
+
+/// Lines of the flow book, by the day on which they were written.
+pub(super) async fn flow(connection: &mut SqliteConnection, tallies: &[FlowTally], at: Timestamp) -> Result<()> {
+    let day = day_of(at);
+    write_rows(connection, sql!("flow_day/add"), tallies, |values, tally| {
+        values
+            .text(tally.channel.as_str())
+            .text(tally.dataset.map_or("", |dataset| dataset.as_str()))
+            .show(day)
+            .text(tally.outcome.as_str())
+            .count(tally.changes);
+    })
+    .await
+}
+
+/// How long legs took that ended now.
+pub(super) async fn latencies(connection: &mut SqliteConnection, legs: &[Latency], at: Timestamp) -> Result<()> {
+    let mut buckets: BTreeMap<(&ChannelId, Leg, u32), (u64, u64)> = BTreeMap::new();
+    for leg in legs {
+        let (count, max_ms) = buckets.entry((&leg.channel, leg.leg, LatencyDay::bucket_of(leg.ms))).or_default();
+        *count += 1;
+        *max_ms = (*max_ms).max(leg.ms);
+    }
+    let day = day_of(at);
+    let rows: Vec<_> = buckets.into_iter().collect();
+    write_rows(connection, sql!("latency_day/add"), &rows, |values, ((channel, leg, bucket), (count, max_ms))| {
+        values.text(channel.as_str()).text(leg.as_str()).show(day).int(i64::from(*bucket)).count(*count).count(*max_ms);
+    })
+    .await
+}
+
+/// A step of a gap, unless only its evidence is newer.
+pub(super) async fn gap_step(
+    connection: &mut SqliteConnection,
+    before: &GapRow,
+    gap: &GapRow,
+    at: Timestamp,
+) -> Result<()> {
+    let what = |gap: &GapRow| (gap.state, gap.generation, gap.reason.clone(), gap.by.clone());
+    if what(before) == what(gap) {
+        return Ok(());
+    }
+    write_rows(connection, sql!("gap_step/insert"), &[gap], |values, gap| {
+        values
+            .int(gap.id.0)
+            .text(gap.channel.as_str())
+            .time(at)
+            .text(gap.state.as_str())
+            .int(i64::from(gap.generation))
+            .text(gap.reason.as_deref())
+            .text(gap.by.as_deref());
+    })
+    .await
+}
