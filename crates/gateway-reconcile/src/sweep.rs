@@ -100,7 +100,7 @@ impl Sweep {
             Err(unreliable) => return Ok(self.again(tour, dataset, step.clone(), unreliable)),
         };
         let ours = tour.our_sums(dataset, step.window, step.grain).await?;
-        tour.record(dataset, step.window, step.grain, &theirs, as_of).await?;
+        tour.record(dataset, step, &theirs, &ours, as_of).await?;
         let differing = match &theirs {
             Sums::Buckets(theirs) => narrow(step.grain, step.window, &ours, theirs),
             Sums::Count(theirs) => narrow_count(step.window, total(&ours), *theirs),

@@ -6,12 +6,10 @@
 use crate::config::{ReconcileConfig, later};
 use crate::error::ReconcileError;
 use crate::reliability::{Unreliable, check_buckets, check_items};
-use crate::{Defences, compare::Tally};
+use crate::{Defences, compare::Tally, descend::Step};
 use gateway_connector::{Connector, ManifestSource};
-use gateway_model::{
-    BookItem, Bucket, BucketSum, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window, day_of,
-};
-use gateway_store::{Comparison, Days, LeaseGrant, NewAccount, Store};
+use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window, day_of};
+use gateway_store::{AccountDay, Comparison, Days, LeaseGrant, NewAccount, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -196,31 +194,39 @@ impl<'a> Tour<'a> {
         })
     }
 
-    /// Writes the channel's account of days and months down, for the reports of any past day.
+    /// Writes the channel's account down, for the reports of any past day: its days where it told them, and what is in step by a coarser sum.
     pub(crate) async fn record(
         &self,
         dataset: Dataset,
-        window: Window,
-        grain: Grain,
+        step: &Step,
         theirs: &Sums,
+        ours: &[Bucket],
         as_of: Timestamp,
     ) -> Result<(), ReconcileError> {
-        let (grain, buckets, summed) = match theirs {
-            Sums::Buckets(buckets) if matches!(grain, Grain::Day | Grain::Month) => (grain, buckets.clone(), true),
+        let days_of = |window: Window| Days { from: day_of(window.start), to: day_of(window.end) };
+        let said = |day, count, sum| AccountDay { dataset, day, count, sum, as_of };
+        let (days, in_step) = match (theirs, step.grain) {
+            (Sums::Buckets(theirs), Grain::Day) => {
+                let days = theirs.iter().map(|day| said(day_of(day.start), day.count, Some(day.sum))).collect();
+                (Some(days), Vec::new())
+            }
+            (Sums::Buckets(theirs), Grain::Month | Grain::Total) => {
+                let same = theirs.iter().filter(|bucket| ours.contains(bucket));
+                let window = |bucket: &Bucket| step.grain.bucket(bucket.start).intersect(&step.window);
+                (None, same.map(|bucket| days_of(window(bucket))).collect())
+            }
             // A count of one day is that day's account, whatever grain it was asked at.
-            Sums::Count(count) if Grain::Day.bucket(window.start) == window => {
-                (Grain::Day, vec![Bucket { start: window.start, count: *count, sum: BucketSum::ZERO }], false)
+            (Sums::Count(count), _) if Grain::Day.bucket(step.window.start) == step.window => {
+                (Some(vec![said(day_of(step.window.start), *count, None)]), Vec::new())
             }
             _ => return Ok(()),
         };
         let account = NewAccount {
             channel: self.context.channel.clone(),
             dataset,
-            projection_version: self.context.connector.normalizer().projection_version(),
-            grain,
-            days: Days { from: day_of(window.start), to: day_of(window.end) },
-            buckets,
-            summed,
+            asked: days_of(step.window),
+            days,
+            in_step,
             as_of,
             at: self.context.now(),
         };

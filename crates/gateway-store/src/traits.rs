@@ -185,12 +185,14 @@ pub trait GapStore: Send + Sync {
 /// Days come ascending.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
-    /// Writes down what a channel said of itself. A month whose sum is the sum of our days tells each day as well.
+    /// Writes down what a channel said of itself.
     async fn record_account(&self, account: &NewAccount) -> Result<()>;
     /// The state book's days.
     async fn book_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<BookDay>>;
-    /// The channel's account of the days, and of the months that begin in them.
+    /// The channel's account of the days.
     async fn account_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountDay>>;
+    /// The spans in step that have one of the days.
+    async fn account_spans(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountSpan>>;
     /// The flow book's days, inbound.
     async fn flow_days(&self, channel: &ChannelId, days: Days) -> Result<Vec<FlowDay>>;
     /// The deliveries decided on these days, to a destination.

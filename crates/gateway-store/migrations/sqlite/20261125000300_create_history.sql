@@ -1,7 +1,7 @@
 -- The books through time, by day (China time). Two times in a row: `day` = what it is of, `as_of_day` = when it was so. A row of a past as_of_day is
 -- never written again, so whatever is asked as of a day that is over is answered the same for ever.
 
--- A day's bucket of the state book as it stood at the end of as_of_day, or stands now where that is today.
+-- A day's bucket of the state book as it stood at the end of as_of_day, or stands now where that is today; changed_at = when it last changed on it.
 CREATE TABLE book_day (
     channel TEXT NOT NULL,
     dataset TEXT NOT NULL,
@@ -11,21 +11,32 @@ CREATE TABLE book_day (
     as_of_day TEXT NOT NULL,
     count INTEGER NOT NULL,
     sum BLOB NOT NULL,
+    changed_at INTEGER NOT NULL,
     PRIMARY KEY (channel, dataset, day, side, projection_version, as_of_day)
 ) STRICT, WITHOUT ROWID;
 
--- What the channel's own account said of a day or month, the last time it was asked on as_of_day; sum is null where it only counts.
--- A month stands here only while its sum is ours.
+-- What the channel's own account said of a day, the last time it was asked on as_of_day; sum is null where it only counts.
 CREATE TABLE account_day (
     channel TEXT NOT NULL,
     dataset TEXT NOT NULL,
-    grain TEXT NOT NULL,
     day TEXT NOT NULL,
     as_of_day TEXT NOT NULL,
     count INTEGER NOT NULL,
     sum BLOB,
     as_of INTEGER NOT NULL,
-    PRIMARY KEY (channel, dataset, grain, day, as_of_day)
+    PRIMARY KEY (channel, dataset, day, as_of_day)
+) STRICT, WITHOUT ROWID;
+
+-- Days [from_day, to_day) of which the channel's account was ours by one sum, the last time on as_of_day: each of them was then as our book had it.
+CREATE TABLE account_span (
+    channel TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    from_day TEXT NOT NULL,
+    to_day TEXT NOT NULL,
+    as_of_day TEXT NOT NULL,
+    as_of INTEGER NOT NULL,
+    compared_at INTEGER NOT NULL,
+    PRIMARY KEY (channel, dataset, from_day, to_day, as_of_day)
 ) STRICT, WITHOUT ROWID;
 
 -- Changes by the day on which they ended. dataset '' = what could not be decoded.
@@ -77,9 +88,9 @@ CREATE INDEX gap_step_channel ON gap_step (channel, gap_id, id);
 CREATE INDEX dead_letter_channel ON dead_letter (channel, at);
 
 -- What is held already has no history: it is taken to have been so on its own day.
-INSERT INTO book_day (channel, dataset, day, side, projection_version, as_of_day, count, sum)
+INSERT INTO book_day (channel, dataset, day, side, projection_version, as_of_day, count, sum, changed_at)
 SELECT channel, dataset, date(start_at / 1000 + 28800, 'unixepoch'), side, projection_version,
-    date(start_at / 1000 + 28800, 'unixepoch'), count, sum
+    date(start_at / 1000 + 28800, 'unixepoch'), count, sum, start_at
 FROM book_bucket
 WHERE grain = 'day';
 

@@ -1,4 +1,4 @@
-SELECT b.dataset, b.day, b.side, b.count, b.sum
+SELECT b.dataset, b.day, b.side, b.count, b.sum, b.changed_at
 FROM json_each($5) AS wanted
 CROSS JOIN book_day AS b
     ON b.channel = $1 AND b.dataset = wanted.value AND b.day >= $2 AND b.day < $3 AND b.as_of_day <= $4

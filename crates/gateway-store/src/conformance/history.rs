@@ -61,7 +61,7 @@ pub async fn a_past_day_is_shown_as_it_was_then(place: &dyn StoreUnderTest) {
     }
 
     let rows = store.book_days(&municipal(), some_days(), later(0)).await.unwrap();
-    assert_eq!(rows[1].sum, first.element(), "the sum is kept with the count");
+    assert_eq!((rows[1].sum, rows[1].changed_at), (first.element(), at(10)), "the sum is kept with the count");
     let outside = Days { from: later(1), to: later(9) };
     assert_eq!(store.book_days(&municipal(), outside, later(9)).await.unwrap(), []);
     assert_eq!(store.book_days(&desk(), some_days(), later(9)).await.unwrap(), []);
@@ -90,73 +90,80 @@ pub async fn the_last_history_is_the_book(place: &dyn StoreUnderTest) {
     assert_eq!(days, kept);
 }
 
-fn account(grain: Grain, days: Days, buckets: Vec<Bucket>, when: Timestamp) -> NewAccount {
+fn account(said: Option<&[(Day, u64)]>, in_step: &[Days], when: Timestamp) -> NewAccount {
+    let day = |(day, count): &(Day, u64)| AccountDay {
+        dataset: Dataset::Acceptance,
+        day: *day,
+        count: *count,
+        sum: Some(BucketSum([*count as u8; 32])),
+        as_of: when,
+    };
     NewAccount {
         channel: municipal(),
         dataset: Dataset::Acceptance,
-        projection_version: 1,
-        grain,
-        days,
-        buckets,
-        summed: true,
+        asked: Days { from: later(-1), to: later(1) },
+        days: said.map(|said| said.iter().map(day).collect()),
+        in_step: in_step.to_vec(),
         as_of: when,
         at: when,
     }
 }
 
-/// What the channel said last on or before a day; what it no longer names is empty; a month in step tells its days, another tells nothing.
+/// What the channel said last on or before a day; what it no longer names of the days that it was asked for is empty.
 pub async fn a_channels_account_is_kept_by_day(place: &dyn StoreUnderTest) {
     let store = place.open().await;
-    let (one, two) = (item(1, Moment::At(at(0)), 1), item(2, Moment::At(at(-DAY_S)), 2));
-    let puts =
-        vec![put(&municipal(), BookSide::Source, 1, one.clone()), put(&municipal(), BookSide::Sent, 1, two.clone())];
-    put_at(&*store, at(1), puts).await;
-    let day_of_one = Bucket { start: Grain::Day.bucket(at(0)).start, count: 1, sum: one.element() };
-    let day_of_two = Bucket { start: Grain::Day.bucket(at(-DAY_S)).start, count: 1, sum: two.element() };
-    let both = Days { from: later(-1), to: later(1) };
-    store.record_account(&account(Grain::Day, both, vec![day_of_two], at(100))).await.unwrap();
-    let as_of = async |as_of: Day| -> Vec<(Grain, Day, u64, Timestamp)> {
+    let as_of = async |as_of: Day| -> Vec<(Day, u64, Option<BucketSum>, Timestamp)> {
         let rows = store.account_days(&municipal(), some_days(), as_of).await.unwrap();
-        rows.into_iter().map(|row| (row.grain, row.day, row.count, row.as_of)).collect()
+        rows.into_iter().map(|row| (row.day, row.count, row.sum, row.as_of)).collect()
     };
-    assert_eq!(as_of(later(0)).await, [(Grain::Day, later(-1), 1, at(100))]);
+    let sum = |n: u8| Some(BucketSum([n; 32]));
+    let outside =
+        NewAccount { asked: Days { from: later(5), to: later(6) }, ..account(Some(&[(later(5), 9)]), &[], at(0)) };
+    store.record_account(&outside).await.unwrap();
+    store.record_account(&account(Some(&[(later(-1), 1)]), &[], at(100))).await.unwrap();
+    let kept = (later(5), 9, sum(9), at(0));
+    assert_eq!(as_of(later(0)).await, [(later(-1), 1, sum(1), at(100)), kept]);
     assert_eq!(as_of(later(-1)).await, []);
+    store.record_account(&account(Some(&[(later(-1), 2)]), &[], at(200))).await.unwrap();
+    assert_eq!(as_of(later(0)).await, [(later(-1), 2, sum(2), at(200)), kept], "the last of a day counts");
 
     // The next day it has lost what it had, and has what it lacked.
-    store.record_account(&account(Grain::Day, both, vec![day_of_one], at(DAY_S))).await.unwrap();
-    assert_eq!(as_of(later(0)).await, [(Grain::Day, later(-1), 1, at(100))]);
-    let swapped = [(Grain::Day, later(-1), 0, at(DAY_S)), (Grain::Day, later(0), 1, at(DAY_S))];
+    store.record_account(&account(Some(&[(later(0), 3)]), &[], at(DAY_S))).await.unwrap();
+    assert_eq!(as_of(later(0)).await, [(later(-1), 2, sum(2), at(200)), kept]);
+    let swapped = [(later(-1), 0, sum(0), at(DAY_S)), (later(0), 3, sum(3), at(DAY_S)), kept];
     assert_eq!(as_of(later(1)).await, swapped);
 
-    // A month that differs tells nothing of its days; one in step tells them all.
-    let month = Grain::Month.bucket(at(0));
-    let months = Days { from: day_of(month.start), to: day_of(month.end) };
-    let wrong = Bucket { start: month.start, count: 1, sum: one.element() };
-    store.record_account(&account(Grain::Month, months, vec![wrong], at(2 * DAY_S))).await.unwrap();
-    assert_eq!(as_of(later(2)).await, swapped);
-    let right = Bucket { start: month.start, count: 2, sum: one.element().plus(two.element()) };
-    store.record_account(&account(Grain::Month, months, vec![right], at(3 * DAY_S))).await.unwrap();
-    let told = [
-        (Grain::Day, later(-1), 1, at(3 * DAY_S)),
-        (Grain::Day, later(0), 1, at(DAY_S)),
-        (Grain::Month, months.from, 2, at(3 * DAY_S)),
-    ];
-    assert_eq!(as_of(later(3)).await, told);
-    assert_eq!(as_of(later(2)).await, swapped);
-
-    // Emptied on both sides, the month is in step with nothing in it.
-    let gone = [1, 2].map(|n| BookPut::Remove { channel: municipal(), key: key(n) });
-    put_at(&*store, at(4 * DAY_S), gone.to_vec()).await;
-    store.record_account(&account(Grain::Month, months, Vec::new(), at(4 * DAY_S))).await.unwrap();
-    assert!(as_of(later(4)).await.iter().all(|row| row.2 == 0), "{:?}", as_of(later(4)).await);
-
-    // One that only counts has no sum.
-    let mut counted = account(Grain::Day, both, vec![Bucket { sum: BucketSum::ZERO, ..day_of_one }], at(5 * DAY_S));
-    counted.summed = false;
+    // One that only counts has no sum, and one asked for coarser sums says nothing of days.
+    let mut counted = account(Some(&[(later(0), 4)]), &[], at(2 * DAY_S));
+    counted.days.iter_mut().flatten().for_each(|day| day.sum = None);
     store.record_account(&counted).await.unwrap();
-    let rows = store.account_days(&municipal(), some_days(), later(5)).await.unwrap();
-    let sums: Vec<_> = rows.iter().filter(|row| row.grain == Grain::Day).map(|row| (row.count, row.sum)).collect();
-    assert_eq!(sums, [(0, None), (1, None)]);
+    store.record_account(&account(None, &[], at(3 * DAY_S))).await.unwrap();
+    let now = as_of(later(3)).await;
+    assert_eq!(now[1], (later(0), 4, None, at(2 * DAY_S)));
+    assert_eq!(store.account_days(&desk(), some_days(), later(9)).await.unwrap(), []);
+}
+
+/// The last proof of a span on or before a day, for each day that it has.
+pub async fn spans_in_step_are_kept_by_day(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let long = Days { from: later(-400), to: later(400) };
+    let short = Days { from: later(-3), to: later(3) };
+    for seconds in [0, 100, 2 * DAY_S] {
+        store.record_account(&account(None, &[long], at(seconds))).await.unwrap();
+    }
+    store.record_account(&account(None, &[short], at(DAY_S))).await.unwrap();
+    let spans = async |days: Days, as_of: Day| -> Vec<(Days, Timestamp)> {
+        let rows = store.account_spans(&municipal(), days, as_of).await.unwrap();
+        rows.into_iter().map(|row| (row.days, row.compared_at)).collect()
+    };
+    let one = |days: i64| Days { from: later(days), to: later(days + 1) };
+    assert_eq!(spans(one(0), later(-1)).await, []);
+    assert_eq!(spans(one(0), later(0)).await, [(long, at(100))]);
+    assert_eq!(spans(one(0), later(1)).await, [(long, at(100)), (short, at(DAY_S))]);
+    assert_eq!(spans(one(2), later(9)).await, [(long, at(2 * DAY_S)), (short, at(DAY_S))]);
+    assert_eq!(spans(one(3), later(9)).await, [(long, at(2 * DAY_S))]);
+    assert_eq!(spans(one(400), later(9)).await, []);
+    assert_eq!(store.account_spans(&desk(), one(0), later(9)).await.unwrap(), []);
 }
 
 /// Changes count on the day on which they ended, and add up to the flow book.

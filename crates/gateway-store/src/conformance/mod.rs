@@ -106,6 +106,7 @@ macro_rules! store_conformance {
             a_past_day_is_shown_as_it_was_then
             the_last_history_is_the_book
             a_channels_account_is_kept_by_day
+            spans_in_step_are_kept_by_day
             the_flow_is_kept_by_day
             deliveries_are_kept_by_day
             legs_are_kept_as_histograms

@@ -1,7 +1,7 @@
 //! The books through time: what was so at the end of any past day.
 
 use super::FlowOutcome;
-use gateway_model::{BookSide, Bucket, BucketSum, ChannelId, Dataset, Day, DeliveryState, GapState, Grain, Timestamp};
+use gateway_model::{BookSide, BucketSum, ChannelId, Dataset, Day, DeliveryState, GapState, Timestamp};
 
 /// Days `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct BookDay {
     pub count: u64,
     /// The sum of their elements.
     pub sum: BucketSum,
+    /// When it last changed, on or before that day.
+    pub changed_at: Timestamp,
 }
 
 /// What a channel said of itself, to write down.
@@ -34,19 +36,15 @@ pub struct NewAccount {
     pub channel: ChannelId,
     /// The dataset.
     pub dataset: Dataset,
-    /// The version of the projection that its sums were compared under.
-    pub projection_version: u32,
-    /// [`Grain::Day`] or [`Grain::Month`]; no other is kept.
-    pub grain: Grain,
-    /// The days that were asked for; what is absent in the answer is empty.
-    pub days: Days,
-    /// The answer.
-    pub buckets: Vec<Bucket>,
-    /// Whether it has sums; a channel may only count.
-    pub summed: bool,
+    /// The days that were asked for.
+    pub asked: Days,
+    /// What it said, day by day, where it was asked so: a day that is absent is empty. `None` where it was asked for coarser sums.
+    pub days: Option<Vec<AccountDay>>,
+    /// Days that it has as we have them, by one sum over all of them.
+    pub in_step: Vec<Days>,
     /// When the account was true.
     pub as_of: Timestamp,
-    /// When it was written down.
+    /// When it had been compared with ours.
     pub at: Timestamp,
 }
 
@@ -55,9 +53,7 @@ pub struct NewAccount {
 pub struct AccountDay {
     /// The dataset.
     pub dataset: Dataset,
-    /// [`Grain::Day`], or [`Grain::Month`] for a whole month that was in step.
-    pub grain: Grain,
-    /// The day, or the month's first.
+    /// The day.
     pub day: Day,
     /// How many items.
     pub count: u64,
@@ -65,6 +61,19 @@ pub struct AccountDay {
     pub sum: Option<BucketSum>,
     /// When it was true.
     pub as_of: Timestamp,
+}
+
+/// Days that the channel had as our book had them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSpan {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// The days.
+    pub days: Days,
+    /// When the account was true.
+    pub as_of: Timestamp,
+    /// When it had been compared with ours.
+    pub compared_at: Timestamp,
 }
 
 /// A line of the flow book of a day: changes by how they ended on it. `dataset` is `None` for what could not be decoded.

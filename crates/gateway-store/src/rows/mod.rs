@@ -14,7 +14,8 @@ pub use delivery::{
     OutboundTally,
 };
 pub use history::{
-    AccountDay, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, Latency, LatencyDay, Leg, NewAccount,
+    AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, Latency, LatencyDay, Leg,
+    NewAccount,
 };
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,

@@ -6,7 +6,7 @@ use super::Result;
 use super::batch::{list, write_rows};
 use super::column::{Columns, from_ms, to_ms};
 use crate::{BookPut, StoreError};
-use gateway_model::{BookItem, BookSide, BucketSum, ChannelId, Dataset, Day, Grain, ItemKey, Timestamp, day_of};
+use gateway_model::{BookItem, BookSide, BucketSum, ChannelId, Dataset, Grain, ItemKey, Timestamp, day_of};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
@@ -219,15 +219,16 @@ async fn apply_deltas(connection: &mut SqliteConnection, mut deltas: Deltas, at:
         sqlx::query(sql!("book_bucket/delete_empty")).execute(&mut *connection).await?;
     }
     written.retain(|(key, _)| key.grain == Grain::Day);
-    keep_days(connection, &written, day_of(at)).await
+    keep_days(connection, &written, at).await
 }
 
 /// The days that changed, as they stand now; an empty one stays written down.
 async fn keep_days(
     connection: &mut SqliteConnection,
     days: &[(BucketKey, (i64, BucketSum))],
-    as_of_day: Day,
+    at: Timestamp,
 ) -> Result<()> {
+    let as_of_day = day_of(at);
     let starts = days.iter().map(|(key, _)| from_ms(key.start_ms)).collect::<Result<Vec<_>>>()?;
     let rows: Vec<_> = days.iter().zip(starts).collect();
     write_rows(connection, sql!("book_day/upsert"), &rows, |values, ((key, (count, sum)), start)| {
@@ -239,7 +240,8 @@ async fn keep_days(
             .int(i64::from(key.projection_version))
             .show(as_of_day)
             .int(*count)
-            .bytes(&sum.0);
+            .bytes(&sum.0)
+            .time(at);
     })
     .await
 }

@@ -7,43 +7,41 @@ use super::gap;
 use super::ingest::{read_dataset, read_outcome};
 use super::{Result, SqliteStore};
 use crate::{
-    AccountDay, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapRow, GapStep, HistoryStore, LatencyDay, Leg,
-    NewAccount, StoreError,
+    AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapRow, GapStep, HistoryStore,
+    LatencyDay, Leg, NewAccount, StoreError,
 };
 use async_trait::async_trait;
-use gateway_model::{Bucket, BucketSum, ChannelId, Dataset, Day, GapId, Grain, Moment, Timestamp, day_of};
+use gateway_model::{BucketSum, ChannelId, Dataset, Day, GapId, Timestamp, day_of};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use std::collections::{BTreeMap, BTreeSet};
-
-type Known = BTreeMap<Day, (u64, Option<BucketSum>)>;
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl HistoryStore for SqliteStore {
     async fn record_account(&self, account: &NewAccount) -> Result<()> {
+        if account.days.is_none() && account.in_step.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.begin_write().await?;
-        let known = known_days(&mut tx, account).await?;
-        let months = match account.grain {
-            Grain::Day => Vec::new(),
-            Grain::Month => in_step(&mut tx, account, &known).await?,
-            _ => return Ok(()),
-        };
-        let said: Vec<Bucket> = match account.grain {
-            Grain::Day => account.buckets.clone(),
-            _ => months.iter().flat_map(|(_, days)| days.iter().copied()).collect(),
-        };
-        let sum_of = |bucket: &Bucket| account.summed.then_some(bucket.sum);
-        let mut days: Known = said.iter().map(|day| (day_of(day.start), (day.count, sum_of(day)))).collect();
-        for day in known.keys().filter(|day| is_answered(account, &months, **day)) {
-            days.entry(*day).or_insert((0, account.summed.then_some(BucketSum::ZERO)));
+        if let Some(said) = &account.days {
+            let known = read_account(&mut tx, &account.channel, &[account.dataset], account.asked, Day::MAX).await?;
+            // A day that it no longer names is empty now.
+            let gone = known.into_iter().filter(|known| !said.iter().any(|day| day.day == known.day));
+            let gone = gone.map(|known| AccountDay { count: 0, sum: known.sum.map(|_| BucketSum::ZERO), ..known });
+            write_days(&mut tx, account, &said.iter().cloned().chain(gone).collect::<Vec<_>>()).await?;
         }
-        // What a month tells of its days is said by the month's own row already, as long as it is the same.
-        if account.grain == Grain::Month {
-            days.retain(|day, said| known.get(day) != Some(said));
-        }
-        let rows = days.into_iter().map(|(day, (count, sum))| (Grain::Day, day, count, sum));
-        let months = months.iter().map(|(month, _)| (Grain::Month, day_of(month.start), month.count, Some(month.sum)));
-        write_account(&mut tx, account, &rows.chain(months).collect::<Vec<_>>()).await?;
+        let as_of_day = day_of(account.at);
+        write_rows(&mut tx, sql!("account_span/upsert"), &account.in_step, |values, days| {
+            values
+                .text(account.channel.as_str())
+                .text(account.dataset.as_str())
+                .show(days.from)
+                .show(days.to)
+                .show(as_of_day)
+                .time(account.as_of)
+                .time(account.at);
+        })
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -66,6 +64,7 @@ impl HistoryStore for SqliteStore {
                     side: read_side(&mut columns)?,
                     count: columns.count()?,
                     sum: BucketSum(columns.hash()?),
+                    changed_at: columns.time()?,
                 })
             })
             .collect()
@@ -73,6 +72,28 @@ impl HistoryStore for SqliteStore {
 
     async fn account_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountDay>> {
         read_account(&mut *self.readers.acquire().await?, channel, &Dataset::ALL, days, as_of).await
+    }
+
+    async fn account_spans(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountSpan>> {
+        let rows = sqlx::query(sql!("account_span/as_of"))
+            .bind(channel.as_str())
+            .bind(days.from.to_string())
+            .bind(days.to.to_string())
+            .bind(as_of.to_string())
+            .bind(datasets()?)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("account_span", row);
+                Ok(AccountSpan {
+                    dataset: columns.word()?,
+                    days: Days { from: columns.word()?, to: columns.word()? },
+                    as_of: columns.time()?,
+                    compared_at: columns.time()?,
+                })
+            })
+            .collect()
     }
 
     async fn flow_days(&self, channel: &ChannelId, days: Days) -> Result<Vec<FlowDay>> {
@@ -194,68 +215,6 @@ fn datasets() -> Result<String> {
     list(Dataset::ALL.map(Dataset::as_str))
 }
 
-/// Whether an account speaks of a day: it lies in what was asked for and, of months, in one that is in step.
-fn is_answered(account: &NewAccount, months: &[(Bucket, Vec<Bucket>)], day: Day) -> bool {
-    if account.grain == Grain::Day {
-        return account.days.from <= day && day < account.days.to;
-    }
-    let start = Grain::Month.bucket(Moment::On(day).start()).start;
-    months.iter().any(|(month, _)| month.start == start)
-}
-
-/// The months of an account whose sum is that of our days, with these days; empty on both sides where the channel had something before.
-async fn in_step(
-    connection: &mut SqliteConnection,
-    account: &NewAccount,
-    known: &Known,
-) -> Result<Vec<(Bucket, Vec<Bucket>)>> {
-    let rows = sqlx::query(sql!("book_bucket/list"))
-        .bind(account.channel.as_str())
-        .bind(account.dataset.as_str())
-        .bind(i64::from(account.projection_version))
-        .bind(Grain::Day.as_str())
-        .bind(to_ms(Moment::On(account.days.from).start()))
-        .bind(to_ms(Moment::On(account.days.to).start()))
-        .fetch_all(connection)
-        .await?;
-    let mut ours: BTreeMap<Timestamp, Vec<Bucket>> = BTreeMap::new();
-    for row in &rows {
-        let mut columns = Columns::of("book_bucket", row);
-        let day = Bucket { start: columns.time()?, count: columns.count()?, sum: BucketSum(columns.hash()?) };
-        let days = ours.entry(Grain::Month.bucket(day.start).start).or_default();
-        // Both sides of a day are one day to the channel.
-        match days.last_mut() {
-            Some(last) if last.start == day.start => {
-                last.count += day.count;
-                last.sum = last.sum.plus(day.sum);
-            }
-            _ => days.push(day),
-        }
-    }
-    let total = |days: &[Bucket]| {
-        days.iter().fold((0, BucketSum::ZERO), |(count, sum), day| (count + day.count, sum.plus(day.sum)))
-    };
-    let mut said: BTreeMap<Timestamp, Bucket> = account.buckets.iter().map(|month| (month.start, *month)).collect();
-    let had: BTreeSet<Timestamp> =
-        known.keys().map(|day| Grain::Month.bucket(Moment::On(*day).start()).start).collect();
-    for start in had {
-        said.entry(start).or_insert(Bucket { start, count: 0, sum: BucketSum::ZERO });
-    }
-    Ok(said
-        .into_values()
-        .filter_map(|month| {
-            let days = ours.remove(&month.start).unwrap_or_default();
-            (total(&days) == (month.count, month.sum)).then_some((month, days))
-        })
-        .collect())
-}
-
-async fn known_days(connection: &mut SqliteConnection, account: &NewAccount) -> Result<Known> {
-    let rows = read_account(connection, &account.channel, &[account.dataset], account.days, Day::MAX).await?;
-    let days = rows.into_iter().filter(|row| row.grain == Grain::Day);
-    Ok(days.map(|row| (row.day, (row.count, row.sum))).collect())
-}
-
 async fn read_account(
     connection: &mut SqliteConnection,
     channel: &ChannelId,
@@ -263,14 +222,12 @@ async fn read_account(
     days: Days,
     as_of: Day,
 ) -> Result<Vec<AccountDay>> {
-    let wanted =
-        datasets.iter().flat_map(|dataset| [Grain::Day, Grain::Month].map(|grain| (dataset.as_str(), grain.as_str())));
     let rows = sqlx::query(sql!("account_day/as_of"))
         .bind(channel.as_str())
         .bind(days.from.to_string())
         .bind(days.to.to_string())
         .bind(as_of.to_string())
-        .bind(list(wanted)?)
+        .bind(list(datasets.iter().map(|dataset| dataset.as_str()))?)
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -278,7 +235,6 @@ async fn read_account(
             let mut columns = Columns::of("account_day", row);
             Ok(AccountDay {
                 dataset: columns.word()?,
-                grain: columns.word()?,
                 day: columns.word()?,
                 count: columns.count()?,
                 sum: columns.maybe_digest()?.map(|sum| BucketSum(sum.0)),
@@ -288,21 +244,16 @@ async fn read_account(
         .collect()
 }
 
-async fn write_account(
-    connection: &mut SqliteConnection,
-    account: &NewAccount,
-    rows: &[(Grain, Day, u64, Option<BucketSum>)],
-) -> Result<()> {
+async fn write_days(connection: &mut SqliteConnection, account: &NewAccount, days: &[AccountDay]) -> Result<()> {
     let as_of_day = day_of(account.at);
-    write_rows(connection, sql!("account_day/upsert"), rows, |values, (grain, day, count, sum)| {
+    write_rows(connection, sql!("account_day/upsert"), days, |values, day| {
         values
             .text(account.channel.as_str())
             .text(account.dataset.as_str())
-            .text(grain.as_str())
-            .show(day)
+            .show(day.day)
             .show(as_of_day)
-            .count(*count)
-            .maybe_bytes(sum.as_ref().map(|sum| &sum.0[..]))
+            .count(day.count)
+            .maybe_bytes(day.sum.as_ref().map(|sum| &sum.0[..]))
             .time(account.as_of);
     })
     .await
