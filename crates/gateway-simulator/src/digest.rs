@@ -181,10 +181,31 @@ pub fn element(key: &ItemKey, digest: &Digest) -> Digest {
 
 /// Adds `element` to `sum` modulo 2^256, both big-endian.
 pub fn add(sum: &mut Digest, element: &Digest) {
-    let mut carry = 0u16;
-    for (place, part) in sum.iter_mut().zip(element).rev() {
-        let total = u16::from(*place) + u16::from(*part) + carry;
-        *place = (total & 0xff) as u8;
-        carry = total >> 8;
+    let mut carry = false;
+    for (place, part) in limbs(sum, element) {
+        let (total, over) = read(place).overflowing_add(read(part));
+        let (total, more) = total.overflowing_add(u64::from(carry));
+        carry = over || more;
+        place.copy_from_slice(&total.to_be_bytes());
     }
+}
+
+/// Takes `element` from `sum` modulo 2^256, both big-endian.
+pub fn subtract(sum: &mut Digest, element: &Digest) {
+    let mut borrow = false;
+    for (place, part) in limbs(sum, element) {
+        let (rest, under) = read(place).overflowing_sub(read(part));
+        let (rest, more) = rest.overflowing_sub(u64::from(borrow));
+        borrow = under || more;
+        place.copy_from_slice(&rest.to_be_bytes());
+    }
+}
+
+/// The eight-byte places of both numbers, the least significant first.
+fn limbs<'a>(sum: &'a mut Digest, element: &'a Digest) -> impl Iterator<Item = (&'a mut [u8], &'a [u8])> {
+    sum.chunks_exact_mut(8).rev().zip(element.chunks_exact(8).rev())
+}
+
+fn read(place: &[u8]) -> u64 {
+    place.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod entry;
+pub mod sums;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

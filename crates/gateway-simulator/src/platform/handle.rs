@@ -1,5 +1,6 @@
 //! The handle of a running platform: where it is, how to step it, what it holds, how to end it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,8 +8,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Platform, PlatformEnd, life, push};
-use crate::clock::SimClock;
+use crate::book::account::Grain;
+use crate::clock::{self, SimClock};
+use crate::digest::{Dataset, Digest, Item, ItemKey};
 use crate::error::SimError;
+use crate::record::Order;
 
 /// A running platform.
 pub struct PlatformHandle {
@@ -70,6 +74,61 @@ impl PlatformHandle {
     /// Ends life: nothing spontaneous any more, no faults. What is queued is still pushed.
     pub fn stop_life(&self) {
         self.platform.stop_life();
+    }
+}
+
+/// The oracle: what the platform's own book said of its items, at any moment.
+impl PlatformHandle {
+    /// What an item was at a moment: digest in hex and event time in wire form. `None` = the platform had no such item then.
+    /// `day` is the day of the order's creation; `part` as in the contract: `c0`, `c<round>`, `c<visitNo>`, `e:<eventId>`.
+    pub fn held_at(
+        &self,
+        dataset: Dataset,
+        number: &str,
+        day: &str,
+        part: &str,
+        at_ms: i64,
+    ) -> Option<(String, String)> {
+        let key = ItemKey { dataset, number: number.to_owned(), day: day.to_owned(), part: part.to_owned() };
+        let book = self.platform.ledger.lock();
+        book.account.held_at(&key, at_ms).map(|(digest, time)| (hex::encode(digest), time.to_owned()))
+    }
+
+    /// How many items of a dataset have an event time in `[from, to)` (wire times), as of a moment (`None` = now).
+    pub fn tally(&self, dataset: Dataset, from: &str, to: &str, at_ms: Option<i64>) -> usize {
+        let (from, to) = (clock::sort_time(from), clock::sort_time(to));
+        self.platform.ledger.lock().account.tally(dataset, &from, &to, at_ms)
+    }
+
+    /// Count of each bucket of a grain in `[from, to)` (wire times) by the bucket's start, as of a moment (`None` = now).
+    pub fn tallies(
+        &self,
+        dataset: Dataset,
+        from: &str,
+        to: &str,
+        grain: Grain,
+        at_ms: Option<i64>,
+    ) -> BTreeMap<String, usize> {
+        let (from, to) = (clock::sort_time(from), clock::sort_time(to));
+        let book = self.platform.ledger.lock();
+        let buckets = book.account.buckets(dataset, (&from, &to), grain, at_ms);
+        buckets.into_iter().map(|(start, (count, _))| (start, count)).collect()
+    }
+
+    /// Every item that the platform holds now.
+    pub fn items(&self) -> Vec<Item> {
+        let book = self.platform.ledger.lock();
+        let item = |(key, digest, time): (&ItemKey, &Digest, &str)| Item {
+            key: key.clone(),
+            event_time: time.to_owned(),
+            digest: *digest,
+        };
+        book.account.all().map(item).collect()
+    }
+
+    /// The orders of the book as it is now, in the order of their creation.
+    pub fn orders(&self) -> Vec<Order> {
+        self.platform.ledger.lock().from_position(0).map(|held| held.order.clone()).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the simulators and the judge, over real loopback HTTP. Waiting is level-triggered with a deadline.
 
+mod account;
 mod data;
 mod desk_and_judge;
 mod faults;

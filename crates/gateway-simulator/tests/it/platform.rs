@@ -150,6 +150,12 @@ async fn the_manifest_is_the_sum_of_its_items_at_every_grain() {
         let ids = manifest("ids").await["items"].as_array().expect("items").clone();
         assert_eq!(manifest("count").await["buckets"][0]["count"], ids.len());
         assert!(manifest("count").await["buckets"][0].get("sum").is_none());
+        // A total counts date-only items too, and begins where the question begins; of nothing it says nothing.
+        let total = manifest("total").await["buckets"].clone();
+        assert_eq!((&total[0]["start"], &total[0]["count"]), (&json!("2011-01-01 00:00:00"), &json!(ids.len())));
+        let nothing = "from=2010-01-01%2000:00:00&to=2010-02-01%2000:00:00&grain=total";
+        let empty = peer.read(&format!("/gateway/manifest?dataset={dataset}&{nothing}")).await;
+        assert_eq!(empty["buckets"], json!([]));
         for (grain, cut, pad) in
             [("month", 7, "-01 00:00:00"), ("day", 10, " 00:00:00"), ("hour", 13, ":00:00"), ("tenMinutes", 15, "0:00")]
         {
