@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use gateway_connector::http::HttpClient;
 use gateway_connector::profile::Mistake;
 use gateway_connector::{
-    Connector, Credentials, Descriptor, ManifestSource, Normalizer, Profile, ProfileErrors, Receiver, RequestError,
-    Sink, Source,
+    Connector, Credentials, Descriptor, ManifestSource, Normalizer, PeerClock, Profile, ProfileErrors, Receiver,
+    RequestError, Sink, Source,
 };
 use gateway_model::{ChannelId, Clock};
 use std::sync::Arc;
@@ -110,6 +110,7 @@ struct Municipal {
     receiver: Option<receiver::PushReceiver>,
     sink: Option<sink::OrderSink>,
     manifest: Option<manifest::AccountSource>,
+    http: Arc<HttpClient>,
 }
 
 impl Municipal {
@@ -127,9 +128,13 @@ impl Municipal {
                 .push
                 .clone()
                 .map(|rule| receiver::PushReceiver::new(Arc::clone(&profile), rule, credentials)),
-            sink: profile.write.clone().map(|rule| sink::OrderSink::new(http, rule, Arc::clone(&normalizer))),
+            sink: profile
+                .write
+                .clone()
+                .map(|rule| sink::OrderSink::new(Arc::clone(&http), rule, Arc::clone(&normalizer))),
             manifest,
             normalizer,
+            http,
         }
     }
 }
@@ -158,6 +163,10 @@ impl Connector for Municipal {
 
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         self.manifest.as_ref().map(|manifest| manifest as &dyn ManifestSource)
+    }
+
+    fn peer_clock(&self) -> Option<PeerClock> {
+        self.http.peer_clock()
     }
 
     async fn check_connectivity(&self) -> Result<(), RequestError> {

@@ -29,6 +29,9 @@ pub enum CheckError {
     /// The store did not answer.
     #[error("the store does not answer")]
     Store(#[from] gateway_store::StoreError),
+    /// The bus did not answer.
+    #[error("the bus does not answer")]
+    Bus(#[from] gateway_bus::BusError),
     /// Something outside could not be read.
     #[error("{what} can't be read")]
     Unreadable {

@@ -6,6 +6,7 @@
 
 use crate::RequestError;
 use crate::pace::Pacer;
+use crate::peer_clock::{PeerClock, PeerClockWatch};
 use crate::profile::Profile;
 use crate::sign::Credentials;
 use bytes::{Bytes, BytesMut};
@@ -105,6 +106,7 @@ pub struct HttpClient {
     credentials: Credentials,
     pacer: Pacer,
     clock: Arc<dyn Clock>,
+    peer_clock: PeerClockWatch,
 }
 
 impl std::fmt::Debug for HttpClient {
@@ -152,7 +154,9 @@ impl HttpClient {
             .build()
             .map_err(HttpSetupError::Client)?;
         let pacer = Pacer::new(profile.limits.requests_per_second, profile.limits.concurrency);
-        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), profile, credentials, pacer, clock })
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        let peer_clock = PeerClockWatch::default();
+        Ok(Self { client, base, profile, credentials, pacer, clock, peer_clock })
     }
 
     /// Sends a request, signed, in its turn.
@@ -186,6 +190,9 @@ impl HttpClient {
             builder = builder.header("content-type", "application/json; charset=utf-8").body(request.body.clone());
         }
         let mut answer = builder.send().await.map_err(|error| unavailable(error, false))?;
+        if let Some(date) = answer.headers().get("date").and_then(|value| value.to_str().ok()) {
+            self.peer_clock.observe(date, sent_at, self.clock.now());
+        }
         let status = answer.status().as_u16();
         let retry_after = answer
             .headers()
@@ -210,6 +217,12 @@ impl HttpClient {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the peer's answers last told of its clock.
+    #[must_use]
+    pub fn peer_clock(&self) -> Option<PeerClock> {
+        self.peer_clock.last()
     }
 
     /// The profile.

@@ -14,6 +14,7 @@ mod delivery;
 mod error;
 pub mod http;
 mod pace;
+mod peer_clock;
 pub mod profile;
 mod record;
 mod retry;
@@ -26,6 +27,7 @@ pub use delivery::{OutboundDelivery, Outcome, PreparedDelivery, Reason, Tracking
 pub use error::{NormalizeError, RequestError, VerifyError};
 pub use http::install_crypto;
 pub use pace::{PacePermit, Pacer};
+pub use peer_clock::PeerClock;
 pub use profile::{Profile, ProfileErrors};
 pub use record::{Cursor, IntakeOutcome, Page, RawRecord, WebhookReply, WebhookRequest};
 pub use retry::{Retry, RetryPolicy};

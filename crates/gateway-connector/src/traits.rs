@@ -1,8 +1,8 @@
 //! The contract, written on the methods.
 
 use crate::{
-    Cursor, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PreparedDelivery, RawRecord, RequestError,
-    VerifyError, WebhookReply, WebhookRequest,
+    Cursor, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PeerClock, PreparedDelivery, RawRecord,
+    RequestError, VerifyError, WebhookReply, WebhookRequest,
 };
 use async_trait::async_trait;
 use gateway_model::{Change, ChannelId, Dataset, Grain, Manifest, Receipt, SourceNumber, Timestamp, Window};
@@ -34,6 +34,10 @@ pub trait Connector: Send + Sync + 'static {
     fn sink(&self) -> Option<&dyn Sink>;
     /// Its account of itself.
     fn manifest_source(&self) -> Option<&dyn ManifestSource>;
+    /// What the channel's answers last told of its clock; `None` where nothing was told.
+    fn peer_clock(&self) -> Option<PeerClock> {
+        None
+    }
     /// One harmless request, for `check-config --connect`.
     async fn check_connectivity(&self) -> Result<(), RequestError>;
 }

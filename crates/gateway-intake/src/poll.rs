@@ -8,7 +8,7 @@
 
 use crate::channel::{sha256, short_hex};
 use crate::checkpoint::{self, Checkpoint, Seen};
-use crate::{ChannelIntake, Defences, PollConfig, failure};
+use crate::{ChannelIntake, Defences, PollConfig, PollProgress, failure};
 use async_trait::async_trait;
 use gateway_bus::{Envelope, TopicName};
 use gateway_connector::{Cursor, Page, RawRecord, Source};
@@ -28,6 +28,7 @@ pub struct Poller {
     overlap: Duration,
     topic: TopicName,
     sweep: Option<Sweep>,
+    progress: Arc<PollProgress>,
 }
 
 /// One reading of the listing from its start to its end.
@@ -57,7 +58,14 @@ impl Poller {
         intake.connector.source()?;
         let overlap = if defences.overlap { Duration::from_millis(config.overlap_ms) } else { Duration::ZERO };
         let topic = TopicName::raw(&intake.channel);
-        Some(Self { intake, leases, holder: holder.into(), config, overlap, topic, sweep: None })
+        let progress = Arc::default();
+        Some(Self { intake, leases, holder: holder.into(), config, overlap, topic, sweep: None, progress })
+    }
+
+    /// How far it has read, for status.
+    #[must_use]
+    pub fn progress(&self) -> Arc<PollProgress> {
+        Arc::clone(&self.progress)
     }
 
     async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
@@ -157,6 +165,9 @@ impl Poller {
             Err(StoreError::LeaseLost { .. }) => return Ok(false),
             Err(error) => return Err(failure::store(&error)),
         }
+        if ended {
+            self.progress.swept(now, sweep.checkpoint.through);
+        }
         if let (true, Some(through)) = (ended, sweep.checkpoint.through) {
             let channel = self.intake.channel.to_string();
             let seconds = through.as_millisecond() as f64 / 1_000.0;
@@ -219,8 +230,10 @@ impl Task for Poller {
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
         let Some(lease) = self.lease().await? else {
             self.sweep = None;
+            self.progress.leave();
             return Ok(Ran::Idle);
         };
+        self.progress.hold();
         let connector = Arc::clone(&self.intake.connector);
         match connector.source() {
             Some(source) => self.pages(source, lease, round).await,
