@@ -25,6 +25,7 @@ mod orders;
 mod problem;
 mod raw;
 mod reconcile;
+mod report;
 mod serve;
 mod settling;
 mod state;

@@ -1,0 +1,127 @@
+//! Reports and balances of two known days.
+
+use crate::gateway::{ADMIN, DESK, Gateway, JUDGE, at};
+use crate::history::{DAY_S, account, apply, first_day, second_day};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const DAILY: &str = "/api/v1/reports/daily/2026-11-23";
+
+async fn two_days() -> Gateway {
+    let gateway = Gateway::start().await;
+    let missing = first_day(&gateway).await;
+    second_day(&gateway, missing).await;
+    gateway.clock.advance_to(at(2 * DAY_S));
+    gateway
+}
+
+async fn bytes(gateway: &Gateway, path: &str) -> Vec<u8> {
+    let answer = gateway.request(Method::GET, path).bearer_auth(JUDGE).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    answer.bytes().await.unwrap().to_vec()
+}
+
+fn line<'a>(report: &'a Value, list: &str, dataset: &str) -> &'a Value {
+    let lines = report[list].as_array().unwrap();
+    let found = lines.iter().find(|line| line["channel"] == "municipal-12345" && line["dataset"] == dataset);
+    found.unwrap_or_else(|| panic!("no line of {dataset} in {report:#}"))
+}
+
+#[tokio::test]
+async fn a_day_is_told_as_it_was_then_and_as_it_is_now() {
+    let gateway = two_days().await;
+    let then = gateway.get(JUDGE, &format!("{DAILY}?as_of=2026-11-23")).await;
+    insta::assert_json_snapshot!("daily_as_of_the_day", then.ok(200));
+    let now = gateway.get(JUDGE, DAILY).await;
+    insta::assert_json_snapshot!("daily_as_of_now", now.ok(200));
+    assert_eq!((&then.body["is_final"], &now.body["is_final"]), (&json!(true), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_month_adds_up_its_days() {
+    let gateway = two_days().await;
+    let month = gateway.get(JUDGE, "/api/v1/reports/monthly/2026-11?as_of=2026-11-24").await;
+    insta::assert_json_snapshot!("monthly", month.ok(200));
+    for (list, keys) in
+        [("inbound", ["ended", "applied", "duplicate"]), ("outbound", ["owed", "acknowledged", "waived"])]
+    {
+        for key in keys {
+            let sum = |lines: &str| -> u64 {
+                month.body[lines].as_array().unwrap().iter().filter_map(|line| line[list][key].as_u64()).sum()
+            };
+            assert_eq!(sum("lines"), sum("days"), "{list}.{key}");
+        }
+    }
+}
+
+/// Whatever happens afterwards, a report of a day that is over is the same, byte by byte.
+#[tokio::test]
+async fn a_report_of_the_past_never_changes() {
+    let gateway = two_days().await;
+    let asked = [
+        format!("{DAILY}?as_of=2026-11-23"),
+        format!("{DAILY}?as_of=2026-11-24"),
+        "/api/v1/reports/monthly/2026-11?as_of=2026-11-24".to_owned(),
+        "/api/v1/balance?from=2026-11-23&as_of=2026-11-24".to_owned(),
+    ];
+    let mut before = Vec::new();
+    for path in &asked {
+        before.push(bytes(&gateway, path).await);
+    }
+    let now = bytes(&gateway, DAILY).await;
+    apply(&gateway, &[1, 5], at(2 * DAY_S + 10)).await;
+    account(&gateway, &[1, 2, 3, 4, 5, 6], at(2 * DAY_S + 20)).await;
+    gateway.clock.advance_to(at(9 * DAY_S));
+    for (path, before) in asked.iter().zip(&before).take(3) {
+        assert!(bytes(&gateway, path).await == *before, "{path} has changed");
+    }
+    assert!(bytes(&gateway, DAILY).await != now, "as of now it has");
+}
+
+#[tokio::test]
+async fn a_balance_stands_side_by_side() {
+    let gateway = two_days().await;
+    let told = gateway.get(JUDGE, "/api/v1/balance?from=2026-11-23").await;
+    let acceptance = line(told.ok(200), "lines", "acceptance");
+    let (then, now) = (&acceptance["then"], &acceptance["now"]);
+    assert_eq!((&then["as_of"], &now["as_of"]), (&json!("2026-11-23"), &json!("2026-11-25")));
+    let sides = |told: &Value| {
+        let account = &told["account"];
+        ["ours", "theirs", "difference", "standing", "completeness"].map(|key| account[key].clone())
+    };
+    assert_eq!(sides(then), [json!(3), json!(4), json!(1), json!("differing"), json!(75.0)]);
+    assert_eq!(sides(now), [json!(4), json!(4), json!(0), json!("verified"), json!(100.0)]);
+    assert_eq!((&then["inbound"]["applied"], &now["inbound"]["applied"]), (&json!(3), &json!(3)));
+    let completion = line(&told.body, "lines", "completion");
+    assert_eq!(
+        (&completion["then"]["outbound"]["in_flight"], &completion["now"]["outbound"]["waived"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(completion["then"]["account"]["standing"], "unverified");
+    // Without a day it is yesterday's.
+    assert_eq!(gateway.get(JUDGE, "/api/v1/balance").await.ok(200)["from"], "2026-11-24");
+    let none = gateway.get(JUDGE, "/api/v1/balance?from=2026-11-23&channel=desk").await;
+    assert_eq!(none.ok(200)["lines"], json!([]));
+}
+
+#[tokio::test]
+async fn what_can_not_be_told_is_refused() {
+    let gateway = two_days().await;
+    for path in [
+        "/api/v1/reports/daily/2026-11",
+        "/api/v1/reports/daily/2026-02-30",
+        "/api/v1/reports/monthly/2026-11-23",
+        "/api/v1/reports/daily/2026-11-23?as_of=2026-11-22",
+        "/api/v1/reports/daily/2026-11-23?as_of=2026-11-26",
+        "/api/v1/reports/daily/2026-11-26",
+        "/api/v1/reports/daily/2026-11-23?format=pdf",
+        "/api/v1/reports/daily/2026-11-23?as-of=2026-11-23",
+        "/api/v1/balance?from=2026-11-23&to=2026-11-22",
+        "/api/v1/balance?from=2020-01-01&to=2026-11-22",
+        "/api/v1/balance?from=tomorrow",
+    ] {
+        gateway.get(ADMIN, path).await.problem(400, "invalid_parameter");
+    }
+    gateway.get(ADMIN, "/api/v1/balance?channel=province").await.problem(404, "unknown_channel");
+    gateway.get(DESK, DAILY).await.problem(403, "role_not_allowed");
+}
