@@ -151,9 +151,12 @@ impl ChannelQuiet {
         }
         let longest = i64::from(self.config.without_habit_h);
         let from = hours.last_arrival()? + 1;
+        if longest == 0 || from > hour {
+            return None;
+        }
         // All of it must have been watched.
         let watched: f64 = hours.0.range(from..=hour).map(|(_, hour)| hour.watched).sum();
-        (longest > 0 && watched >= longest as f64).then_some(Silence { from, expected: 0.0, seen: 0 })
+        (watched >= longest as f64).then_some(Silence { from, expected: 0.0, seen: 0 })
     }
 
     fn judgement(&self) -> Judgement {
@@ -171,7 +174,8 @@ impl ChannelQuiet {
     }
 
     fn tell(&self, channel: &ChannelId, hours: &Hours, since: Timestamp, now: Timestamp) -> Finding {
-        let stretch = hours.0.range(hour_of(since)..=hour_of(now));
+        // Hours of a clock that went back are not asked for.
+        let stretch = hours.0.range(hour_of(since).min(hour_of(now))..=hour_of(now));
         let usual = |hour: i64, watched: f64| hours.habit(hour, 2).map_or(0.0, |habit| habit.usual * watched);
         let (expected, seen) = stretch
             .fold((0.0, 0), |(expected, seen), (at, hour)| (expected + usual(*at, hour.watched), seen + hour.records));

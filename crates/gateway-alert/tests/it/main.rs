@@ -1,0 +1,4 @@
+//! Alerting, against the real store.
+#![allow(clippy::unwrap_used)]
+
+mod checks;
