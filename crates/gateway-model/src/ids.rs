@@ -150,3 +150,15 @@ row_id!(
     /// A background job.
     JobId
 );
+row_id!(
+    /// An incident.
+    IncidentId
+);
+row_id!(
+    /// A notification: what one notifier is told at once.
+    NotificationId
+);
+row_id!(
+    /// A silence.
+    SilenceId
+);

@@ -13,6 +13,7 @@ mod delivery;
 mod field;
 mod gap;
 mod ids;
+mod incident;
 mod lifecycle;
 mod manifest;
 mod moment;
@@ -28,8 +29,10 @@ pub use delivery::{AskBy, DeliveryState, Operation, Receipt, ReceiptSource};
 pub use field::{Field, FieldKind, FieldValue, Fields};
 pub use gap::{GapEvidence, GapKind, GapState, Severity};
 pub use ids::{
-    ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapId, InvalidId, JobId, OrderId, RawId, SourceNumber,
+    ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapId, IncidentId, InvalidId, JobId, NotificationId,
+    OrderId, RawId, SilenceId, SourceNumber,
 };
+pub use incident::{IncidentState, News, NotificationState};
 pub use lifecycle::{OrderState, Refusal, check_command, state_after};
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};

@@ -3,8 +3,8 @@
 use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
-    Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain, JobId,
-    OrderId, RawId, SourceNumber, Timestamp, Window,
+    Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain,
+    IncidentId, JobId, NotificationId, NotificationState, OrderId, RawId, SilenceId, SourceNumber, Timestamp, Window,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -310,6 +310,63 @@ pub trait WatchStore: Send + Sync {
     -> Result<Vec<SourceNumber>>;
 }
 
+/// Incidents, who is told of them, and silences.
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    /// What a round of the alerter begins with, all as of one moment.
+    async fn alert_state(&self, now: Timestamp) -> Result<AlertState>;
+    /// Writes down what a round decided, incidents and the notifications that they make owed, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], and nothing is written, when the lease has another epoch by now.
+    async fn save_alert_round(&self, round: &AlertRound, lease: &LeaseGrant) -> Result<()>;
+    /// Incidents, ascending by id.
+    async fn incidents(&self, filter: &IncidentFilter, limit: u32) -> Result<Vec<IncidentRow>>;
+    /// An incident.
+    async fn incident(&self, id: IncidentId) -> Result<Option<IncidentRow>>;
+    /// A person knows of it and cares for it.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] unless it is open and nobody has acknowledged it.
+    async fn acknowledge_incident(&self, id: IncidentId, by: &str, at: Timestamp) -> Result<()>;
+    /// The notifications that told, or are to tell, of an incident, the newest first.
+    async fn notifications_of(&self, id: IncidentId, limit: u32) -> Result<Vec<NotificationRow>>;
+    /// What a notifier has still to be told, the oldest first, due or not.
+    async fn owed_notifications(&self, notifier: &str, limit: u32) -> Result<Vec<NotificationRow>>;
+    /// A notification was sent, or is given up; one that has ended already stays as it is.
+    async fn end_notification(
+        &self,
+        id: NotificationId,
+        state: NotificationState,
+        error: Option<&str>,
+        at: Timestamp,
+    ) -> Result<()>;
+    /// An attempt failed; the next is due at a time.
+    async fn fail_notification(&self, id: NotificationId, error: &str, due_at: Timestamp) -> Result<()>;
+    /// A notifier took something, or failed to, and why.
+    async fn note_notifier(&self, id: &str, failed: Option<&str>, at: Timestamp) -> Result<()>;
+    /// How the notifiers fare.
+    async fn notifiers(&self) -> Result<Vec<NotifierRow>>;
+    /// Makes a silence.
+    async fn add_silence(&self, silence: &NewSilence) -> Result<SilenceId>;
+    /// Ends a silence early; one that has not begun never begins.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] when it is over.
+    async fn end_silence(&self, id: SilenceId, by: &str, at: Timestamp) -> Result<()>;
+    /// Silences, ascending by id; with a time, those only that have not ended by then.
+    async fn silences(
+        &self,
+        unended_at: Option<Timestamp>,
+        after: Option<SilenceId>,
+        limit: u32,
+    ) -> Result<Vec<SilenceRow>>;
+    /// A silence.
+    async fn silence(&self, id: SilenceId) -> Result<Option<SilenceRow>>;
+    /// Drops resolved incidents, ended notifications and silences that ended before a time. Returns how many incidents.
+    async fn drop_ended_alerts(&self, before: Timestamp) -> Result<u64>;
+}
+
 /// The whole store.
 #[async_trait]
 pub trait Store:
@@ -324,6 +381,7 @@ pub trait Store:
     + LeaseStore
     + DeadLetterStore
     + WatchStore
+    + AlertStore
     + 'static
 {
     /// Whether it can be written now.

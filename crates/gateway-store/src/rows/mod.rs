@@ -1,5 +1,6 @@
 //! The rows as the rest of the gateway sees them.
 
+mod alert;
 mod book;
 mod delivery;
 mod history;
@@ -8,6 +9,10 @@ mod order;
 mod watch;
 mod work;
 
+pub use alert::{
+    AlertRound, AlertState, IncidentFilter, IncidentRow, NewNotification, NewSilence, NotificationItem,
+    NotificationRow, NotifierRow, SilenceRow, Told,
+};
 pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,

@@ -32,6 +32,14 @@ async fn save(tx: &mut Tx, name: &str, holder: Option<&str>, epoch: u64, until: 
     Ok(())
 }
 
+/// Fails when another has the lease by now.
+pub(super) async fn must_hold(tx: &mut Tx, lease: &LeaseGrant) -> Result<()> {
+    match load(tx, &lease.name).await? {
+        Some(held) if held.epoch == lease.epoch => Ok(()),
+        _ => Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch }),
+    }
+}
+
 #[async_trait]
 impl LeaseStore for SqliteStore {
     async fn acquire_lease(
@@ -81,12 +89,7 @@ impl LeaseStore for SqliteStore {
         now: Timestamp,
     ) -> Result<()> {
         let mut tx = self.begin_write().await?;
-        match load(&mut tx, &lease.name).await? {
-            Some(held) if held.epoch == lease.epoch => {}
-            _ => {
-                return Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch });
-            }
-        }
+        must_hold(&mut tx, lease).await?;
         sqlx::query(sql!("checkpoint/upsert"))
             .bind(channel.as_str())
             .bind(name)

@@ -16,6 +16,8 @@ macro_rules! sql {
     };
 }
 
+mod alert;
+mod alert_row;
 mod anomaly;
 mod batch;
 mod book;

@@ -17,6 +17,9 @@ const WHOLE: &[&str] = &[
     "comparison_total/sum",
     "job/tally",
     "ingest/next_ids",
+    "incident/live",
+    "notification_incident/owed",
+    "notifier/list",
 ];
 
 #[tokio::test]

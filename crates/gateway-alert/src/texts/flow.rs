@@ -1,0 +1,175 @@
+//! Records and deliveries on their way.
+
+use super::{Text, Words};
+
+pub(super) const TEXTS: &[Text] = &[
+    Text {
+        code: "channel_quiet",
+        zh: Words {
+            name: "渠道静默",
+            what: "收到的数据明显少于该渠道此时段的惯常数量（本时段收到 {count} 条）。",
+            todo: "先看 hotline-gateway status 中该渠道的轮询与推送；若我方正常，请联系对端确认其是否停止发送。",
+        },
+        en: Words {
+            name: "channel quiet",
+            what: "Far fewer records came than this channel usually has at this hour ({count} came).",
+            todo: "see polling and pushes of the channel in hotline-gateway status; if ours are well, ask the other side whether it still sends.",
+        },
+    },
+    Text {
+        code: "pipeline_lag",
+        zh: Words {
+            name: "处理积压",
+            what: "总线上有 {count} 条记录等待处理。",
+            todo: "查看 hotline-gateway status 中 pipeline 任务的错误；若无错误只是量大，等待即可。",
+        },
+        en: Words {
+            name: "pipeline lag",
+            what: "{count} records on the bus wait to be processed.",
+            todo: "see the error of the pipeline task in hotline-gateway status; without one it is only much at once, and passes.",
+        },
+    },
+    Text {
+        code: "delivery_stuck",
+        zh: Words {
+            name: "投递停滞",
+            what: "{count} 件投递长时间未能送出。",
+            todo: "查看该目的渠道的熔断与错误；对端恢复后会自动继续。必要时联系对端。",
+        },
+        en: Words {
+            name: "deliveries stuck",
+            what: "{count} deliveries have not gone out for too long.",
+            todo: "look at breaker and errors of the destination; it goes on by itself once the other side is back. Ask them if it is not.",
+        },
+    },
+    Text {
+        code: "deliveries_held",
+        zh: Words {
+            name: "投递待人工处理",
+            what: "{count} 件投递结果无法查明，等待人工决定。",
+            todo: "向对端核实是否收到，再用重投或豁免处理（见 docs/errors.md“投递”）。",
+        },
+        en: Words {
+            name: "deliveries held",
+            what: "{count} deliveries have an outcome that can not be found out; a person has to decide.",
+            todo: "ask the other side whether it has them, then redeliver or waive (docs/errors.md, Deliveries).",
+        },
+    },
+    Text {
+        code: "deliveries_rejected",
+        zh: Words {
+            name: "投递被拒",
+            what: "对端拒绝了 {count} 件投递。",
+            todo: "查看拒绝原因，在业务办理台更正后重投，或豁免。",
+        },
+        en: Words {
+            name: "deliveries rejected",
+            what: "The other side rejected {count} deliveries.",
+            todo: "read the reasons; correct at the desk and redeliver, or waive.",
+        },
+    },
+    Text {
+        code: "receipts_overdue",
+        zh: Words {
+            name: "回执逾期",
+            what: "{count} 件投递已被对端接收，但回执逾期未到。",
+            todo: "向对端核实处理情况；网关会继续查询。",
+        },
+        en: Words {
+            name: "receipts overdue",
+            what: "{count} deliveries were taken, and their receipts are overdue.",
+            todo: "ask the other side what became of them; the gateway goes on asking too.",
+        },
+    },
+    Text {
+        code: "breaker_open",
+        zh: Words {
+            name: "熔断",
+            what: "对端连续失败，已暂停向其投递。",
+            todo: "检查网络与对端服务；恢复后自动继续，无需操作。",
+        },
+        en: Words {
+            name: "breaker open",
+            what: "The other side failed again and again; deliveries to it pause.",
+            todo: "look at the network and the other side; it goes on by itself once they answer.",
+        },
+    },
+    Text {
+        code: "webhooks_all_refused",
+        zh: Words {
+            name: "推送全部被拒",
+            what: "该渠道的推送持续全部被拒（{count} 次）。",
+            todo: "核对双方密钥、应用标识与时钟；原因代码见 docs/errors.md“推送被拒”。",
+        },
+        en: Words {
+            name: "all pushes refused",
+            what: "Every push of the channel is refused ({count} so far).",
+            todo: "compare secrets, application id and clocks; reasons are in docs/errors.md, Refused pushes.",
+        },
+    },
+    Text {
+        code: "clock_skew",
+        zh: Words {
+            name: "时钟偏差",
+            what: "对端时钟与本机相差过大。",
+            todo: "校准偏差一方的时钟（NTP）；推送会因此被拒。",
+        },
+        en: Words {
+            name: "clock skew",
+            what: "The clocks of the other side and of this machine differ too much.",
+            todo: "set the clock that is wrong (NTP); pushes are refused because of it.",
+        },
+    },
+    Text {
+        code: "spool_depth",
+        zh: Words {
+            name: "缓冲积压",
+            what: "缓冲队列中有 {count} 条记录等待写入总线。",
+            todo: "检查总线是否可写；恢复后自动排空。",
+        },
+        en: Words {
+            name: "spool depth",
+            what: "{count} records wait in the spool for the bus.",
+            todo: "see whether the bus can be written; the spool empties by itself after that.",
+        },
+    },
+    Text {
+        code: "poll_behind",
+        zh: Words {
+            name: "轮询落后",
+            what: "该渠道的轮询已落后于应有进度。",
+            todo: "查看该渠道轮询任务的错误与对端限速；必要时提高 wire profile 中的速率或联系对端。",
+        },
+        en: Words {
+            name: "polling behind",
+            what: "Polling of the channel is behind where it should be.",
+            todo: "see the errors of its poll task and what the other side allows; raise the rate in the wire profile or ask them.",
+        },
+    },
+    Text {
+        code: "dead_letters_open",
+        zh: Words {
+            name: "死信未处理",
+            what: "有 {count} 条死信等待处理。",
+            todo: "用 hotline-gateway dead-letters list 查看，逐条 retry 或 waive。",
+        },
+        en: Words {
+            name: "dead letters open",
+            what: "{count} dead letters wait for somebody.",
+            todo: "hotline-gateway dead-letters list, then retry or waive each.",
+        },
+    },
+    Text {
+        code: "parked_overdue",
+        zh: Words {
+            name: "暂存逾期",
+            what: "{count} 条更新等待其工单到达，已逾期。",
+            todo: "运行 hotline-gateway reconcile，若来源有该工单会自动补采；否则逾期后转为死信。",
+        },
+        en: Words {
+            name: "parked updates overdue",
+            what: "{count} updates wait for their order for too long.",
+            todo: "hotline-gateway reconcile: if the source has the order it is fetched; else they become dead letters.",
+        },
+    },
+];

@@ -1,0 +1,1 @@
+SELECT id, sent_at, failing_since, failures, error FROM notifier ORDER BY id

@@ -1,0 +1,1 @@
+DELETE FROM silence WHERE ends_at < $1

@@ -1,0 +1,3 @@
+SELECT id, code, channel, subject, starts_at, ends_at, reason, made_by, created_at, ended_by
+FROM silence
+WHERE id = $1

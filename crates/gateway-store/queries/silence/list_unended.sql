@@ -1,0 +1,5 @@
+SELECT id, code, channel, subject, starts_at, ends_at, reason, made_by, created_at, ended_by
+FROM silence
+WHERE id > $1 AND ends_at > $3
+ORDER BY id
+LIMIT $2
