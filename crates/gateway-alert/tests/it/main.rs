@@ -1,4 +1,16 @@
-//! Alerting, against the real store.
-#![allow(clippy::unwrap_used)]
+//! Alerting against a real store, real listeners, a real Alertmanager and a real mail server.
+#![allow(clippy::unwrap_used, missing_docs)]
 
+mod alertmanager;
 mod checks;
+mod engine;
+mod mail;
+mod mistakes;
+mod place;
+mod program;
+mod property;
+mod receiver;
+mod robots;
+mod sending;
+mod texts;
+mod webhook;
