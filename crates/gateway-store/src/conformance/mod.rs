@@ -6,6 +6,7 @@
 //! Refused: a suite that reaches below the traits. Whatever it could see there, a caller can't rely on.
 #![allow(clippy::unwrap_used)]
 
+mod alert;
 mod book;
 mod book_property;
 mod command;
@@ -24,6 +25,7 @@ mod lease;
 mod park;
 mod watch;
 
+pub use alert::*;
 pub use book::*;
 pub use book_property::*;
 pub use command::*;
@@ -120,6 +122,12 @@ macro_rules! store_conformance {
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs
             dead_letters_are_settled_once
+            a_round_of_alerts_is_read_back_as_it_was_written
+            an_acknowledgement_survives_the_round
+            notifications_are_owed_until_they_end
+            a_notifier_fails_until_it_succeeds
+            silences_begin_and_end
+            a_stale_epoch_writes_no_alerts
             arrivals_are_counted_by_hour
             watched_time_is_kept_by_hour
             what_waits_is_told_with_its_age
