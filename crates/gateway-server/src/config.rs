@@ -32,6 +32,8 @@ pub struct GatewayConfig {
     pub delivery: gateway_delivery::DeliveryConfig,
     /// Comparing accounts.
     pub reconcile: ReconcileSection,
+    /// What is wrong, and who is told.
+    pub alert: gateway_alert::AlertConfig,
     /// Whose word counts.
     pub authority: AuthorityTable,
     /// The channels.
@@ -184,6 +186,9 @@ pub fn read(
             *path = dir.join(&*path);
         }
     }
+    for path in config.alert.paths_mut() {
+        *path = dir.join(&*path);
+    }
     check(&config, mistakes);
     Ok(config)
 }
@@ -224,6 +229,17 @@ fn remove(tree: &mut serde_json::Value, key: &str) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+/// Alerting as the configuration asks for it; mistakes are added to the list.
+pub fn prepare_alerting(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) -> Option<gateway_alert::Alerting> {
+    match gateway_alert::prepare(config.alert.clone()) {
+        Ok(alerting) => Some(alerting),
+        Err(wrong) => {
+            mistakes.extend(wrong.into_iter().map(|wrong| mistake(wrong.key, wrong.text)));
+            None
+        }
     }
 }
 

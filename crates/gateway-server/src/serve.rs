@@ -57,6 +57,9 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     #[cfg(not(feature = "defence-switches"))]
     let defences = tasks::Defences::default();
     let tasks = tasks::start(&installation, &config, &*driver, defences)?;
+    if config.alert.enabled {
+        tasks::start_heartbeat(&installation, &driver);
+    }
     let status = Arc::new(GatewayStatus::new(driver.clone(), tasks.gate.clone(), installation.clock.clone()));
     let state = installation.api_state(&config, status.clone(), Arc::new(tasks.waker), render)?;
     let closing = CancellationToken::new();

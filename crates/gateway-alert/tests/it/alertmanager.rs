@@ -118,7 +118,7 @@ async fn a_real_alertmanager_hears_the_beginning_the_lasting_and_the_end() {
     // It opens.
     place.find(vec![finding("channel_quiet", "acceptance", Severity::Warning)]);
     place.look_once().await;
-    place.send().await.into_iter().for_each(|ran| drop(ran.unwrap()));
+    place.send_well().await;
     let alerts = real.alerts().await;
     let opened = named(&alerts, "channel_quiet").unwrap_or_else(|| panic!("{alerts:#?}"));
     let labels = &opened["labels"];
@@ -137,7 +137,7 @@ async fn a_real_alertmanager_hears_the_beginning_the_lasting_and_the_end() {
     let expires = time(&opened["endsAt"]);
     place.clock.advance_to(after(start, -130));
     place.look_once().await;
-    place.send().await.into_iter().for_each(|ran| drop(ran.unwrap()));
+    place.send_well().await;
     let alerts = real.alerts().await;
     let lasting = named(&alerts, "channel_quiet").unwrap_or_else(|| panic!("{alerts:#?}"));
     assert!(time(&lasting["endsAt"]) > expires, "{lasting}");
@@ -148,7 +148,7 @@ async fn a_real_alertmanager_hears_the_beginning_the_lasting_and_the_end() {
     place.find(vec![finding("channel_quiet", "acceptance", Severity::Critical)]);
     place.clock.advance_to(after(start, -100));
     place.look_once().await;
-    place.send().await.into_iter().for_each(|ran| drop(ran.unwrap()));
+    place.send_well().await;
     let alerts = real.alerts().await;
     let of_code: Vec<_> = alerts.iter().filter(|alert| alert["labels"]["alertname"] == "channel_quiet").collect();
     assert_eq!(of_code.len(), 1, "{alerts:#?}");
@@ -158,7 +158,7 @@ async fn a_real_alertmanager_hears_the_beginning_the_lasting_and_the_end() {
     place.find(Vec::new());
     place.clock.advance_to(after(start, -90));
     place.rounds_from_now(&[0, 60]).await;
-    place.send().await.into_iter().for_each(|ran| drop(ran.unwrap()));
+    place.send_well().await;
     let alerts = real.alerts().await;
     assert!(named(&alerts, "channel_quiet").is_none(), "{alerts:#?}");
     assert!(named(&alerts, "Watchdog").is_some(), "the gateway itself is still there");

@@ -20,6 +20,7 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
         Err(unreadable) => mistakes.push(unreadable),
         Ok(config) => {
             let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
+            config::prepare_alerting(&config, &mut mistakes);
             if options.connect {
                 for (at, (id, connector)) in channels.iter().enumerate() {
                     if let Err(error) = connector.check_connectivity().await {

@@ -1,6 +1,6 @@
 //! An opened installation: engines, channels, keys and tokens of one directory.
 
-use crate::config::{ConfigMistake, GatewayConfig};
+use crate::config::{self, ConfigMistake, GatewayConfig};
 use crate::{Failure, registry, secrets};
 use gateway_api::{ApiState, ChannelInfo, Role, StatusSource, Token, Tokens, Waker};
 use gateway_bus::embedded::EmbeddedBus;
@@ -28,6 +28,8 @@ pub struct Installation {
     pub connectors: Vec<(ChannelId, Arc<dyn Connector>)>,
     /// The channel of commands.
     pub desk: ChannelId,
+    /// Looks for what is wrong, and tells.
+    pub alerting: gateway_alert::Alerting,
     /// Keys the content hashes.
     pub content_key: ContentKey,
     /// Names this process among those that may hold a lease.
@@ -42,17 +44,19 @@ impl Installation {
     pub async fn open(dir: &Path, config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let mut mistakes = Vec::new();
         let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);
-        if !mistakes.is_empty() {
+        let alerting = config::prepare_alerting(config, &mut mistakes);
+        let (true, Some(alerting)) = (mistakes.is_empty(), alerting) else {
             let lines: Vec<String> = mistakes.iter().map(ConfigMistake::to_string).collect();
-            return Err(Failure(format!("channels are not configured right:\n  {}", lines.join("\n  "))));
-        }
+            return Err(Failure(format!("channels or alerts are not configured right:\n  {}", lines.join("\n  "))));
+        };
         let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::open(config.bus.clone(), clock.clone()).await?);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone()).await?);
         let desk = config.api.desk()?;
         let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
         // A new holder with every start: what a killed process held stays its own until the lease runs out.
         let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let installation = Self { dir: dir.to_owned(), clock, bus, store, connectors, desk, content_key, holder };
+        let installation =
+            Self { dir: dir.to_owned(), clock, bus, store, connectors, desk, alerting, content_key, holder };
         installation.ensure_topics(config).await?;
         Ok(installation)
     }

@@ -4,6 +4,7 @@ use super::installation::Installation;
 use crate::Failure;
 use crate::config::GatewayConfig;
 use async_trait::async_trait;
+use gateway_alert::Check;
 use gateway_api::Waker;
 use gateway_bus::Bus;
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
@@ -11,7 +12,7 @@ use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
 use gateway_reconcile::Reconciler;
-use gateway_runtime::{Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHost};
+use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHealth, TaskHost, TaskStatus};
 use gateway_store::JobKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -146,8 +147,42 @@ pub fn start(
         }
     }
     host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
+    if config.alert.enabled {
+        start_alerts(installation, host);
+    }
     let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
     Ok(Tasks { gate: Arc::new(gate), waker })
+}
+
+/// Starts looking for what is wrong, and telling.
+fn start_alerts(installation: &Installation, host: &impl TaskHost) {
+    let Installation { store, clock, holder, alerting, .. } = installation;
+    let checks: Vec<Box<dyn Check>> = Vec::new();
+    let alerter = alerting.alerter(checks, store.clone(), clock.clone(), holder.clone());
+    let schedule = alerter.schedule();
+    host.spawn(alerter, schedule);
+    for sender in alerting.senders(store, clock, holder) {
+        let schedule = sender.schedule();
+        host.spawn(sender, schedule);
+    }
+}
+
+/// Starts the heartbeat, where one is configured: while the gateway does its own work, an outside watcher is called. A task of one channel
+/// (`poll/…`) that stalls because its counterparty is away is an incident and told as one; only that it ended stops the heartbeat.
+pub fn start_heartbeat(installation: &Installation, driver: &Arc<Driver>) {
+    let Installation { store, clock, alerting, .. } = installation;
+    let tasks = Arc::downgrade(driver);
+    let well = |task: &TaskStatus| match task.health {
+        TaskHealth::Healthy | TaskHealth::Failing => true,
+        // The heartbeat itself may have been cut off for long; that is no reason to stay silent.
+        TaskHealth::Stalled => task.name.contains('/') || task.name == gateway_alert::HEARTBEAT,
+        TaskHealth::Ended => false,
+    };
+    let healthy = move || tasks.upgrade().is_some_and(|driver| driver.statuses().iter().all(well));
+    if let Some(heartbeat) = alerting.heartbeat(store.clone(), clock.clone(), Arc::new(healthy)) {
+        let schedule = heartbeat.schedule();
+        driver.spawn(heartbeat, schedule);
+    }
 }
 
 fn decider(installation: &Installation, config: &GatewayConfig, defences: Defences) -> Result<Decider, Failure> {
