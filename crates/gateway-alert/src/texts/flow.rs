@@ -7,12 +7,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "channel_quiet",
         zh: Words {
             name: "渠道静默",
-            what: "收到的数据明显少于该渠道此时段的惯常数量（本时段收到 {count} 条）。",
+            what: "最近 {hours} 小时只收到 {seen} 条，按该渠道的惯常应有约 {expected} 条。",
             todo: "先看 hotline-gateway status 中该渠道的轮询与推送；若我方正常，请联系对端确认其是否停止发送。",
         },
         en: Words {
             name: "channel quiet",
-            what: "Far fewer records came than this channel usually has at this hour ({count} came).",
+            what: "In the last {hours} hours {seen} records came, where this channel usually sends about {expected}.",
             todo: "see polling and pushes of the channel in hotline-gateway status; if ours are well, ask the other side whether it still sends.",
         },
     },
@@ -20,12 +20,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "pipeline_lag",
         zh: Words {
             name: "处理积压",
-            what: "总线上有 {count} 条记录等待处理。",
+            what: "总线上有 {records} 条记录等待处理，最早的已等待 {age_s} 秒。",
             todo: "查看 hotline-gateway status 中 pipeline 任务的错误；若无错误只是量大，等待即可。",
         },
         en: Words {
             name: "pipeline lag",
-            what: "{count} records on the bus wait to be processed.",
+            what: "{records} records on the bus wait to be processed, the oldest for {age_s} s.",
             todo: "see the error of the pipeline task in hotline-gateway status; without one it is only much at once, and passes.",
         },
     },
@@ -33,12 +33,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "delivery_stuck",
         zh: Words {
             name: "投递停滞",
-            what: "{count} 件投递长时间未能送出。",
+            what: "{deliveries} 件投递长时间未能送出（共 {waiting} 件待投递），最早的已等待 {oldest_s} 秒。",
             todo: "查看该目的渠道的熔断与错误；对端恢复后会自动继续。必要时联系对端。",
         },
         en: Words {
             name: "deliveries stuck",
-            what: "{count} deliveries have not gone out for too long.",
+            what: "{deliveries} deliveries of {waiting} that wait have not gone out for too long, the oldest for {oldest_s} s.",
             todo: "look at breaker and errors of the destination; it goes on by itself once the other side is back. Ask them if it is not.",
         },
     },
@@ -46,12 +46,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "deliveries_held",
         zh: Words {
             name: "投递待人工处理",
-            what: "{count} 件投递结果无法查明，等待人工决定。",
+            what: "{deliveries} 件投递结果无法查明，等待人工决定，最早的已等待 {oldest_s} 秒。",
             todo: "向对端核实是否收到，再用重投或豁免处理（见 docs/errors.md“投递”）。",
         },
         en: Words {
             name: "deliveries held",
-            what: "{count} deliveries have an outcome that can not be found out; a person has to decide.",
+            what: "{deliveries} deliveries have an outcome that can not be found out; a person has to decide. The oldest waits for {oldest_s} s.",
             todo: "ask the other side whether it has them, then redeliver or waive (docs/errors.md, Deliveries).",
         },
     },
@@ -59,12 +59,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "deliveries_rejected",
         zh: Words {
             name: "投递被拒",
-            what: "对端拒绝了 {count} 件投递。",
+            what: "最近 {window_s} 秒内结束的 {ended} 件投递中，对端拒绝了 {rejected} 件（{percent}%）。",
             todo: "查看拒绝原因，在业务办理台更正后重投，或豁免。",
         },
         en: Words {
             name: "deliveries rejected",
-            what: "The other side rejected {count} deliveries.",
+            what: "Of {ended} deliveries that ended in the last {window_s} s, the other side rejected {rejected} ({percent} %).",
             todo: "read the reasons; correct at the desk and redeliver, or waive.",
         },
     },
@@ -72,12 +72,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "receipts_overdue",
         zh: Words {
             name: "回执逾期",
-            what: "{count} 件投递已被对端接收，但回执逾期未到。",
+            what: "{deliveries} 件投递已被对端接收，但回执逾期未到（共 {waiting} 件待回执），最早的已等待 {oldest_s} 秒。",
             todo: "向对端核实处理情况；网关会继续查询。",
         },
         en: Words {
             name: "receipts overdue",
-            what: "{count} deliveries were taken, and their receipts are overdue.",
+            what: "{deliveries} deliveries of {waiting} were taken and their receipts are overdue, the oldest for {oldest_s} s.",
             todo: "ask the other side what became of them; the gateway goes on asking too.",
         },
     },
@@ -85,12 +85,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "breaker_open",
         zh: Words {
             name: "熔断",
-            what: "对端连续失败，已暂停向其投递。",
+            what: "对端连续失败，已暂停向其投递 {open_s} 秒。",
             todo: "检查网络与对端服务；恢复后自动继续，无需操作。",
         },
         en: Words {
             name: "breaker open",
-            what: "The other side failed again and again; deliveries to it pause.",
+            what: "The other side failed again and again; deliveries to it pause since {open_s} s.",
             todo: "look at the network and the other side; it goes on by itself once they answer.",
         },
     },
@@ -98,12 +98,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "webhooks_all_refused",
         zh: Words {
             name: "推送全部被拒",
-            what: "该渠道的推送持续全部被拒（{count} 次）。",
+            what: "该渠道的推送持续全部被拒（{refused} 次：{codes}）。",
             todo: "核对双方密钥、应用标识与时钟；原因代码见 docs/errors.md“推送被拒”。",
         },
         en: Words {
             name: "all pushes refused",
-            what: "Every push of the channel is refused ({count} so far).",
+            what: "Every push of the channel is refused ({refused} so far: {codes}).",
             todo: "compare secrets, application id and clocks; reasons are in docs/errors.md, Refused pushes.",
         },
     },
@@ -111,12 +111,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "clock_skew",
         zh: Words {
             name: "时钟偏差",
-            what: "对端时钟与本机相差过大。",
+            what: "对端时钟与本机相差 {offset_s} 秒（{direction}：ahead 为对端偏快，behind 为偏慢）。",
             todo: "校准偏差一方的时钟（NTP）；推送会因此被拒。",
         },
         en: Words {
             name: "clock skew",
-            what: "The clocks of the other side and of this machine differ too much.",
+            what: "The clock of the other side differs from ours by {offset_s} s ({direction}).",
             todo: "set the clock that is wrong (NTP); pushes are refused because of it.",
         },
     },
@@ -124,25 +124,25 @@ pub(super) const TEXTS: &[Text] = &[
         code: "spool_depth",
         zh: Words {
             name: "缓冲积压",
-            what: "缓冲队列中有 {count} 条记录等待写入总线。",
-            todo: "检查总线是否可写；恢复后自动排空。",
+            what: "总线目录中有 {mib} MiB、{files} 个文件尚未处理（上限 {limit_mib} MiB）。",
+            todo: "查看 hotline-gateway status 中 pipeline 任务是否停滞，并确认磁盘空间。",
         },
         en: Words {
             name: "spool depth",
-            what: "{count} records wait in the spool for the bus.",
-            todo: "see whether the bus can be written; the spool empties by itself after that.",
+            what: "{mib} MiB in {files} files wait in the spool (limit {limit_mib} MiB).",
+            todo: "see whether the pipeline task of hotline-gateway status stands still, and whether the disk has room.",
         },
     },
     Text {
         code: "poll_behind",
         zh: Words {
             name: "轮询落后",
-            what: "该渠道的轮询已落后于应有进度。",
+            what: "该渠道的轮询已落后 {behind_s} 秒（上次轮询完成：{last_sweep}，已读到：{through}）。",
             todo: "查看该渠道轮询任务的错误与对端限速；必要时提高 wire profile 中的速率或联系对端。",
         },
         en: Words {
             name: "polling behind",
-            what: "Polling of the channel is behind where it should be.",
+            what: "Polling of the channel is {behind_s} s behind (last whole poll: {last_sweep}, read through: {through}).",
             todo: "see the errors of its poll task and what the other side allows; raise the rate in the wire profile or ask them.",
         },
     },
@@ -150,12 +150,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "dead_letters_open",
         zh: Words {
             name: "死信未处理",
-            what: "有 {count} 条死信等待处理。",
+            what: "有 {letters} 条死信等待处理，最早的已等待 {oldest_s} 秒。",
             todo: "用 hotline-gateway dead-letters list 查看，逐条 retry 或 waive。",
         },
         en: Words {
             name: "dead letters open",
-            what: "{count} dead letters wait for somebody.",
+            what: "{letters} dead letters wait for somebody, the oldest for {oldest_s} s.",
             todo: "hotline-gateway dead-letters list, then retry or waive each.",
         },
     },
@@ -163,12 +163,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "parked_overdue",
         zh: Words {
             name: "暂存逾期",
-            what: "{count} 条更新等待其工单到达，已逾期。",
+            what: "{records} 条更新等待其工单到达已逾期，最早的已等待 {age_s} 秒。",
             todo: "运行 hotline-gateway reconcile，若来源有该工单会自动补采；否则逾期后转为死信。",
         },
         en: Words {
             name: "parked updates overdue",
-            what: "{count} updates wait for their order for too long.",
+            what: "{records} updates wait for their order for too long, the oldest for {age_s} s.",
             todo: "hotline-gateway reconcile: if the source has the order it is fetched; else they become dead letters.",
         },
     },

@@ -92,7 +92,10 @@ pub fn names(template: &str) -> Vec<&str> {
 /// What is known besides what the template names: facts as `name: value`, bounded in number by the checks.
 pub(crate) fn more_facts(words: &Words, item: &NotificationItem, zh: bool) -> String {
     let told: Vec<&str> = names(words.what).into_iter().chain(names(words.todo)).collect();
-    let facts = item.facts.iter().filter(|(name, value)| !told.contains(&name.as_str()) && !value.is_empty());
+    let facts = item.facts.iter().filter(|(name, value)| {
+        // A dash is how a check says that it does not know.
+        !told.contains(&name.as_str()) && !matches!(value.as_str(), "" | "-")
+    });
     let facts = facts.map(|(name, value)| {
         let label = if zh { label(name) } else { name };
         format!("{label}{}{value}", if zh { "：" } else { ": " })
@@ -109,10 +112,13 @@ pub(crate) fn more_facts(words: &Words, item: &NotificationItem, zh: bool) -> St
 fn label(name: &str) -> &str {
     match name {
         "error" => "原因",
-        "dataset" => "数据类别",
-        "task" => "任务",
-        "lag_s" => "落后秒数",
-        "oldest" | "since" => "最早",
+        "expires_on" => "到期日",
+        "days_left" => "剩余天数",
+        "age_days" => "密钥已使用天数",
+        "last_hour" => "最近一小时",
+        "offset_ms" => "偏差毫秒",
+        "clock_offset_ms" => "时钟偏差毫秒",
+        "backfill_records" => "补采记录",
         other => other,
     }
 }

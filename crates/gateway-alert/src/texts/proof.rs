@@ -7,12 +7,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "gap_group_open",
         zh: Words {
             name: "同步缺口",
-            what: "发现 {count} 条数据双方不一致，正在自动修复。",
+            what: "发现 {gaps} 条数据双方不一致（{kind}），其中 {repairing} 条正在修复，最早的已存在 {oldest_s} 秒。",
             todo: "用 hotline-gateway gaps list 查看；修复并复核后自动关闭。持续不减时请联系对端。",
         },
         en: Words {
             name: "sync gaps",
-            what: "{count} items differ between the two sides; they are being repaired.",
+            what: "{gaps} items differ between the two sides ({kind}); {repairing} are being repaired, the oldest is there for {oldest_s} s.",
             todo: "hotline-gateway gaps list; they close once a new comparison verified the repair. If they stay, ask the other side.",
         },
     },
@@ -72,12 +72,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "comparison_overdue",
         zh: Words {
             name: "对账逾期",
-            what: "该渠道已超过规定时间未完成全量对账。",
+            what: "上次全量对账：{last}；应每 {period_s} 秒完成一次，已逾期 {overdue_s} 秒。",
             todo: "查看 reconcile 任务的错误与对端清单接口是否可用。",
         },
         en: Words {
             name: "comparison overdue",
-            what: "No whole comparison of the channel was finished in time.",
+            what: "The last whole comparison was at {last}; one is due every {period_s} s, this one is {overdue_s} s late.",
             todo: "see the error of the reconcile task, and whether the other side gives its account.",
         },
     },
@@ -85,12 +85,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "number_holes",
         zh: Words {
             name: "编号缺号",
-            what: "工单编号序列中有 {count} 个缺号，可能漏单。",
+            what: "工单编号序列中有 {missing} 个缺号，可能漏单：{ranges}（另有 {more} 段）。",
             todo: "向对端核对这些编号是否存在。",
         },
         en: Words {
             name: "holes in the numbers",
-            what: "{count} numbers are missing from the sequence of order numbers; orders may be lost.",
+            what: "{missing} numbers are missing from the sequence of order numbers, orders may be lost: {ranges} (and {more} more ranges).",
             todo: "ask the other side whether these numbers exist.",
         },
     },
@@ -98,12 +98,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "unmapped_codes",
         zh: Words {
             name: "未映射代码",
-            what: "对端使用了 {count} 种对接参数中没有的代码。",
+            what: "对端使用了 {count} 种对接参数中没有的代码：{names}（另有 {more} 种），涉及 {records} 条记录。",
             todo: "与对端确认含义，补入该渠道的 wire profile。",
         },
         en: Words {
             name: "unmapped codes",
-            what: "The other side uses {count} codes that the wire profile does not know.",
+            what: "The other side uses {count} codes that the wire profile does not know: {names} (and {more} more), in {records} records.",
             todo: "ask what they mean and add them to the profile.",
         },
     },

@@ -61,7 +61,11 @@ pub fn finding(code: &'static str, subject: &str, severity: Severity) -> Finding
         severity,
         count: 7,
         since: at(-300),
-        facts: BTreeMap::new(),
+        facts: BTreeMap::from([
+            ("deliveries", "7".to_owned()),
+            ("waiting", "9".to_owned()),
+            ("oldest_s", "300".to_owned()),
+        ]),
     }
 }
 
