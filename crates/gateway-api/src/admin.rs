@@ -2,7 +2,10 @@
 
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
-use crate::{ApiState, commands, dead_letters, deliveries, flow, gaps, health, orders, raw, reconcile, report, status};
+use crate::{
+    ApiState, commands, dead_letters, deliveries, flow, gap_groups, gaps, health, orders, raw, reconcile, report,
+    status,
+};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -22,6 +25,7 @@ pub fn admin_router(state: ApiState) -> Router {
     let read_books = Router::new()
         .route("/api/v1/flow", get(flow::flow))
         .route("/api/v1/gaps", get(gaps::list))
+        .route("/api/v1/gap-groups", get(gap_groups::list))
         .route("/api/v1/gaps/{id}", get(gaps::one))
         .route("/api/v1/reconcile", get(reconcile::totals))
         .route("/api/v1/dead-letters", get(dead_letters::list))

@@ -1,6 +1,7 @@
 //! Sync gaps: list, show, repair, waive. Repair is the reconciler's work; here it is only asked for.
 
 use crate::extract::{Params, Segment, page_limit, read_json};
+use crate::gap_groups::Stops;
 use crate::reconcile::enqueue;
 use crate::settling::Settling;
 use crate::views::ChinaTime;
@@ -9,7 +10,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use gateway_model::{ChannelId, Clock, GapId, GapState, SourceNumber};
+use gateway_model::{ChannelId, Clock, GapGroupId, GapId, GapState, SourceNumber, Timestamp};
 use gateway_store::{GapFilter, GapRow, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,12 +22,14 @@ pub(crate) struct GapParams {
     channel: Option<ChannelId>,
     state: Option<GapState>,
     number: Option<SourceNumber>,
+    group: Option<GapGroupId>,
     after: Option<GapId>,
     limit: Option<u32>,
 }
 
-fn show(row: &GapRow) -> Value {
+fn show(row: &GapRow, stops: &Stops, now: Timestamp) -> Value {
     let key = row.key.as_ref();
+    let standing = stops.standing(row, now);
     let ended_at = row.ended_at.map(ChinaTime);
     json!({
         "id": row.id, "channel": row.channel, "dataset": row.dataset, "kind": row.kind, "state": row.state,
@@ -39,7 +42,8 @@ fn show(row: &GapRow) -> Value {
             "theirs": row.evidence.theirs, "ours": row.evidence.ours,
             "as_of": ChinaTime(row.evidence.as_of), "compared_at": ChinaTime(row.evidence.compared_at),
         },
-        "reason": row.reason, "by": row.by,
+        "reason": row.reason, "by": row.by, "group_id": row.group_id, "detail": row.detail,
+        "owner": standing.map(|(owner, _)| owner), "severity": standing.map(|(_, severity)| severity),
     })
 }
 
@@ -51,20 +55,33 @@ async fn load(store: &dyn Store, segment: &Segment) -> Result<GapRow, Problem> {
 /// `GET /api/v1/gaps`
 pub(crate) async fn list(
     State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
     Params(params): Params<GapParams>,
 ) -> Result<Json<Value>, Problem> {
     let limit = page_limit(params.limit)?;
-    let filter = GapFilter { channel: params.channel, state: params.state, number: params.number, after: params.after };
+    let filter = GapFilter {
+        channel: params.channel,
+        state: params.state,
+        number: params.number,
+        group: params.group,
+        after: params.after,
+    };
     // One more than asked for tells whether there is more.
     let rows = store.gaps(&filter, limit + 1).await?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let gaps: Vec<_> = rows.iter().take(shown).map(show).collect();
+    let (stops, now) = (Stops::load(&*store).await?, clock.now());
+    let gaps: Vec<_> = rows.iter().take(shown).map(|row| show(row, &stops, now)).collect();
     Ok(Json(json!({"gaps": gaps, "more": rows.len() > shown})))
 }
 
 /// `GET /api/v1/gaps/{id}`
-pub(crate) async fn one(State(store): State<Arc<dyn Store>>, segment: Segment) -> Result<Json<Value>, Problem> {
-    Ok(Json(show(&load(&*store, &segment).await?)))
+pub(crate) async fn one(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    segment: Segment,
+) -> Result<Json<Value>, Problem> {
+    let stops = Stops::load(&*store).await?;
+    Ok(Json(show(&load(&*store, &segment).await?, &stops, clock.now())))
 }
 
 fn unsettled(row: &GapRow) -> Result<(), Problem> {
@@ -104,5 +121,6 @@ pub(crate) async fn waive(
     let row = load(&*store, &segment).await?;
     unsettled(&row)?;
     store.move_gap(row.id, GapState::Waived, None, Some(reason), Some(by), clock.now()).await?;
-    Ok(Json(show(&load(&*store, &segment).await?)))
+    let stops = Stops::load(&*store).await?;
+    Ok(Json(show(&load(&*store, &segment).await?, &stops, clock.now())))
 }

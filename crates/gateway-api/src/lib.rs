@@ -17,6 +17,7 @@ mod dead_letters;
 mod deliveries;
 mod extract;
 mod flow;
+mod gap_groups;
 mod gaps;
 mod health;
 mod observe;

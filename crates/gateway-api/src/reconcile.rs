@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use gateway_model::{ChannelId, Clock, Timestamp};
-use gateway_store::{JobKind, NewJob, Store};
+use gateway_store::{ComparisonKind, JobKind, NewJob, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) async fn totals(
     let (calls, bytes, vanished) = store.comparison_totals().await?;
     let mut shown = Vec::new();
     for info in channels.0.iter() {
-        let last = store.last_whole_comparison(&info.channel).await?;
+        let last = store.last_comparison(&info.channel, ComparisonKind::Whole).await?;
         let last = last.map(|last| {
             json!({"started_at": ChinaTime(last.started_at), "ended_at": ChinaTime(last.ended_at), "in_step": last.in_step})
         });

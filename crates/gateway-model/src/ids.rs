@@ -143,6 +143,10 @@ row_id!(
     GapId
 );
 row_id!(
+    /// A group of gaps.
+    GapGroupId
+);
+row_id!(
     /// A dead letter.
     DeadLetterId
 );

@@ -12,6 +12,7 @@ mod dataset;
 mod delivery;
 mod field;
 mod gap;
+mod gap_group;
 mod ids;
 mod incident;
 mod lifecycle;
@@ -28,9 +29,10 @@ pub use dataset::{Dataset, Part};
 pub use delivery::{AskBy, DeliveryState, Operation, Receipt, ReceiptSource};
 pub use field::{Field, FieldKind, FieldValue, Fields};
 pub use gap::{GapEvidence, GapKind, GapState, Severity};
+pub use gap_group::{Direction, GapStanding, Owner, gap_severity};
 pub use ids::{
-    ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapId, IncidentId, InvalidId, JobId, NotificationId,
-    OrderId, RawId, SilenceId, SourceNumber,
+    ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapGroupId, GapId, IncidentId, InvalidId, JobId,
+    NotificationId, OrderId, RawId, SilenceId, SourceNumber,
 };
 pub use incident::{IncidentState, News, NotificationState};
 pub use lifecycle::{OrderState, Refusal, check_command, state_after};

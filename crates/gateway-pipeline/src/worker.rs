@@ -136,6 +136,7 @@ impl Batch {
                 window: Window::new(now, now),
                 delivery_id: None,
                 evidence: GapEvidence { theirs: None, ours: None, as_of: now, compared_at: now },
+                detail: None,
                 at: now,
             };
             let reason = format!(

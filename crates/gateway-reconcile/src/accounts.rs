@@ -1,6 +1,7 @@
 //! The lists that looks need: where the items lie, and which windows are cheaper in one call.
 
 use crate::compare::{item_window, join_windows};
+use crate::doubt::Doubt;
 use crate::error::ReconcileError;
 use crate::tour::Tour;
 use gateway_model::{BookItem, Dataset, DeliveryId, GapId, GapState, Grain, ItemKey, SourceNumber, Timestamp, Window};
@@ -87,7 +88,7 @@ impl Accounts {
                         self.items.extend(items.into_iter().map(|item| (item.key.clone(), item)));
                         self.listed.push((dataset, window, as_of));
                     }
-                    Err(unreliable) => tour.doubt(dataset, window, Grain::Ids, unreliable),
+                    Err(why) => tour.doubt(Doubt { dataset, window, grain: Grain::Ids, said_by: None, why }),
                 }
             }
         }

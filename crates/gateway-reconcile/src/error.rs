@@ -1,8 +1,7 @@
 //! Why a round of reconciliation ended early.
 
-use crate::reliability::Unreliable;
 use gateway_connector::RequestError;
-use gateway_model::{Dataset, Grain, Window};
+use gateway_model::Dataset;
 use gateway_runtime::TaskError;
 use gateway_store::StoreError;
 
@@ -21,19 +20,9 @@ pub enum ReconcileError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The channel's account contradicts itself, also when asked again. Nothing is concluded from it.
-    #[error("the channel's account of {dataset} by {grain} over {window} is unreliable")]
-    Unreliable {
-        /// Of what.
-        dataset: Dataset,
-        /// The grain.
-        grain: Grain,
-        /// The window.
-        window: Window,
-        /// How it contradicts itself.
-        #[source]
-        source: Unreliable,
-    },
+    /// What is to be remembered has no JSON.
+    #[error("what is remembered of comparisons can't be written down")]
+    Memory(#[source] serde_json::Error),
     /// Another replica reconciles this channel by now.
     #[error("the lease {0} is held by another")]
     LeaseLost(String),
@@ -46,7 +35,7 @@ impl ReconcileError {
         match self {
             ReconcileError::Request { source, .. } => source.code(),
             ReconcileError::Store(_) => "store",
-            ReconcileError::Unreliable { .. } => "manifest_unreliable",
+            ReconcileError::Memory(_) => "memory",
             ReconcileError::LeaseLost(_) => "lease_lost",
         }
     }

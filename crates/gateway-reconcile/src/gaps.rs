@@ -30,6 +30,7 @@ pub(crate) struct Known {
     by_window: HashMap<(gateway_model::Dataset, Window), GapId>,
     deliveries: HashSet<DeliveryId>,
     waived: HashMap<ItemKey, GapRow>,
+    unreliable: Vec<GapRow>,
 }
 
 impl Known {
@@ -47,13 +48,19 @@ impl Known {
                     None if gap.kind == GapKind::CountMismatch => {
                         known.by_window.insert((gap.dataset, gap.window), gap.id);
                     }
+                    None if gap.kind == GapKind::ManifestUnreliable => known.unreliable.push(gap),
                     None => {}
                 }
             }
         }
         for gap in in_state(context, GapState::Waived).await? {
-            if let Some(key) = &gap.key {
-                known.waived.insert(key.clone(), gap);
+            match &gap.key {
+                Some(key) => {
+                    known.waived.insert(key.clone(), gap);
+                }
+                // A person lives with a peer that is like that.
+                None if gap.kind == GapKind::ManifestUnreliable => known.unreliable.push(gap),
+                None => {}
             }
         }
         Ok(known)
@@ -65,6 +72,11 @@ impl Known {
 
     pub(crate) fn of_window(&self, dataset: gateway_model::Dataset, window: Window) -> Option<GapId> {
         self.by_window.get(&(dataset, window)).copied()
+    }
+
+    /// The accounts that contradict themselves.
+    pub(crate) fn unreliable(&self) -> &[GapRow] {
+        &self.unreliable
     }
 
     /// Whether a gap about this delivery is open or being repaired.

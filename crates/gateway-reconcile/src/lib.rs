@@ -8,27 +8,35 @@
 //! our own flow (only the other side's account proves that the full volume got across), and to edit anything itself: repairs are jobs for intake and
 //! new generations for delivery.
 
+mod account_time;
 mod accounts;
 mod carry;
 mod classify;
 pub mod compare;
 mod config;
+mod cut;
 pub mod descend;
+mod doubt;
 mod error;
 mod gaps;
+mod lateness;
 mod look;
 mod look_sums;
+mod memory;
+mod plan;
 mod reconciler;
 pub mod reliability;
 mod repair;
 mod settle;
+mod spending;
 mod status;
+mod stop;
 mod suspect;
 mod sweep;
 mod tour;
 mod verdict;
 
-pub use config::{Defences, ReconcileConfig};
+pub use config::{Defences, ReconcileConfig, Tier};
 pub use error::ReconcileError;
 pub use reconciler::Reconciler;
 pub use status::ReconcileStatus;

@@ -4,14 +4,15 @@
 //! suspicion whose item has arrived meanwhile is forgotten without a call.
 
 use crate::accounts::{Accounts, our_items, their_deliveries};
-use crate::carry::{apply, forget};
+use crate::carry::{Carried, apply, forget, open};
 use crate::compare::Difference;
 use crate::config::{ReconcileConfig, later};
+use crate::doubt::look_at_doubts;
 use crate::error::ReconcileError;
 use crate::gaps;
 use crate::look_sums::look_at_sums;
 use crate::tour::Tour;
-use crate::verdict::{Seen, second_look, verify, was_sent};
+use crate::verdict::{Seen, second_look, verify};
 use gateway_model::{DeliveryId, GapEvidence, GapId, GapKind, GapState, Grain, ItemKey, Timestamp};
 use gateway_store::{DeliveryRow, GapRow, StoredItem};
 use std::collections::{HashMap, HashSet};
@@ -26,7 +27,7 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     let context = tour.context;
     let mut watched = Vec::new();
     for state in [GapState::Repairing, GapState::Suspected, GapState::Open] {
-        watched.extend(gaps::in_state(context, state).await?.into_iter().filter(|gap| gap.kind != GapKind::LostOffset));
+        watched.extend(gaps::in_state(context, state).await?.into_iter().filter(|gap| is_compared(gap.kind)));
     }
     let active: HashSet<GapId> = watched.iter().map(|gap| gap.id).collect();
     looked.retain(|id, _| active.contains(id));
@@ -34,13 +35,15 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     let deliveries = their_deliveries(tour, &watched).await?;
     let now = context.now();
 
+    let pace = Pace { allowance_ms: tour.allowance_ms(), config: &context.config };
     let arrived = |gap: &&GapRow| has_arrived(gap, &ours);
     let gone: HashSet<GapId> = watched.iter().filter(arrived).map(|gap| gap.id).collect();
     forget(tour, &gone.iter().copied().collect::<Vec<_>>()).await?;
     watched.retain(|gap| {
-        !gone.contains(&gap.id) && is_due(gap, &ours, &deliveries, looked.get(&gap.id).copied(), now, &context.config)
+        !gone.contains(&gap.id) && is_due(gap, &ours, &deliveries, looked.get(&gap.id).copied(), now, &pace)
     });
 
+    look_at_doubts(tour, looked, &watched).await?;
     look_at_sums(tour, looked, finest, &watched).await?;
     watched.retain(|gap| gap.key.is_some());
     let mut accounts = Accounts::default();
@@ -60,18 +63,30 @@ fn has_arrived(gap: &GapRow, ours: &HashMap<ItemKey, StoredItem>) -> bool {
     gap.state == GapState::Suspected && gap.evidence.theirs != gap.evidence.ours && held == gap.evidence.theirs
 }
 
+// What decides when a look is due.
+struct Pace<'a> {
+    allowance_ms: u64,
+    config: &'a ReconcileConfig,
+}
+
+// Whether the channel's account can tell anything about a gap of this kind.
+fn is_compared(kind: GapKind) -> bool {
+    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged)
+}
+
 fn is_due(
     gap: &GapRow,
     ours: &HashMap<ItemKey, StoredItem>,
     deliveries: &HashMap<DeliveryId, DeliveryRow>,
     looked: Option<Timestamp>,
     now: Timestamp,
-    config: &ReconcileConfig,
+    pace: &Pace<'_>,
 ) -> bool {
+    let config = pace.config;
     if gap.state == GapState::Suspected {
-        return now >= later(gap.evidence.compared_at, config.second_look_after_ms);
+        return now >= later(gap.evidence.compared_at, pace.allowance_ms);
     }
-    let delivery = gap.delivery_id.filter(|_| was_sent(gap.kind)).and_then(|id| deliveries.get(&id));
+    let delivery = gap.delivery_id.filter(|_| gap.kind.was_sent()).and_then(|id| deliveries.get(&id));
     if delivery.is_some_and(|delivery| delivery.state.is_in_flight()) {
         return false;
     }
@@ -83,7 +98,10 @@ fn is_due(
         let patience_over = now >= later(started, config.repair_patience_ms);
         return (changed || patience_over || delivery.is_some()) && waited(config.recent_every_ms);
     }
-    (changed && waited(config.recent_every_ms)) || waited(config.whole_every_ms)
+    if gap.kind == GapKind::ManifestUnreliable {
+        return waited(config.recent_every_ms.max(pace.allowance_ms));
+    }
+    (changed && waited(config.recent_every_ms)) || waited(config.relook_every_ms())
 }
 
 // Our book is read again just before deciding: it may have changed while the channel was asked.
@@ -96,7 +114,7 @@ async fn decide(
     let listed: Vec<GapRow> = gaps.iter().filter(|gap| accounts.as_of(gap).is_some()).cloned().collect();
     let ours = our_items(tour, &listed).await?;
     let deliveries = their_deliveries(tour, &listed).await?;
-    let mut gone = Vec::new();
+    let (mut gone, mut confirmed) = (Vec::new(), Vec::new());
     for gap in &listed {
         let (Some(key), Some(as_of)) = (&gap.key, accounts.as_of(gap)) else { continue };
         let delivery = gap.delivery_id.and_then(|id| deliveries.get(&id)).cloned();
@@ -118,13 +136,16 @@ async fn decide(
         };
         let config = &tour.context.config;
         let verdict = match gap.state {
-            GapState::Suspected => second_look(gap, &seen, as_of, config),
+            GapState::Suspected => second_look(gap, &seen, as_of, tour.allowance_ms()),
             _ => verify(gap, &seen, as_of, now, config),
         };
         let difference = Difference { key: key.clone(), theirs: seen.theirs, ours: seen.ours };
-        if apply(tour, gap, verdict, &difference, evidence).await? {
-            gone.push(gap.id);
+        match apply(tour, gap, verdict, &difference, evidence).await? {
+            Carried::Done => {}
+            Carried::Vanished => gone.push(gap.id),
+            Carried::Confirmed(evidence) => confirmed.push((gap, evidence)),
         }
     }
+    open(tour, &confirmed).await?;
     forget(tour, &gone).await
 }

@@ -22,7 +22,9 @@ pub(crate) async fn look_at_sums(
         if tour.is_half_spent() {
             break;
         }
-        let Ok((theirs, as_of)) = tour.sums(gap.dataset, gap.window, finest).await? else { continue };
+        let expected = total(&tour.our_sums(gap.dataset, gap.window, finest).await?).count;
+        let steady = tour.steady_sums(gap.dataset, gap.window, finest, expected).await?;
+        let Ok(Some((theirs, as_of))) = steady else { continue };
         let ours = total(&tour.our_sums(gap.dataset, gap.window, finest).await?);
         let now = tour.context.now();
         looked.insert(gap.id, now);
@@ -34,11 +36,11 @@ pub(crate) async fn look_at_sums(
         match (gap.state, theirs == ours) {
             (GapState::Suspected, true) => forget(tour, &[gap.id]).await?,
             (GapState::Suspected, false) => {
-                if !is_fresh(&gap.evidence, as_of, tour.context.config.second_look_after_ms) {
+                if !is_fresh(&gap.evidence, as_of, tour.allowance_ms()) {
                     continue;
                 }
                 if gap.evidence.theirs == Some(theirs) && gap.evidence.ours == Some(ours) {
-                    open(tour, gap, evidence).await?;
+                    open(tour, &[(gap, evidence)]).await?;
                 } else {
                     tour.context.store.suspect_again(gap.id, gap.kind, evidence, now).await?;
                 }

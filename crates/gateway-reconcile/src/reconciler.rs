@@ -3,21 +3,23 @@
 //! A round looks first (second looks, verification), repairs, then compares on, and writes down what it found whatever happened. A channel is
 //! reconciled by one replica at a time, under the lease `reconcile/<channel>`.
 
-use crate::config::{Defences, ReconcileConfig, earlier, later};
+use crate::config::{Defences, ReconcileConfig, later};
 use crate::descend::Ladder;
 use crate::error::ReconcileError;
 use crate::look::{Looked, look};
-use crate::repair::{Sizes, repair_open};
+use crate::memory::Memory;
+use crate::plan::{self, Wants};
+use crate::repair::repair_open;
 use crate::settle::{Settling, Unrest, open_letters, settle};
 use crate::status::ReconcileStatus;
 use crate::suspect::suspect;
-use crate::sweep::{Findings, Sweep};
+use crate::sweep::{Findings, Scope, Sweep};
 use crate::tour::{Context, Tour};
 use async_trait::async_trait;
 use gateway_connector::{Connector, ManifestSource};
-use gateway_model::{ChannelId, Clock, GapId, Grain, JobId, Moment, Timestamp, Window};
+use gateway_model::{ChannelId, Clock, Dataset, GapId, Grain, JobId, Moment, Timestamp, Window};
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{JobKind, Store};
+use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, Store};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,12 +34,12 @@ pub struct Reconciler {
     context: Context,
     ladder: Ladder,
     finest: Grain,
-    sweep: Option<Sweep>,
+    /// What is remembered, with the epoch of the lease under which it was loaded.
+    memory: Option<(u64, Memory)>,
+    /// Comparisons under way, the one that goes first in front.
+    under_way: Vec<Sweep>,
     settling: Option<Settling>,
-    sizes: Sizes,
     looked: Looked,
-    whole_at: Option<Timestamp>,
-    recent_at: Option<Timestamp>,
     /// Jobs that wait for a comparison: whole ones, recent ones.
     whole_jobs: Vec<(JobId, u64)>,
     recent_jobs: Vec<(JobId, u64)>,
@@ -61,12 +63,10 @@ impl Reconciler {
             ladder: Ladder::new(&grains, &config),
             finest: grains.iter().copied().max().unwrap_or(Grain::Ids),
             context: Context { channel, connector, store, clock, config, defences: Defences::default(), holder },
-            sweep: None,
+            memory: None,
+            under_way: Vec::new(),
             settling: None,
-            sizes: Sizes::new(),
             looked: Looked::new(),
-            whole_at: None,
-            recent_at: None,
             whole_jobs: Vec::new(),
             recent_jobs: Vec::new(),
             status: Arc::new(Mutex::new(status)),
@@ -90,81 +90,126 @@ impl Reconciler {
     async fn round(
         &mut self,
         source: &dyn ManifestSource,
-        asked: &HashSet<GapId>,
+        lease: &LeaseGrant,
+        asked: &Asked,
         stopping: &CancellationToken,
     ) -> Result<Ran, ReconcileError> {
+        let mut memory = self.remember(lease).await?;
+        let before = memory.clone();
         let unrest = Unrest::load(&self.context).await?;
         let letters = open_letters(&self.context).await?;
         let newest = letters.iter().map(|letter| letter.at).max();
-        self.plan(source, &unrest, newest).await?;
+        memory.lateness.observe(&self.context).await?;
+        self.plan(source, &mut memory, asked, &unrest, newest).await?;
 
         let mut findings = Findings::default();
-        let mut tour = Tour::new(&self.context, source, stopping);
+        let mut tour = Tour::new(&self.context, &mut memory, source, stopping);
         let mut outcome = look(&mut tour, &mut self.looked, self.finest).await;
         if outcome.is_ok() {
-            outcome = repair_open(&self.context, &self.sizes, asked).await.map(drop);
+            outcome = repair_open(&self.context, tour.memory, &asked.gaps).await.map(drop);
         }
-        let room = unrest.active() < self.context.config.max_active;
-        if let (Ok(()), Some(sweep), true) = (&outcome, &mut self.sweep, room) {
-            outcome = sweep.advance(&mut tour, &self.ladder, &mut findings).await;
+        let looks = (tour.calls, tour.bytes);
+        if outcome.is_ok() && unrest.active() < self.context.config.max_active {
+            for sweep in &mut self.under_way {
+                outcome = sweep.advance(&mut tour, &self.ladder, &mut findings).await;
+                if outcome.is_err() || !sweep.is_done() {
+                    break;
+                }
+            }
         }
-        // Whatever failed, what was found is written down.
-        let suspected = suspect(&mut tour, self.sweep.as_mut(), &findings).await;
-        self.sizes.extend(findings.sizes);
+        // Whatever failed, what was found is written down, and only then what remains of the comparisons.
+        let suspected = suspect(&mut tour, &mut self.under_way, &findings).await;
+        let written = suspected.is_ok();
+        let vanished = tour.vanished;
         let outcome = outcome.and(suspected);
-
-        let done = self.sweep.take_if(|sweep| outcome.is_ok() && sweep.is_done());
-        let whole =
-            done.as_ref().filter(|sweep| sweep.whole).map(|sweep| (sweep.started_at, sweep.clean && !sweep.doubted));
-        tour.save(whole, outcome.is_ok()).await?;
-        let unreliable = tour.unreliable.take();
-        if let Some(sweep) = done {
-            self.finish(sweep).await?;
+        let allowance_ms = tour.allowance_ms();
+        if !written {
+            // What the steps found is not written down: they are taken again.
+            self.under_way = before.under_way.iter().map(Sweep::resume).collect();
+            return outcome.map(|()| Ran::Busy);
         }
+        self.write_down(looks, vanished).await?;
+        let done = self.finish(&mut memory).await?;
+        memory.under_way = self.under_way.iter().map(Sweep::saved).collect();
+        if memory != before {
+            memory.save(&self.context, lease).await?;
+        }
+        self.memory = Some((lease.epoch, memory));
         outcome?;
 
         let unrest = Unrest::load(&self.context).await?;
         if let Some(settling) = self.settling.take() {
-            self.settling = settle(&self.context, settling, &unrest, &letters).await?;
+            self.settling = settle(&self.context, settling, &unrest, &letters, allowance_ms).await?;
         }
-        self.show(&unrest, whole);
-        match unreliable {
-            Some(error) => Err(error),
-            None => Ok(self.next(&unrest)),
-        }
+        self.show(&unrest, allowance_ms, &done);
+        Ok(self.next(&unrest))
     }
 
-    // Decides what to compare, unless a comparison is under way. A whole one includes the recent past.
+    // What is remembered; loaded anew when another replica has been at it.
+    async fn remember(&mut self, lease: &LeaseGrant) -> Result<Memory, ReconcileError> {
+        if let Some((epoch, memory)) = &self.memory
+            && *epoch == lease.epoch
+        {
+            return Ok(memory.clone());
+        }
+        let memory = Memory::load(&self.context).await?;
+        self.under_way = memory.under_way.iter().map(Sweep::resume).collect();
+        self.memory = Some((lease.epoch, memory.clone()));
+        Ok(memory)
+    }
+
+    // Decides what to compare.
     async fn plan(
         &mut self,
         source: &dyn ManifestSource,
+        memory: &mut Memory,
+        asked: &Asked,
         unrest: &Unrest,
         newest_letter: Option<Timestamp>,
     ) -> Result<(), ReconcileError> {
         let config = &self.context.config;
         let now = self.context.now();
+        let polled = self.context.store.checkpoint_saved_at(&self.context.channel, "poll").await?;
+        memory.polled(polled, now, config);
+        if memory.spending.rests_until(now, config).is_some() {
+            // Silence that we chose is no outage.
+            memory.answered_at = memory.answered_at.map(|_| now);
+        }
         let due = |last: Option<Timestamp>, every| last.is_none_or(|last| now >= later(last, every));
         // A whole comparison that is quiet and late enough would settle the dead letters.
         let letters_due = newest_letter.is_some_and(|at| {
             unrest.is_quiet()
                 && self.settling.is_none()
-                && now >= later(at, config.second_look_after_ms)
-                && due(self.whole_at, config.recent_every_ms)
+                && now >= later(at, memory.allowance_ms(config))
+                && due(memory.whole_at, config.recent_every_ms)
         });
-        let whole = due(self.whole_at, config.whole_every_ms) || !self.whole_jobs.is_empty() || letters_due;
-        let recent = due(self.recent_at, config.recent_every_ms) || !self.recent_jobs.is_empty();
-        if self.sweep.is_some() || !(whole || recent) {
-            return Ok(());
+        let wants = Wants { whole: letters_due || !self.whole_jobs.is_empty(), recent: !self.recent_jobs.is_empty() };
+        let under_way: Vec<Scope> = self.under_way.iter().map(|sweep| sweep.scope).collect();
+        for scope in plan::due(config, memory, &under_way, wants, now) {
+            let span = match scope {
+                Scope::Asked => continue,
+                Scope::Outage => memory.outage.unwrap_or_else(|| plan::back(config.recent_span_ms, now)),
+                Scope::Recent => plan::back(config.recent_span_ms, now),
+                Scope::Older(reach) => plan::back(reach, now),
+                Scope::Whole => self.whole_span(source).await?,
+            };
+            let mut sweep = Sweep::new(&self.ladder, source.datasets(), span, scope, now);
+            if scope != Scope::Outage {
+                sweep.jobs.append(&mut self.recent_jobs);
+            }
+            if scope == Scope::Whole {
+                sweep.jobs.append(&mut self.whole_jobs);
+            }
+            plan::begun(config, memory, scope, now);
+            self.under_way.push(sweep);
         }
-        let span = if whole { self.whole_span(source).await? } else { self.recent_span() };
-        let mut sweep = Sweep::new(&self.ladder, source.datasets(), span, whole, now);
-        sweep.jobs = std::mem::take(&mut self.recent_jobs);
-        if whole {
-            sweep.jobs.append(&mut self.whole_jobs);
-            self.whole_at = Some(now);
+        for (job, dataset, span) in &asked.windows {
+            let datasets = dataset.map_or_else(|| source.datasets().to_vec(), |dataset| vec![dataset]);
+            let mut sweep = Sweep::new(&self.ladder, &datasets, *span, Scope::Asked, now);
+            sweep.jobs.push(*job);
+            self.under_way.push(sweep);
         }
-        self.recent_at = Some(now);
-        self.sweep = Some(sweep);
+        self.under_way.sort_by_key(|sweep| sweep.scope);
         Ok(())
     }
 
@@ -177,51 +222,89 @@ impl Reconciler {
         Ok(Window::new(start, end.max(Moment::On(config.until).start())))
     }
 
-    fn recent_span(&self) -> Window {
+    // What looks cost and cleared; what comparisons cost is written down with them.
+    async fn write_down(&self, (calls, bytes): (u64, u64), vanished: u64) -> Result<(), ReconcileError> {
+        if calls == 0 && vanished == 0 {
+            return Ok(());
+        }
         let now = self.context.now();
-        let start = Grain::Day.bucket(earlier(now, self.context.config.recent_span_ms)).start;
-        Window::new(start, Grain::Day.bucket(now).end)
+        let comparison = Comparison {
+            channel: self.context.channel.clone(),
+            started_at: now,
+            ended_at: now,
+            kind: ComparisonKind::Look,
+            in_step: false,
+            calls,
+            bytes,
+            vanished,
+        };
+        Ok(self.context.store.save_comparison(&comparison).await?)
     }
 
-    async fn finish(&mut self, sweep: Sweep) -> Result<(), ReconcileError> {
-        let kind = if sweep.whole { "whole" } else { "recent" };
-        let channel = self.context.channel.to_string();
-        metrics::counter!("gateway_reconcile_comparisons_total", "channel" => channel, "kind" => kind).increment(1);
-        if sweep.whole {
-            self.settling = Settling::of(&sweep);
+    // Ends the comparisons that are done.
+    async fn finish(&mut self, memory: &mut Memory) -> Result<Vec<Comparison>, ReconcileError> {
+        let mut ended = Vec::new();
+        while let Some(at) = self.under_way.iter().position(Sweep::is_done) {
+            let sweep = self.under_way.remove(at);
+            let comparison = Comparison {
+                channel: self.context.channel.clone(),
+                started_at: sweep.started_at,
+                ended_at: self.context.now(),
+                kind: sweep.scope.kind(),
+                in_step: sweep.clean && !sweep.doubted,
+                calls: sweep.calls,
+                bytes: sweep.bytes,
+                vanished: 0,
+            };
+            self.context.store.save_comparison(&comparison).await?;
+            let channel = self.context.channel.to_string();
+            metrics::counter!("gateway_reconcile_comparisons_total", "channel" => channel, "kind" => comparison.kind.as_str())
+                .increment(1);
+            ended.push(comparison);
+            if sweep.scope == Scope::Whole {
+                memory.sizes.clone_from(&sweep.sizes);
+                self.settling = Settling::of(&sweep);
+            }
+            if !sweep.jobs.is_empty() {
+                self.context.store.finish_jobs(&sweep.jobs).await?;
+            }
         }
-        if !sweep.jobs.is_empty() {
-            self.context.store.finish_jobs(&sweep.jobs).await?;
-        }
-        Ok(())
+        Ok(ended)
     }
 
     // Takes jobs over: comparisons run as soon as the present one is done, gaps are repaired in this round.
-    async fn take_jobs(&mut self) -> Result<(HashSet<GapId>, Vec<(JobId, u64)>), ReconcileError> {
+    async fn take_jobs(&mut self) -> Result<Asked, ReconcileError> {
         let now = self.context.now();
         let until = later(now, CLAIM_MS);
         let jobs = self.context.store.claim_jobs(JobKind::Reconcile, &self.context.channel, now, until, 100).await?;
-        let (mut gaps, mut gap_jobs) = (HashSet::new(), Vec::new());
+        let mut asked = Asked::default();
         for job in jobs {
             let done = (job.id, job.requested);
             let gap = job.subject.strip_prefix("gap ").and_then(|id| id.trim().parse().ok()).map(GapId);
-            match (job.subject.as_str(), gap) {
-                ("whole", _) => add(&mut self.whole_jobs, done),
-                ("recent", _) => add(&mut self.recent_jobs, done),
-                (_, Some(gap)) => {
-                    gaps.insert(gap);
-                    gap_jobs.push(done);
+            let window = job.subject.strip_prefix("window ").and_then(read_window);
+            match (job.subject.as_str(), gap, window) {
+                ("whole", ..) => add(&mut self.whole_jobs, done),
+                ("recent", ..) => add(&mut self.recent_jobs, done),
+                (_, Some(gap), _) => {
+                    asked.gaps.insert(gap);
+                    asked.done.push(done);
                 }
-                (other, None) => {
+                (_, None, Some((dataset, window))) => {
+                    let known = |sweep: &Sweep| sweep.jobs.iter().any(|(id, _)| *id == done.0);
+                    if !self.under_way.iter().any(known) {
+                        asked.windows.push((done, dataset, window));
+                    }
+                }
+                (other, None, None) => {
                     tracing::warn!(channel = %self.context.channel, subject = other, "a job that nobody understands is dropped");
-                    gap_jobs.push(done);
+                    asked.done.push(done);
                 }
             }
         }
-        Ok((gaps, gap_jobs))
+        Ok(asked)
     }
 
-    fn show(&self, unrest: &Unrest, whole: Option<(Timestamp, bool)>) {
+    fn show(&self, unrest: &Unrest, allowance_ms: u64, ended: &[Comparison]) {
         let channel = &self.context.channel;
         let gauge = |state: &'static str, value: usize| {
             metrics::gauge!("gateway_reconcile_gaps", "channel" => channel.to_string(), "state" => state)
@@ -230,30 +313,50 @@ impl Reconciler {
         gauge("suspected", unrest.suspected.len());
         gauge("open", unrest.open);
         gauge("repairing", unrest.repairing);
+        metrics::gauge!("gateway_reconcile_allowance_seconds", "channel" => channel.to_string())
+            .set(allowance_ms as f64 / 1_000.0);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.suspected = unrest.suspected.len();
         status.open = unrest.open;
         status.repairing = unrest.repairing;
-        if let Some((at, in_step)) = whole {
-            status.whole_at = Some(at);
-            status.whole_in_step = Some(in_step);
+        status.allowance_ms = allowance_ms;
+        if let Some(whole) = ended.iter().rfind(|ended| ended.kind == ComparisonKind::Whole) {
+            status.whole_at = Some(whole.started_at);
+            status.whole_in_step = Some(whole.in_step);
         }
     }
 
     fn next(&self, unrest: &Unrest) -> Ran {
         let config = &self.context.config;
-        if self.sweep.is_some() && unrest.active() < config.max_active {
+        let now = self.context.now();
+        let memory = self.memory.as_ref().map(|(_, memory)| memory);
+        let rests = memory.and_then(|memory| memory.spending.rests_until(now, config));
+        if !self.under_way.is_empty() && unrest.active() < config.max_active && rests.is_none() {
             return Ran::Busy;
         }
-        let now = self.context.now();
-        let wait = |last: Option<Timestamp>, every| {
-            let due = last.map_or(now, |last| later(last, every));
-            u64::try_from(due.as_millisecond() - now.as_millisecond()).unwrap_or(0)
-        };
-        let recent = wait(self.recent_at, config.recent_every_ms);
-        let whole = wait(self.whole_at, config.whole_every_ms);
-        Ran::After(Duration::from_millis(recent.min(whole).clamp(10, IDLE_MS)))
+        let due = memory.map_or(now, |memory| plan::next_at(config, memory, now));
+        let wait = u64::try_from(due.as_millisecond() - now.as_millisecond()).unwrap_or(0);
+        Ran::After(Duration::from_millis(wait.clamp(10, IDLE_MS)))
     }
+}
+
+/// What jobs ask for in this round.
+#[derive(Default)]
+struct Asked {
+    gaps: HashSet<GapId>,
+    windows: Vec<((JobId, u64), Option<Dataset>, Window)>,
+    done: Vec<(JobId, u64)>,
+}
+
+// `<dataset or all> <start> <end>`
+fn read_window(text: &str) -> Option<(Option<Dataset>, Window)> {
+    let mut words = text.split_whitespace();
+    let dataset = match words.next()? {
+        "all" => None,
+        word => Some(word.parse().ok()?),
+    };
+    let (start, end): (Timestamp, Timestamp) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    (start < end && words.next().is_none()).then_some((dataset, Window::new(start, end)))
 }
 
 fn add(jobs: &mut Vec<(JobId, u64)>, job: (JobId, u64)) {
@@ -270,14 +373,14 @@ impl Task for Reconciler {
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
         let connector = self.context.connector.clone();
         let Some(source) = connector.manifest_source() else { return Ok(Ran::Idle) };
-        if self.context.hold().await?.is_none() {
+        let Some(lease) = self.context.hold().await? else {
             // Another replica does it; it may end at any time.
             return Ok(Ran::After(Duration::from_millis(self.context.config.lease_ms / 4)));
-        }
-        let (asked, jobs) = self.take_jobs().await?;
-        let ran = self.round(source, &asked, &round.stopping).await;
-        if !jobs.is_empty() {
-            self.context.store.finish_jobs(&jobs).await.map_err(ReconcileError::from)?;
+        };
+        let asked = self.take_jobs().await?;
+        let ran = self.round(source, &lease, &asked, &round.stopping).await;
+        if !asked.done.is_empty() {
+            self.context.store.finish_jobs(&asked.done).await.map_err(ReconcileError::from)?;
         }
         Ok(ran?)
     }

@@ -31,9 +31,42 @@ pub enum Unreliable {
     /// The list is not what the bucket said just before and just after.
     #[error("the list of a bucket is not what its count and sum say")]
     ListMismatch,
-    /// Another kind of account than was asked for.
+    /// Another kind of account than was asked for, or of another window, dataset or grain.
     #[error("it is not the account that was asked for")]
     Shape,
+    /// It was cut off, or is damaged.
+    #[error("the account can't be read")]
+    Unreadable,
+    /// Of three answers in a row the first and the third say the same, and the second does not.
+    #[error("the account says now this and now that")]
+    Flips,
+    /// It is the snapshot of long ago, again.
+    #[error("the account is a stale snapshot")]
+    StaleSnapshot,
+    /// It is much older than an account that the channel gave before.
+    #[error("the account is older than one given before")]
+    GoesBack,
+}
+
+impl Unreliable {
+    /// A stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Unreliable::BucketPlace => "bucket_misplaced",
+            Unreliable::BucketTwice => "bucket_twice",
+            Unreliable::BucketEmpty => "bucket_without_sum",
+            Unreliable::ItemPlace => "item_outside",
+            Unreliable::ItemDataset => "item_of_other_dataset",
+            Unreliable::ItemTwice => "item_twice",
+            Unreliable::ListMismatch => "list_not_as_counted",
+            Unreliable::Shape => "other_account",
+            Unreliable::Unreadable => "unreadable",
+            Unreliable::Flips => "flips",
+            Unreliable::StaleSnapshot => "stale_snapshot",
+            Unreliable::GoesBack => "goes_back",
+        }
+    }
 }
 
 /// Checks an account by buckets.
@@ -87,7 +120,16 @@ pub fn contradicted<'a>(grain: Grain, said: &'a [Differing], listed: Window, ite
         };
         Tally::of(items.iter().filter(in_bucket))
     };
-    said.iter().filter(|said| inside(&said.window) && counted(said.window) != said.theirs).collect()
+    let as_said = |said: &Differing| {
+        let counted = counted(said.window);
+        // Some peers only count.
+        if said.theirs.sum == Tally::default().sum {
+            counted.count == said.theirs.count
+        } else {
+            counted == said.theirs
+        }
+    };
+    said.iter().filter(|said| inside(&said.window) && !as_said(said)).collect()
 }
 
 /// Whether a list contradicts an account that was the same before and after it: only then it is no mere change in between.

@@ -5,43 +5,76 @@
 
 use crate::classify::{Sent, sent_by};
 use crate::compare::Difference;
+use crate::config::later;
 use crate::error::ReconcileError;
 use crate::gaps;
+use crate::memory::Memory;
+use crate::stop::stopped;
 use crate::tour::Context;
-use gateway_model::{Dataset, GapId, GapKind, GapState, Timestamp};
+use gateway_model::{GapId, GapKind, GapState, Timestamp};
 use gateway_store::{GapRow, JobKind, NewJob, StoreError};
-use std::collections::{HashMap, HashSet};
-
-/// How many items a dataset has, here and there.
-pub(crate) type Sizes = HashMap<Dataset, (u64, u64)>;
+use std::collections::HashSet;
 
 /// Begins the repairs of open gaps: those asked for, and the rest as far as that is allowed. Returns how many began.
 pub(crate) async fn repair_open(
     context: &Context,
-    sizes: &Sizes,
+    memory: &mut Memory,
     asked: &HashSet<GapId>,
 ) -> Result<usize, ReconcileError> {
-    if asked.is_empty() && !context.config.auto_repair {
-        return Ok(0);
-    }
-    let open = gaps::in_state(context, GapState::Open).await?;
-    let repairing = if open.is_empty() { Vec::new() } else { gaps::in_state(context, GapState::Repairing).await? };
-    let stopped = mass_differences(context, sizes, &open, &repairing);
+    let compared = |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged);
+    let open: Vec<GapRow> = gaps::in_state(context, GapState::Open).await?.into_iter().filter(compared).collect();
+    let repairing: Vec<GapRow> =
+        gaps::in_state(context, GapState::Repairing).await?.into_iter().filter(compared).collect();
+    let unfinished: Vec<&GapRow> = open.iter().chain(&repairing).collect();
+    let stopped = stopped(context, memory, &unfinished).await?;
     let automatic = |gap: &GapRow| {
         context.config.auto_repair
             && gap.reason.is_none()
             && gap.generation < context.config.max_generations
             && !stopped.contains(&gap.dataset)
     };
-    let repairable = || open.iter().filter(|gap| gap.kind != GapKind::LostOffset);
+    let repairable = || open.iter().filter(|gap| is_repairable(gap.kind));
     let by_hand = repairable().filter(|gap| asked.contains(&gap.id));
-    let by_itself = repairable().filter(|gap| !asked.contains(&gap.id) && automatic(gap));
-    let due: Vec<&GapRow> = by_hand.chain(by_itself.take(context.config.repairs_per_round)).collect();
+    let by_itself: Vec<&GapRow> = repairable().filter(|gap| !asked.contains(&gap.id) && automatic(gap)).collect();
+    let room = if by_itself.is_empty() { 0 } else { room(context, memory).await? };
+    let due: Vec<&GapRow> = by_hand.chain(by_itself.into_iter().take(room)).collect();
     let mut began = 0;
     for gap in due {
         began += usize::from(repair(context, gap).await?);
     }
+    memory.spending.repaired(began as u64, context.now());
     Ok(began)
+}
+
+/// Whether reading again or sending again can end a gap of this kind.
+pub(crate) fn is_repairable(kind: GapKind) -> bool {
+    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::ManifestUnreliable)
+}
+
+// How many repairs may begin by themselves now. Live traffic goes first: while reads or deliveries of the channel wait already, none.
+async fn room(context: &Context, memory: &Memory) -> Result<usize, ReconcileError> {
+    let config = &context.config;
+    let now = context.now();
+    let waiting = context.store.job_tallies().await?;
+    let reads: u64 = waiting
+        .iter()
+        .filter(|(kind, channel, _)| *channel == context.channel && matches!(kind, JobKind::Reread | JobKind::Backfill))
+        .map(|(_, _, count)| count)
+        .sum();
+    let due = context.store.next_due(&context.channel).await?;
+    let late = due.is_some_and(|due| now > later(due, config.delivery_wait_max_ms));
+    let paused = late || reads >= config.repairs_waiting_max;
+    metrics::gauge!("gateway_reconcile_repairs_paused", "channel" => context.channel.to_string()).set(if paused {
+        1.0
+    } else {
+        0.0
+    });
+    if paused {
+        tracing::info!(channel = %context.channel, reads, deliveries_late = late, "repairs wait: live traffic goes first");
+        return Ok(0);
+    }
+    let left = memory.spending.repairs_left(now, config).min(config.repairs_waiting_max - reads);
+    Ok(config.repairs_per_round.min(usize::try_from(left).unwrap_or(usize::MAX)))
 }
 
 /// Begins a repair: the next generation of the gap. `false` when the gap was left as it is, or to a person.
@@ -105,31 +138,4 @@ fn job_for(context: &Context, gap: &GapRow, now: Timestamp) -> Option<NewJob> {
         (None, _) => return None,
     };
     Some(NewJob { kind, channel: context.channel.clone(), subject, reason: format!("gap_{}", gap.kind), run_at: now })
-}
-
-// Datasets with so many gaps that something else must be wrong. A first fill is no such thing: where we hold next to nothing, fetching can't harm.
-fn mass_differences(context: &Context, sizes: &Sizes, open: &[GapRow], repairing: &[GapRow]) -> HashSet<Dataset> {
-    let config = &context.config;
-    let mut stopped = HashSet::new();
-    for dataset in Dataset::ALL {
-        let (mut gaps, mut missing) = (0u64, 0u64);
-        for gap in open.iter().chain(repairing).filter(|gap| gap.dataset == dataset && gap.reason.is_none()) {
-            gaps += 1;
-            missing += u64::from(matches!(gap.kind, GapKind::MissingOrder | GapKind::MissingItem));
-        }
-        let (ours, theirs) = sizes.get(&dataset).copied().unwrap_or_default();
-        let limit = (ours.max(theirs) as f64 * config.max_repair_share) as u64;
-        let first_fill = missing == gaps && ours.saturating_mul(100) < theirs;
-        if gaps > limit.max(config.repair_share_floor) && !first_fill {
-            let channel = context.channel.to_string();
-            metrics::counter!("gateway_reconcile_mass_difference_total", "channel" => channel, "dataset" => dataset.as_str())
-                .increment(1);
-            tracing::warn!(
-                channel = %context.channel, %dataset, gaps, ours, theirs,
-                "mass difference: nothing is repaired automatically until a person has looked"
-            );
-            stopped.insert(dataset);
-        }
-    }
-    stopped
 }

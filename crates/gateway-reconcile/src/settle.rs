@@ -6,7 +6,7 @@
 use crate::config::later;
 use crate::error::ReconcileError;
 use crate::gaps;
-use crate::sweep::Sweep;
+use crate::sweep::{Scope, Sweep};
 use crate::tour::Context;
 use gateway_model::{DeadLetterId, GapId, GapState, Timestamp, format_china};
 use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState};
@@ -21,7 +21,8 @@ pub(crate) struct Settling {
 impl Settling {
     /// What a finished sweep is good for: nothing, when an account contradicted itself.
     pub(crate) fn of(sweep: &Sweep) -> Option<Self> {
-        (sweep.whole && !sweep.doubted).then(|| Self { started_at: sweep.started_at, waiting: sweep.saw.clone() })
+        (sweep.scope == Scope::Whole && !sweep.doubted)
+            .then(|| Self { started_at: sweep.started_at, waiting: sweep.saw.clone() })
     }
 }
 
@@ -62,8 +63,8 @@ pub(crate) async fn open_letters(context: &Context) -> Result<Vec<DeadLetterRow>
 }
 
 /// Whether a comparison that begins at this time can speak for a letter.
-pub(crate) fn is_covered(context: &Context, letter: &DeadLetterRow, started_at: Timestamp) -> bool {
-    later(letter.at, context.config.second_look_after_ms) <= started_at
+pub(crate) fn is_covered(letter: &DeadLetterRow, started_at: Timestamp, allowance_ms: u64) -> bool {
+    later(letter.at, allowance_ms) <= started_at
 }
 
 /// Settles what a comparison proves. Returns the comparison while it still waits for second looks.
@@ -72,6 +73,7 @@ pub(crate) async fn settle(
     mut settling: Settling,
     unrest: &Unrest,
     letters: &[DeadLetterRow],
+    allowance_ms: u64,
 ) -> Result<Option<Settling>, ReconcileError> {
     if unrest.open > 0 || unrest.repairing > 0 {
         return Ok(None);
@@ -80,7 +82,7 @@ pub(crate) async fn settle(
     if !settling.waiting.is_empty() {
         return Ok(Some(settling));
     }
-    let covered = letters.iter().filter(|letter| is_covered(context, letter, settling.started_at));
+    let covered = letters.iter().filter(|letter| is_covered(letter, settling.started_at, allowance_ms));
     let ids: Vec<DeadLetterId> = covered.map(|letter| letter.id).collect();
     if !ids.is_empty() {
         let reason = format!("whole comparison of {} in step", format_china(settling.started_at));

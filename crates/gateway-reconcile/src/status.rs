@@ -21,11 +21,22 @@ pub struct ReconcileStatus {
     pub open: usize,
     /// Gaps under repair.
     pub repairing: usize,
+    /// The lateness allowance, learnt from how late records come.
+    pub allowance_ms: u64,
 }
 
 impl ReconcileStatus {
     pub(crate) fn new(channel: ChannelId, verifiable: bool) -> Self {
-        Self { channel, verifiable, whole_at: None, whole_in_step: None, suspected: 0, open: 0, repairing: 0 }
+        Self {
+            channel,
+            verifiable,
+            whole_at: None,
+            whole_in_step: None,
+            suspected: 0,
+            open: 0,
+            repairing: 0,
+            allowance_ms: 0,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::classify::{Found, Sent, kind_of, known_orders, sent_by};
 use crate::compare::item_window;
+use crate::doubt::suspect_doubts;
 use crate::error::ReconcileError;
 use crate::gaps::Known;
 use crate::sweep::{Findings, Sweep, Unnamed};
@@ -12,14 +13,15 @@ use gateway_store::NewGap;
 /// Writes suspicions of what was found and is not known yet.
 pub(crate) async fn suspect(
     tour: &mut Tour<'_>,
-    sweep: Option<&mut Sweep>,
+    sweeps: &mut [Sweep],
     findings: &Findings,
 ) -> Result<(), ReconcileError> {
-    if findings.items.is_empty() && findings.unnamed.is_empty() {
+    if findings.items.is_empty() && findings.unnamed.is_empty() && tour.doubts.is_empty() {
         return Ok(());
     }
     let context = tour.context;
     let known = Known::load(context).await?;
+    let doubted = suspect_doubts(tour, &known).await?;
     let lacking = |found: &&Found| found.difference.ours.is_none() && found.difference.theirs.is_some();
     let mut numbers: Vec<SourceNumber> =
         findings.items.values().filter(lacking).map(|found| found.difference.key.number.clone()).collect();
@@ -73,9 +75,8 @@ pub(crate) async fn suspect(
             context.store.move_gap(*id, GapState::Open, Some(gap.evidence), None, None, context.now()).await?;
         }
     }
-    if let Some(sweep) = sweep {
-        sweep.saw.extend(saw);
-        sweep.saw.extend(ids);
+    for sweep in sweeps {
+        sweep.saw.extend(saw.iter().chain(&ids).chain(&doubted));
     }
     Ok(())
 }
@@ -97,6 +98,7 @@ fn new_gap(
         window: item_window(place),
         delivery_id,
         evidence: found.evidence(),
+        detail: None,
         at: found.compared_at,
     })
 }
@@ -115,6 +117,7 @@ fn unnamed_gap(context: &Context, bucket: &Unnamed) -> NewGap {
             as_of: bucket.as_of,
             compared_at: bucket.compared_at,
         },
+        detail: None,
         at: bucket.compared_at,
     }
 }

@@ -1,30 +1,107 @@
 //! A comparison of all datasets over a span, in steps that fit into rounds.
 //!
 //! A sweep that runs into a cap or an error keeps its remaining steps and goes on in the next round; each step compares afresh, so nothing that it
-//! learnt earlier can be out of date. Steps live in memory: after a restart a whole sweep begins anyway.
+//! learnt earlier can be out of date. What remains is remembered beyond the process, so that a sweep that takes days ends although the process
+//! is started anew every hour. Long windows of a fine grain are cut piece by piece, so that what remains is always one window a dataset.
 
 use crate::classify::Found;
 use crate::compare::{Differing, Tally, diff, in_step, narrow};
+use crate::cut::cut;
 use crate::descend::{Ladder, Step};
+use crate::doubt::Doubt;
 use crate::error::ReconcileError;
 use crate::reliability::{Unreliable, contradicted, proves_lie};
 use crate::tour::{Sums, Tour, total};
 use gateway_model::{BookItem, Dataset, Digest, GapId, Grain, ItemKey, JobId, SourceNumber, Timestamp, Window};
+use gateway_store::ComparisonKind;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+/// Which comparison it is; of several under way the least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scope {
+    /// What a person asked for.
+    Asked,
+    /// The time of an outage.
+    Outage,
+    /// The recent past.
+    Recent,
+    /// An older part, as many milliseconds back.
+    Older(u64),
+    /// Everything.
+    Whole,
+}
+
+impl Scope {
+    pub(crate) fn kind(self) -> ComparisonKind {
+        match self {
+            Scope::Asked => ComparisonKind::Asked,
+            Scope::Outage => ComparisonKind::Outage,
+            Scope::Recent => ComparisonKind::Recent,
+            Scope::Older(_) => ComparisonKind::Older,
+            Scope::Whole => ComparisonKind::Whole,
+        }
+    }
+}
 
 /// A comparison under way.
 pub(crate) struct Sweep {
-    pub(crate) whole: bool,
+    pub(crate) scope: Scope,
     pub(crate) started_at: Timestamp,
     steps: VecDeque<(Dataset, Step)>,
     /// Whether it has seen no item, and no bucket that can't be resolved into items, on which the sides differ.
     pub(crate) clean: bool,
     /// Whether an account contradicted itself, so that something remained uncompared.
     pub(crate) doubted: bool,
+    /// How many items each dataset has, here and there, as far as it has seen them.
+    pub(crate) sizes: BTreeMap<Dataset, (u64, u64)>,
+    /// What it has asked for, over all its rounds.
+    pub(crate) calls: u64,
+    pub(crate) bytes: u64,
     /// The suspicions that it saw.
     pub(crate) saw: HashSet<GapId>,
     /// The jobs that asked for it.
     pub(crate) jobs: Vec<(JobId, u64)>,
+}
+
+/// What remains of a comparison, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedSweep {
+    scope: Scope,
+    started_at: Timestamp,
+    steps: Vec<SavedStep>,
+    clean: bool,
+    doubted: bool,
+    sizes: BTreeMap<Dataset, (u64, u64)>,
+    calls: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedStep {
+    dataset: Dataset,
+    start: Timestamp,
+    end: Timestamp,
+    grain: Grain,
+}
+
+impl SavedStep {
+    // A step that a coarser account led to is remembered as that account, asked for anew over the buckets that differed: what it said is out of
+    // date by then, and what it leads to (date-only items, too) can be told only from it.
+    fn of(dataset: Dataset, step: &Step) -> Self {
+        let hull = step.parents.as_ref().and_then(|parents| {
+            let (first, last) = (parents.buckets.first()?, parents.buckets.last()?);
+            Some((Window::new(first.window.start, last.window.end), parents.grain))
+        });
+        let (window, grain) = hull.unwrap_or((step.window, step.grain));
+        Self { dataset, start: window.start, end: window.end, grain }
+    }
+
+    fn step(&self) -> (Dataset, Step) {
+        let window = Window::new(self.start, self.end);
+        (self.dataset, Step { window, grain: self.grain, parents: None, doubts: 0 })
+    }
 }
 
 /// What a round's sweeping found.
@@ -32,8 +109,6 @@ pub(crate) struct Sweep {
 pub(crate) struct Findings {
     pub(crate) items: BTreeMap<ItemKey, Found>,
     pub(crate) unnamed: Vec<Unnamed>,
-    /// How many items a dataset has, here and there, where a whole sweep has seen it.
-    pub(crate) sizes: HashMap<Dataset, (u64, u64)>,
 }
 
 /// A bucket that differs and that the channel can't resolve into items.
@@ -48,16 +123,53 @@ pub(crate) struct Unnamed {
 }
 
 impl Sweep {
-    pub(crate) fn new(ladder: &Ladder, datasets: &[Dataset], span: Window, whole: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(ladder: &Ladder, datasets: &[Dataset], span: Window, scope: Scope, now: Timestamp) -> Self {
         let first = |dataset: &Dataset| Some((*dataset, ladder.first(span)?));
         Self {
-            whole,
+            scope,
             started_at: now,
             steps: datasets.iter().filter_map(first).collect(),
             clean: true,
             doubted: false,
+            sizes: BTreeMap::new(),
+            calls: 0,
+            bytes: 0,
             saw: HashSet::new(),
             jobs: Vec::new(),
+        }
+    }
+
+    /// Goes on with what was remembered.
+    pub(crate) fn resume(saved: &SavedSweep) -> Self {
+        Self {
+            scope: saved.scope,
+            started_at: saved.started_at,
+            steps: saved.steps.iter().map(SavedStep::step).collect(),
+            clean: saved.clean,
+            doubted: saved.doubted,
+            sizes: saved.sizes.clone(),
+            calls: saved.calls,
+            bytes: saved.bytes,
+            saw: HashSet::new(),
+            jobs: Vec::new(),
+        }
+    }
+
+    /// What is to be remembered.
+    pub(crate) fn saved(&self) -> SavedSweep {
+        let mut steps: Vec<SavedStep> =
+            self.steps.iter().map(|(dataset, step)| SavedStep::of(*dataset, step)).collect();
+        // Steps of one coarser account are remembered as that account, once.
+        steps.dedup();
+        SavedSweep {
+            scope: self.scope,
+            started_at: self.started_at,
+            steps,
+            clean: self.clean,
+            doubted: self.doubted,
+            sizes: self.sizes.clone(),
+            calls: self.calls,
+            bytes: self.bytes,
         }
     }
 
@@ -72,19 +184,47 @@ impl Sweep {
         ladder: &Ladder,
         findings: &mut Findings,
     ) -> Result<(), ReconcileError> {
+        let (calls, bytes) = (tour.calls, tour.bytes);
+        let outcome = self.take_steps(tour, ladder, findings).await;
+        self.calls += tour.calls - calls;
+        self.bytes += tour.bytes - bytes;
+        outcome
+    }
+
+    async fn take_steps(
+        &mut self,
+        tour: &mut Tour<'_>,
+        ladder: &Ladder,
+        findings: &mut Findings,
+    ) -> Result<(), ReconcileError> {
         while !tour.is_spent() {
-            let Some((dataset, step)) = self.steps.front().cloned() else { break };
-            let more = match step.grain {
-                Grain::Ids => self.list(tour, dataset, &step, findings).await?,
-                _ => self.compare(tour, ladder, dataset, &step, findings).await?,
+            let Some((dataset, step)) = self.steps.pop_front() else { break };
+            let (step, rest) = cut(tour, dataset, step).await?;
+            if let Some(rest) = rest {
+                self.steps.push_front((dataset, rest));
+            }
+            let taken = match step.grain {
+                Grain::Ids => self.list(tour, dataset, &step, findings).await,
+                _ => self.compare(tour, ladder, dataset, &step, findings).await,
             };
             // Depth first, so that a capped round ends with named items and not with half-narrowed windows.
-            self.steps.pop_front();
-            for step in more.into_iter().rev() {
-                self.steps.push_front((dataset, step));
+            match taken {
+                Ok(more) => more.into_iter().rev().for_each(|step| self.steps.push_front((dataset, step))),
+                Err(error) => {
+                    self.steps.push_front((dataset, step));
+                    return Err(error);
+                }
             }
         }
         Ok(())
+    }
+
+    // Notes how many items a first account and our book have.
+    fn size(&mut self, tour: &mut Tour<'_>, dataset: Dataset, ours: u64, theirs: u64) {
+        let size = self.sizes.entry(dataset).or_default();
+        *size = (size.0 + ours, size.1 + theirs);
+        let known = tour.memory.sizes.entry(dataset).or_default();
+        *known = (known.0.max(size.0), known.1.max(size.1));
     }
 
     async fn compare(
@@ -95,8 +235,13 @@ impl Sweep {
         step: &Step,
         findings: &mut Findings,
     ) -> Result<Vec<Step>, ReconcileError> {
-        let (theirs, as_of) = match tour.sums(dataset, step.window, step.grain).await? {
-            Ok(answer) => answer,
+        let expected = total(&tour.our_sums(dataset, step.window, step.grain).await?).count;
+        let (theirs, as_of) = match tour.steady_sums(dataset, step.window, step.grain, expected).await? {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                self.doubted = true;
+                return Ok(Vec::new());
+            }
             Err(unreliable) => return Ok(self.again(tour, dataset, step.clone(), unreliable)),
         };
         let ours = tour.our_sums(dataset, step.window, step.grain).await?;
@@ -105,15 +250,15 @@ impl Sweep {
             Sums::Buckets(theirs) => narrow(step.grain, step.window, &ours, theirs),
             Sums::Count(theirs) => narrow_count(step.window, total(&ours), *theirs),
         };
-        if self.whole && step.parents.is_none() {
+        if self.scope == Scope::Whole && step.parents.is_none() {
             let theirs = match &theirs {
                 Sums::Buckets(buckets) => total(buckets).count,
                 Sums::Count(count) => *count,
             };
-            findings.sizes.insert(dataset, (total(&ours).count, theirs));
+            self.size(tour, dataset, total(&ours).count, theirs);
         }
         let descent = ladder.descend(step, as_of, &differing);
-        self.note(tour, descent.unnamed.len());
+        self.clean &= descent.unnamed.is_empty();
         let compared_at = tour.context.now();
         findings.unnamed.extend(descent.unnamed.iter().map(|bucket| Unnamed {
             dataset,
@@ -143,6 +288,9 @@ impl Sweep {
         let store = &tour.context.store;
         let channel = &tour.context.channel;
         let ours = store.items(channel, dataset, step.window).await?;
+        if self.scope == Scope::Whole && step.parents.is_none() {
+            self.size(tour, dataset, ours.len() as u64, theirs.len() as u64);
+        }
         let mut differences = diff(&ours, &theirs);
         // An item that we lack here we may hold at another event time.
         let lacking: Vec<SourceNumber> =
@@ -158,7 +306,7 @@ impl Sweep {
             }
         }
         differences.retain(|one| !in_step(one.theirs.as_ref(), one.ours.as_ref()));
-        self.note(tour, differences.len());
+        self.clean &= differences.is_empty();
         let compared_at = tour.context.now();
         for difference in differences {
             let found = Found { difference, as_of, compared_at };
@@ -187,15 +335,18 @@ impl Sweep {
         if doubtful.is_empty() || parents.as_of > as_of {
             return Ok(None);
         }
-        let Ok((Sums::Buckets(after), after_as_of)) = tour.sums(dataset, step.window, parents.grain).await? else {
+        let Ok((after, after_as_of)) = tour.sums(dataset, step.window, parents.grain).await? else {
             return Ok(None);
         };
         let lies = |said: &&Differing| {
-            let now = after
-                .iter()
-                .find(|bucket| bucket.start == said.window.start)
-                .copied()
-                .map_or(Tally::default(), Tally::from);
+            let now = match &after {
+                Sums::Buckets(after) => after
+                    .iter()
+                    .find(|bucket| bucket.start == said.window.start)
+                    .copied()
+                    .map_or(Tally::default(), Tally::from),
+                Sums::Count(count) => Tally { count: *count, ..Tally::default() },
+            };
             proves_lie((parents.as_of, said.theirs), as_of, (after_as_of, now))
         };
         if !doubtful.iter().any(lies) {
@@ -208,19 +359,16 @@ impl Sweep {
         Ok(Some(again))
     }
 
-    fn note(&mut self, tour: &mut Tour<'_>, differences: usize) {
-        self.clean &= differences == 0;
-        tour.differences += differences as u64;
-    }
-
     // An account that contradicts itself is asked for once more, then left and reported.
     fn again(&mut self, tour: &mut Tour<'_>, dataset: Dataset, mut step: Step, why: Unreliable) -> Vec<Step> {
-        if step.doubts == 0 {
+        // A peer that flips was asked three times already.
+        if step.doubts == 0 && why != Unreliable::Flips {
             step.doubts = 1;
             return vec![step];
         }
         self.doubted = true;
-        tour.doubt(dataset, step.window, step.grain, why);
+        let said_by = (why == Unreliable::ListMismatch).then(|| step.parents.as_ref().map(|parents| parents.grain));
+        tour.doubt(Doubt { dataset, window: step.window, grain: step.grain, said_by: said_by.flatten(), why });
         Vec::new()
     }
 }

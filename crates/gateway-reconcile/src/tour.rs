@@ -3,13 +3,16 @@
 //! Within a look the channel is asked first and our book is read afterwards. What the channel told us before it made its account is then already in
 //! our book, so being a little slow never looks like a loss; the reverse (our book is ahead of their snapshot) is what the second look is for.
 
+use crate::account_time::AccountTime;
 use crate::config::{ReconcileConfig, later};
+use crate::doubt::Doubt;
 use crate::error::ReconcileError;
+use crate::memory::Memory;
 use crate::reliability::{Unreliable, check_buckets, check_items};
 use crate::{Defences, compare::Tally, descend::Step};
-use gateway_connector::{Connector, ManifestSource};
+use gateway_connector::{Connector, ManifestSource, RequestError};
 use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window, day_of};
-use gateway_store::{AccountDay, Comparison, Days, LeaseGrant, NewAccount, Store};
+use gateway_store::{AccountDay, Days, LeaseGrant, NewAccount, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -52,33 +55,36 @@ pub(crate) enum Sums {
 /// A round under way.
 pub(crate) struct Tour<'a> {
     pub(crate) context: &'a Context,
+    pub(crate) memory: &'a mut Memory,
     source: &'a dyn ManifestSource,
     stopping: CancellationToken,
-    pub(crate) started_at: Timestamp,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
     pub(crate) ids: u64,
     pub(crate) vanished: u64,
-    pub(crate) differences: u64,
-    /// The first account that contradicted itself in vain; the round goes on without it and reports it at its end.
-    pub(crate) unreliable: Option<ReconcileError>,
+    /// Accounts that contradicted themselves in vain; the round goes on without them.
+    pub(crate) doubts: Vec<Doubt>,
     renew_at: Timestamp,
 }
 
 impl<'a> Tour<'a> {
-    pub(crate) fn new(context: &'a Context, source: &'a dyn ManifestSource, stopping: &CancellationToken) -> Self {
+    pub(crate) fn new(
+        context: &'a Context,
+        memory: &'a mut Memory,
+        source: &'a dyn ManifestSource,
+        stopping: &CancellationToken,
+    ) -> Self {
         let now = context.now();
         Self {
             context,
+            memory,
             source,
             stopping: stopping.clone(),
-            started_at: now,
             calls: 0,
             bytes: 0,
             ids: 0,
             vanished: 0,
-            differences: 0,
-            unreliable: None,
+            doubts: Vec::new(),
             renew_at: later(now, context.config.lease_ms / 3),
         }
     }
@@ -86,17 +92,28 @@ impl<'a> Tour<'a> {
     /// Whether this round has asked for as much as it may, or is to end.
     pub(crate) fn is_spent(&self) -> bool {
         let config = &self.context.config;
-        self.stopping.is_cancelled()
+        self.is_over(config)
             || self.calls >= config.max_calls_per_round.max(1)
             || self.ids >= config.max_ids_per_round.max(1)
+            || self.bytes >= config.max_bytes_per_round.max(1)
     }
 
     /// Whether looks have used their half, so that comparing goes on too.
     pub(crate) fn is_half_spent(&self) -> bool {
         let config = &self.context.config;
-        self.stopping.is_cancelled()
+        self.is_over(config)
             || self.calls * 2 >= config.max_calls_per_round.max(1)
             || self.ids * 2 >= config.max_ids_per_round.max(1)
+            || self.bytes * 2 >= config.max_bytes_per_round.max(1)
+    }
+
+    fn is_over(&self, config: &ReconcileConfig) -> bool {
+        self.stopping.is_cancelled() || self.memory.spending.rests_until(self.context.now(), config).is_some()
+    }
+
+    /// How long a difference may last before it is looked at again.
+    pub(crate) fn allowance_ms(&self) -> u64 {
+        self.memory.allowance_ms(&self.context.config)
     }
 
     /// Asks for sums. The inner error is an account that contradicts itself.
@@ -144,23 +161,70 @@ impl<'a> Tour<'a> {
         self.calls += 1;
         let channel = self.context.channel.to_string();
         metrics::counter!("gateway_reconcile_manifest_calls_total", "channel" => channel.clone(), "grain" => grain.as_str()).increment(1);
-        let asked = self.source.manifest(dataset, window, grain).await;
-        let manifest = asked.map_err(|source| ReconcileError::Request { dataset, source })?;
+        let config = &self.context.config;
+        self.memory.spending.call(self.context.now());
+        let manifest = match self.source.manifest(dataset, window, grain).await {
+            Ok(manifest) => manifest,
+            Err(RequestError::Undecodable { what }) => {
+                tracing::warn!(channel = %self.context.channel, %dataset, %grain, %window, "an account can't be read: {what}");
+                return Ok(Err(Unreliable::Unreadable));
+            }
+            Err(source) => return Err(ReconcileError::Request { dataset, source }),
+        };
+        let now = self.context.now();
+        self.memory.answered(now, config);
+        self.memory.spending.answer(manifest.bytes);
         self.bytes += manifest.bytes;
         metrics::counter!("gateway_reconcile_manifest_bytes_total", "channel" => channel).increment(manifest.bytes);
         if manifest.dataset != dataset || manifest.window != window || manifest.grain != grain {
             return Ok(Err(Unreliable::Shape));
         }
+        let time = self.memory.account_times.entry(dataset).or_insert(AccountTime::first(manifest.as_of, now));
+        if let Err(unreliable) = time.take(manifest.as_of, now, config.manifest_age_max_ms) {
+            return Ok(Err(unreliable));
+        }
         Ok(Ok((manifest.body, manifest.as_of)))
     }
 
     /// Notes an account that contradicted itself in vain.
-    pub(crate) fn doubt(&mut self, dataset: Dataset, window: Window, grain: Grain, source: Unreliable) {
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
         let channel = self.context.channel.to_string();
-        metrics::counter!("gateway_reconcile_manifest_unreliable_total", "channel" => channel).increment(1);
-        let error = ReconcileError::Unreliable { dataset, grain, window, source };
-        tracing::warn!(channel = %self.context.channel, %dataset, %grain, %window, "{source}: nothing is concluded from this account");
-        self.unreliable.get_or_insert(error);
+        metrics::counter!("gateway_reconcile_manifest_unreliable_total", "channel" => channel, "why" => doubt.why.code())
+            .increment(1);
+        let Doubt { dataset, window, grain, why, .. } = doubt;
+        tracing::warn!(channel = %self.context.channel, %dataset, %grain, %window, "{why}: nothing is concluded from this account");
+        self.doubts.push(doubt);
+    }
+
+    /// As [`Tour::sums`]; a peer that only counts is asked again when it counts otherwise than we do, since a number alone can't be held against
+    /// anything else. `None`: it counts otherwise now, so nothing can be told this time.
+    pub(crate) async fn steady_sums(
+        &mut self,
+        dataset: Dataset,
+        window: Window,
+        grain: Grain,
+        ours: u64,
+    ) -> Result<Result<Option<(Sums, Timestamp)>, Unreliable>, ReconcileError> {
+        let (sums, as_of) = match self.sums(dataset, window, grain).await? {
+            Ok(answer) => answer,
+            Err(unreliable) => return Ok(Err(unreliable)),
+        };
+        let Sums::Count(first) = sums else { return Ok(Ok(Some((sums, as_of)))) };
+        if first == ours {
+            return Ok(Ok(Some((Sums::Count(first), as_of))));
+        }
+        let again = match self.sums(dataset, window, grain).await? {
+            Ok(answer) => answer,
+            Err(unreliable) => return Ok(Err(unreliable)),
+        };
+        if matches!(again.0, Sums::Count(second) if second == first) {
+            return Ok(Ok(Some(again)));
+        }
+        Ok(match self.sums(dataset, window, grain).await? {
+            Ok((Sums::Count(third), _)) if third == first => Err(Unreliable::Flips),
+            Ok(_) => Ok(None),
+            Err(unreliable) => Err(unreliable),
+        })
     }
 
     // A long round renews its lease, and ends when it has lost it.
@@ -231,25 +295,6 @@ impl<'a> Tour<'a> {
             at: self.context.now(),
         };
         Ok(self.context.store.record_account(&account).await?)
-    }
-
-    /// Writes down what this round did; `whole` is the start of the whole comparison that it completed, and whether that was in step.
-    pub(crate) async fn save(&self, whole: Option<(Timestamp, bool)>, succeeded: bool) -> Result<(), ReconcileError> {
-        if self.calls == 0 && self.vanished == 0 && whole.is_none() {
-            return Ok(());
-        }
-        let in_step = whole.map_or(succeeded && self.differences == 0, |(_, in_step)| in_step);
-        let comparison = Comparison {
-            channel: self.context.channel.clone(),
-            started_at: whole.map_or(self.started_at, |(started_at, _)| started_at),
-            ended_at: self.context.now(),
-            whole: whole.is_some(),
-            in_step,
-            calls: self.calls,
-            bytes: self.bytes,
-            vanished: self.vanished,
-        };
-        Ok(self.context.store.save_comparison(&comparison).await?)
     }
 }
 

@@ -42,13 +42,13 @@ pub(crate) enum Verdict {
 
 /// Whether an account is new enough for a second look: made after the first look, or, where the clocks differ, later on the channel's
 /// own clock by the whole lateness allowance (which exceeds the age that an account may have).
-pub(crate) fn is_fresh(first: &GapEvidence, as_of: Timestamp, second_look_after_ms: u64) -> bool {
-    as_of > first.as_of && (as_of > first.compared_at || as_of >= later(first.as_of, second_look_after_ms))
+pub(crate) fn is_fresh(first: &GapEvidence, as_of: Timestamp, allowance_ms: u64) -> bool {
+    as_of > first.as_of && (as_of > first.compared_at || as_of >= later(first.as_of, allowance_ms))
 }
 
 /// A suspicion at its second look.
-pub(crate) fn second_look(gap: &GapRow, seen: &Seen, as_of: Timestamp, config: &ReconcileConfig) -> Verdict {
-    if !is_fresh(&gap.evidence, as_of, config.second_look_after_ms) {
+pub(crate) fn second_look(gap: &GapRow, seen: &Seen, as_of: Timestamp, allowance_ms: u64) -> Verdict {
+    if !is_fresh(&gap.evidence, as_of, allowance_ms) {
         return Verdict::Wait;
     }
     if in_step(seen.theirs.as_ref(), seen.ours.as_ref()) {
@@ -64,7 +64,7 @@ pub(crate) fn verify(gap: &GapRow, seen: &Seen, as_of: Timestamp, now: Timestamp
     if as_of <= gap.evidence.as_of {
         return Verdict::Wait;
     }
-    if let Some(verdict) = if was_sent(gap.kind) { verify_sent(gap, seen) } else { verify_held(gap, seen) } {
+    if let Some(verdict) = if gap.kind.was_sent() { verify_sent(gap, seen) } else { verify_held(gap, seen) } {
         return verdict;
     }
     unrepaired(gap, now, config)
@@ -80,11 +80,6 @@ pub(crate) fn unrepaired(gap: &GapRow, now: Timestamp, config: &ReconcileConfig)
     } else {
         Verdict::Leave(gave_up(gap))
     }
-}
-
-/// Whether the gap is about something that we sent.
-pub(crate) fn was_sent(kind: GapKind) -> bool {
-    matches!(kind, GapKind::NotHeldByDestination | GapKind::HeldDifferently)
 }
 
 fn verify_held(gap: &GapRow, seen: &Seen) -> Option<Verdict> {

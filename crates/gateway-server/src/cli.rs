@@ -177,11 +177,23 @@ pub struct GapsOptions {
 /// What to do with gaps.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GapsAction {
-    /// List gaps.
+    /// List gaps by the outage that they belong to; one by one with --all, --group or --state.
     List {
-        /// Only those in this state: suspected, open, repairing, closed, waived.
+        /// One by one, only those in this state: suspected, open, repairing, closed, waived.
         #[arg(long)]
         state: Option<String>,
+        /// The gaps of this group, one by one.
+        #[arg(long)]
+        group: Option<i64>,
+        /// Every gap, one by one.
+        #[arg(long)]
+        all: bool,
+        /// Groups that are over, too.
+        #[arg(long, conflicts_with_all = ["state", "group", "all"])]
+        finished: bool,
+        /// Only those of this channel.
+        #[arg(long)]
+        channel: Option<String>,
         /// Where to ask.
         #[command(flatten)]
         query: QueryOptions,

@@ -299,6 +299,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     if !(1..=256).contains(&config.topics.partitions) {
         mistakes.push(mistake("topics.partitions", "must be 1 to 256"));
     }
+    for (key, text) in config.reconcile.policy.mistakes() {
+        mistakes.push(mistake(format!("reconcile.policy.{key}"), text));
+    }
     if config.pipeline.batch_records == 0 {
         mistakes.push(mistake("pipeline.batch_records", "must be at least 1"));
     }

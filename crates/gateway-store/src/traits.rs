@@ -35,6 +35,14 @@ pub trait IngestStore: Send + Sync {
     async fn bury_parked(&self, letters: Vec<NewDeadLetter>, tallies: Vec<FlowTally>) -> Result<()>;
     /// A raw record.
     async fn raw(&self, id: RawId) -> Result<Option<RawRow>>;
+    /// Receipt and event time of what records above `after` told a channel's facets for the first time, as far as they were polled or pushed and the
+    /// time is no mere date; and the newest record that this covers. At most the last `span` records are looked at.
+    async fn first_arrivals(
+        &self,
+        channel: &ChannelId,
+        after: RawId,
+        span: u32,
+    ) -> Result<(Vec<(Timestamp, Timestamp)>, RawId)>;
     /// How often each oddity was seen.
     async fn anomalies(&self) -> Result<Vec<AnomalyTally>>;
 }
@@ -175,8 +183,10 @@ pub trait GapStore: Send + Sync {
     async fn gap_tallies(&self) -> Result<Vec<(ChannelId, gateway_model::GapKind, GapState, u64)>>;
     /// Writes a comparison down.
     async fn save_comparison(&self, comparison: &Comparison) -> Result<()>;
-    /// The last whole comparison of a channel.
-    async fn last_whole_comparison(&self, channel: &ChannelId) -> Result<Option<Comparison>>;
+    /// The last comparison of a channel and kind, by its start.
+    async fn last_comparison(&self, channel: &ChannelId, kind: ComparisonKind) -> Result<Option<Comparison>>;
+    /// The last comparisons of a channel, the newest first.
+    async fn comparisons(&self, channel: &ChannelId, limit: u32) -> Result<Vec<Comparison>>;
     /// Manifest calls, bytes and vanished suspicions, of all comparisons ever.
     async fn comparison_totals(&self) -> Result<(u64, u64, u64)>;
 }
@@ -210,6 +220,42 @@ pub trait HistoryStore: Send + Sync {
         before: Timestamp,
         unsettled_at: Timestamp,
     ) -> Result<Vec<DeadLetterLife>>;
+}
+
+/// Gaps in groups, one for each outage.
+#[async_trait]
+pub trait GapGroupStore: Send + Sync {
+    /// Confirms suspicions: each becomes open and joins the youngest group of its channel and direction, if that one still has unfinished gaps or
+    /// confirmed its last gap less than `group_within_ms` ago; else it begins one. Returns the groups, in the order of the suspicions.
+    ///
+    /// A gap that [`GapStore::move_gap`] opens joins a group that has unfinished gaps, or begins one.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and none is opened, when one of them is more than a suspicion; [`StoreError::NotFound`] when one is gone.
+    async fn open_gaps(
+        &self,
+        confirmed: &[(GapId, GapEvidence)],
+        group_within_ms: u64,
+        at: Timestamp,
+    ) -> Result<Vec<gateway_model::GapGroupId>>;
+    /// Groups with their gaps counted, ascending by id.
+    async fn gap_groups(&self, filter: &GapGroupFilter, limit: u32) -> Result<Vec<GapGroupRow>>;
+}
+
+/// Datasets that differ so much that nothing is repaired by itself until a person has answered.
+#[async_trait]
+pub trait RepairStopStore: Send + Sync {
+    /// Stops a dataset's automatic repair; of one that is stopped already, only the counts are renewed.
+    async fn stop_repair(&self, stop: &RepairStop) -> Result<()>;
+    /// All stops, approved ones too.
+    async fn repair_stops(&self) -> Result<Vec<RepairStop>>;
+    /// A person lets the repair go on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] unless the dataset is stopped and not approved yet.
+    async fn approve_repair(&self, channel: &ChannelId, dataset: Dataset, by: &str, at: Timestamp) -> Result<()>;
+    /// Ends a stop: the difference is gone.
+    async fn end_repair_stop(&self, channel: &ChannelId, dataset: Dataset) -> Result<()>;
 }
 
 /// Background jobs.
@@ -253,6 +299,8 @@ pub trait LeaseStore: Send + Sync {
     async fn release_lease(&self, grant: &LeaseGrant, now: Timestamp) -> Result<()>;
     /// A checkpoint's text.
     async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>>;
+    /// When a checkpoint was last saved: of a poller, when it last read its source to the end of what there was.
+    async fn checkpoint_saved_at(&self, channel: &ChannelId, name: &str) -> Result<Option<Timestamp>>;
     /// Saves a checkpoint under a lease.
     ///
     /// # Errors
@@ -377,6 +425,8 @@ pub trait Store:
     + BookStore
     + GapStore
     + HistoryStore
+    + GapGroupStore
+    + RepairStopStore
     + JobStore
     + LeaseStore
     + DeadLetterStore

@@ -87,7 +87,7 @@ fn questions(gateway: &Gateway, running: bool) {
     let (code, _, err) = gateway.command(&["order", "show", "GZ404"]);
     assert!(code == 1 && err.contains("there is no order GZ404"), "{err}");
 
-    assert_eq!(gateway.json(&["gaps", "list"])["gaps"], json!([]));
+    assert_eq!(gateway.json(&["gaps", "list"])["groups"], json!([]));
     let letters = gateway.json(&["dead-letters", "list", "--state", "open"]);
     assert_eq!(letters["dead_letters"].as_array().map(Vec::len), Some(1), "{letters}");
     let id = letters["dead_letters"][0]["id"].to_string();

@@ -9,8 +9,8 @@ use gateway_model::{
 };
 use gateway_runtime::TaskHealth;
 use gateway_store::{
-    AttemptResult, Comparison, FlowOutcome, FlowPosition, FlowTally, GapStore, JobKind, JobStore, NewGap, NewPark,
-    Store,
+    AttemptResult, Comparison, ComparisonKind, FlowOutcome, FlowPosition, FlowTally, GapGroupStore, GapStore, JobKind,
+    JobStore, NewGap, NewPark, Store,
 };
 use serde_json::{Value, json};
 
@@ -147,6 +147,7 @@ fn suspicion(n: u64) -> NewGap {
         window: Window::new(at(0), at(600)),
         delivery_id: None,
         evidence: GapEvidence { theirs: Some(Digest([1; 32])), ours: None, as_of: at(1), compared_at: at(2) },
+        detail: None,
         at: at(2),
     }
 }
@@ -190,13 +191,45 @@ async fn a_gap_is_listed_shown_repaired_and_waived() {
 }
 
 #[tokio::test]
+async fn one_outage_is_one_line_with_severity_and_owner() {
+    let gateway = Gateway::start().await;
+    assert_eq!(gateway.get(JUDGE, "/api/v1/gap-groups").await.ok(200), &json!({"groups": [], "more": false}));
+    let suspicions: Vec<_> = (0..60).map(suspicion).collect();
+    let ids = gateway.store.suspect(&suspicions).await.unwrap();
+    let confirmed: Vec<_> = ids.iter().zip(&suspicions).map(|(id, gap)| (*id, gap.evidence)).collect();
+    gateway.store.open_gaps(&confirmed, 1_000, at(5)).await.unwrap();
+    let move_to = |id: GapId, state, reason| gateway.store.move_gap(id, state, None, reason, None, at(6));
+    move_to(ids[0], GapState::Repairing, None).await.unwrap();
+    move_to(ids[1], GapState::Open, Some("it can't be repaired")).await.unwrap();
+    move_to(ids[2], GapState::Closed, None).await.unwrap();
+    let page = gateway.get(JUDGE, "/api/v1/gap-groups").await;
+    let group = &page.ok(200)["groups"][0];
+    assert_eq!((&group["channel"], &group["direction"]), (&json!("municipal-12345"), &json!("inbound")));
+    assert_eq!((&group["gaps"], &group["unfinished"]), (&json!(60), &json!(59)));
+    assert_eq!(group["kinds"], json!({"missing_order": 60}));
+    assert_eq!(group["states"], json!({"open": 58, "repairing": 1, "closed": 1}));
+    assert_eq!(group["owners"], json!({"gateway": 58, "person": 1}));
+    assert_eq!((&group["owner"], &group["datasets"]), (&json!("person"), &json!(["acceptance"])));
+    assert_eq!(group["opened_at"], "2026-11-23T09:00:05+08:00");
+    assert!(["warning", "critical"].contains(&group["severity"].as_str().unwrap()), "{group}");
+    let rows = gateway.get(JUDGE, &format!("/api/v1/gaps?group={}&state=closed", group["id"])).await;
+    assert_eq!((&rows.ok(200)["gaps"][0]["id"], &rows.body["gaps"][0]["owner"]), (&json!(ids[2]), &Value::Null));
+    for id in ids.iter().filter(|id| **id != ids[2]) {
+        move_to(*id, GapState::Closed, None).await.unwrap();
+    }
+    assert_eq!(gateway.get(JUDGE, "/api/v1/gap-groups").await.ok(200)["groups"], json!([]));
+    let all = gateway.get(JUDGE, "/api/v1/gap-groups?state=all").await;
+    assert_eq!((&all.ok(200)["groups"][0]["owner"], &all.body["groups"][0]["severity"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
 async fn a_comparison_is_asked_for_and_accounted_for() {
     let gateway = Gateway::start().await;
     let whole = Comparison {
         channel: municipal(),
         started_at: at(10),
         ended_at: at(11),
-        whole: true,
+        kind: ComparisonKind::Whole,
         in_step: true,
         calls: 3,
         bytes: 900,

@@ -3,7 +3,7 @@
 use crate::world::{LOOK, World, channel, config, item, order};
 use gateway_model::{Dataset, GapKind, GapState, Grain, Moment};
 use gateway_reconcile::{Defences, ReconcileConfig};
-use gateway_store::{GapStore, JobKind};
+use gateway_store::{ComparisonKind, GapStore, JobKind};
 use std::sync::atomic::Ordering;
 
 fn many(from: u32, to: u32) -> Vec<gateway_model::BookItem> {
@@ -19,7 +19,7 @@ async fn what_is_in_step_costs_one_call_a_dataset() {
     assert_eq!(calls.len(), 3, "{calls:?}");
     assert!(calls.iter().all(|call| call.grain == Grain::Total && call.listed == 0));
     assert!(world.gaps().await.is_empty());
-    let whole = world.store.last_whole_comparison(&channel()).await.unwrap().unwrap();
+    let whole = world.store.last_comparison(&channel(), ComparisonKind::Whole).await.unwrap().unwrap();
     assert!(whole.in_step && whole.calls == 3 && whole.bytes > 0, "{whole:?}");
     assert!((world.reconciler.status())().to_string().contains("in step at 2026-01-06T12:00:00"));
 }

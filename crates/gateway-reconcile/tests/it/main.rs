@@ -8,5 +8,6 @@ mod narrowing;
 mod oracle;
 mod peer;
 mod repair;
+mod resume;
 mod sent;
 mod world;

@@ -18,6 +18,11 @@ pub enum Lie {
     Twice,
     Outside,
     LeavesOut,
+    OtherWindow,
+    OtherDataset,
+    Truncated,
+    /// Of a peer that only counts: one too many, every other time.
+    Flips,
 }
 
 /// One call: how fine, and how many items it listed.
@@ -36,6 +41,8 @@ pub struct Peer {
     pub calls: Mutex<Vec<Call>>,
     pub lie: Mutex<Option<Lie>>,
     pub down: AtomicBool,
+    /// Answers with a number only.
+    pub counts_only: AtomicBool,
     /// How old its answers are; the content is as of now all the same, which only a slower clock would do.
     pub clock_behind_ms: AtomicU64,
     snapshot: Mutex<Option<(Timestamp, BTreeMap<ItemKey, BookItem>)>>,
@@ -52,6 +59,7 @@ impl Peer {
             calls: Mutex::default(),
             lie: Mutex::default(),
             down: AtomicBool::new(false),
+            counts_only: AtomicBool::new(false),
             clock_behind_ms: AtomicU64::new(0),
             snapshot: Mutex::default(),
         }
@@ -106,18 +114,22 @@ impl ManifestSource for Peer {
         let now = Timestamp::from_millisecond(self.clock.now().as_millisecond() - behind).unwrap();
         let (as_of, items) =
             self.snapshot.lock().unwrap().clone().unwrap_or_else(|| (now, self.items.lock().unwrap().clone()));
+        let lie = *self.lie.lock().unwrap();
         let of_dataset = || items.values().filter(|item| item.key.dataset == dataset);
         let body = if grain == Grain::Ids {
             let mut list = listed(of_dataset(), window);
-            match *self.lie.lock().unwrap() {
+            match lie {
                 Some(Lie::Twice) => list.extend(list.first().cloned()),
                 Some(Lie::Outside) => {
                     list.extend(of_dataset().find(|item| !window.contains(item.event_time.start())).cloned())
                 }
                 Some(Lie::LeavesOut) => drop(list.pop()),
-                None => {}
+                _ => {}
             }
             ManifestBody::Items(list)
+        } else if self.counts_only.load(Ordering::SeqCst) {
+            let flips = lie == Some(Lie::Flips) && self.calls.lock().unwrap().len().is_multiple_of(2);
+            ManifestBody::Count(listed(of_dataset(), window).len() as u64 + u64::from(flips))
         } else {
             ManifestBody::Buckets(buckets_of(of_dataset(), grain, window))
         };
@@ -127,7 +139,14 @@ impl ManifestSource for Peer {
             ManifestBody::Count(_) => (0, 20),
         };
         self.calls.lock().unwrap().push(Call { grain, listed });
-        Ok(Manifest { dataset, window, grain, as_of, body, bytes })
+        let mut manifest = Manifest { dataset, window, grain, as_of, body, bytes };
+        match lie.filter(|_| grain == Grain::Ids) {
+            Some(Lie::OtherWindow) => manifest.window = Window::new(window.end, window.end),
+            Some(Lie::OtherDataset) => manifest.dataset = Dataset::Knowledge,
+            Some(Lie::Truncated) => return Err(RequestError::Undecodable { what: "cut off".to_owned() }),
+            _ => {}
+        }
+        Ok(manifest)
     }
 
     fn datasets(&self) -> &[Dataset] {

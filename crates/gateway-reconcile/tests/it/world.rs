@@ -35,7 +35,9 @@ pub fn config() -> ReconcileConfig {
     ReconcileConfig {
         recent_every_ms: 2_000,
         whole_every_ms: 10_000,
-        second_look_after_ms: LOOK as u64 * 1_000,
+        tiers: Vec::new(),
+        second_look_min_ms: LOOK as u64 * 1_000,
+        second_look_max_ms: LOOK as u64 * 1_000,
         repair_patience_ms: 4_000,
         ..ReconcileConfig::default()
     }

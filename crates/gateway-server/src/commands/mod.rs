@@ -3,6 +3,7 @@
 
 mod check;
 mod client;
+mod gaps;
 mod letters;
 mod ops;
 mod order;
@@ -10,8 +11,9 @@ mod print;
 
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
+pub use gaps::gaps;
 pub use letters::dead_letters;
-pub use ops::{gaps, reconcile, status};
+pub use ops::{reconcile, status};
 pub use order::order;
 pub use print::{say, table};
 

@@ -1,9 +1,9 @@
-//! `status`, `gaps`, `reconcile`.
+//! `status`, `reconcile`.
 
 use super::ApiClient;
 use super::print::{cell, json, say, table};
 use crate::Failure;
-use crate::cli::{GapsAction, GapsOptions, QueryOptions, ReconcileOptions};
+use crate::cli::{QueryOptions, ReconcileOptions};
 use serde_json::{Value, json as object};
 use std::process::ExitCode;
 
@@ -69,57 +69,6 @@ fn books(books: &Value) {
     ));
 }
 
-/// Lists, shows and repairs gaps.
-///
-/// # Errors
-/// What the API tells.
-pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
-    match options.action {
-        GapsAction::List { state, query } => {
-            let api = ApiClient::connect(&query.installation).await?;
-            let filter: Vec<(&str, &str)> = state.iter().map(|state| ("state", state.as_str())).collect();
-            let gaps = api.list("/api/v1/gaps", "gaps", &filter).await?;
-            if query.json {
-                json(&object!({ "gaps": gaps }));
-                return Ok(ExitCode::SUCCESS);
-            }
-            let rows = gaps.iter().map(|gap| {
-                ["id", "channel", "dataset", "kind", "number", "part", "state", "first_seen_at", "reason"]
-                    .map(|key| cell(&gap[key]))
-                    .to_vec()
-            });
-            let head = [
-                "id",
-                "channel 渠道",
-                "dataset 数据集",
-                "kind 类型",
-                "number 工单编号",
-                "part",
-                "state 状态",
-                "since 发现时间",
-                "reason 原因",
-            ];
-            table(&head, &rows.collect::<Vec<_>>());
-            Ok(ExitCode::SUCCESS)
-        }
-        GapsAction::Show { id, query } => {
-            let api = ApiClient::connect(&query.installation).await?;
-            let before = (id - 1).to_string();
-            let page = api.get_one("/api/v1/gaps", &[("after", &before), ("limit", "1")], "gap").await?;
-            let gap = page["gaps"].get(0).filter(|gap| gap["id"] == id).cloned();
-            let gap = gap.ok_or_else(|| Failure(format!("there is no gap {id}")))?;
-            show(&gap, query.json);
-            Ok(ExitCode::SUCCESS)
-        }
-        GapsAction::Repair { id, query } => {
-            let api = ApiClient::connect(&query.installation).await?;
-            let answer = api.post(&format!("/api/v1/gaps/{id}/repair"), &object!({})).await?;
-            asked(&answer, query.json, &api, &format!("the repair of gap {id} is asked for 已提交修复"));
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
 /// Asks for a comparison now.
 ///
 /// # Errors
@@ -143,7 +92,7 @@ pub(super) fn show(value: &Value, as_json: bool) {
     }
 }
 
-fn asked(answer: &Value, as_json: bool, api: &ApiClient, text: &str) {
+pub(super) fn asked(answer: &Value, as_json: bool, api: &ApiClient, text: &str) {
     if as_json {
         json(answer);
         return;

@@ -105,7 +105,10 @@ enabled = {reconcile}
 [reconcile.policy]
 recent_every_ms = 3000
 whole_every_ms = 20000
-second_look_after_ms = 4000
+tiers = []
+second_look_min_ms = 4000
+second_look_max_ms = 8000
+max_calls_per_hour = 100000
 repair_patience_ms = 4000
 max_generations = 6
 

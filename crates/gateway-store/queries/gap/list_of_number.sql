@@ -1,6 +1,7 @@
 SELECT
     id, channel, dataset, kind, state, number, day, part, window_start, window_end, delivery_id, theirs, ours, as_of,
-    compared_at, generation, first_seen_at, opened_at, repair_started_at, ended_at, reason, decided_by
+    compared_at, generation, first_seen_at, opened_at, repair_started_at, ended_at, reason, decided_by,
+    group_id, detail
 FROM gap
 WHERE id > $1 AND ($2 IS NULL OR channel = $2) AND ($4 IS NULL OR state = $4) AND number = $5
 ORDER BY id

@@ -1,7 +1,7 @@
 INSERT INTO gap
     (id, channel, dataset, kind, state, number, day, part, window_start, window_end, delivery_id, theirs, ours, as_of,
-    compared_at, generation, first_seen_at, opened_at, repair_started_at, ended_at, reason, decided_by)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    compared_at, generation, first_seen_at, opened_at, repair_started_at, ended_at, reason, decided_by, group_id, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     kind = excluded.kind,
     state = excluded.state,
@@ -15,4 +15,5 @@ ON CONFLICT (id) DO UPDATE SET
     repair_started_at = excluded.repair_started_at,
     ended_at = excluded.ended_at,
     reason = excluded.reason,
-    decided_by = excluded.decided_by
+    decided_by = excluded.decided_by,
+    group_id = excluded.group_id

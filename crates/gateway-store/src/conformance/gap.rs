@@ -14,6 +14,7 @@ fn suspicion(n: u64, kind: GapKind) -> NewGap {
         window: Window::new(at(0), at(600)),
         delivery_id: None,
         evidence: evidence(1),
+        detail: Some("a code".to_owned()),
         at: at(10),
     }
 }
@@ -118,22 +119,24 @@ pub async fn gaps_are_listed_by_what_is_asked(place: &dyn StoreUnderTest) {
 /// Totals of all, the last of the whole ones.
 pub async fn comparisons_add_up(place: &dyn StoreUnderTest) {
     let store = place.open().await;
-    let comparison = |started: i64, whole| Comparison {
+    let (whole, recent) = (ComparisonKind::Whole, ComparisonKind::Recent);
+    let comparison = |started: i64, kind| Comparison {
         channel: municipal(),
         started_at: at(started),
         ended_at: at(started + 5),
-        whole,
-        in_step: whole,
+        kind,
+        in_step: kind == whole,
         calls: 2,
         bytes: 100,
         vanished: 1,
     };
-    assert_eq!(store.last_whole_comparison(&municipal()).await.unwrap(), None);
+    assert_eq!(store.last_comparison(&municipal(), whole).await.unwrap(), None);
     assert_eq!(store.comparison_totals().await.unwrap(), (0, 0, 0));
-    for one in [comparison(0, true), comparison(10, true), comparison(20, false)] {
+    for one in [comparison(0, whole), comparison(10, whole), comparison(20, recent)] {
         store.save_comparison(&one).await.unwrap();
     }
-    assert_eq!(store.last_whole_comparison(&municipal()).await.unwrap(), Some(comparison(10, true)));
-    assert_eq!(store.last_whole_comparison(&desk()).await.unwrap(), None);
+    assert_eq!(store.last_comparison(&municipal(), whole).await.unwrap(), Some(comparison(10, whole)));
+    assert_eq!(store.last_comparison(&desk(), whole).await.unwrap(), None);
+    assert_eq!(store.comparisons(&municipal(), 2).await.unwrap(), [comparison(20, recent), comparison(10, whole)]);
     assert_eq!(store.comparison_totals().await.unwrap(), (6, 300, 3));
 }

@@ -253,6 +253,7 @@ pub async fn a_gaps_life_is_kept_step_by_step(place: &dyn StoreUnderTest) {
         window: Grain::TenMinutes.bucket(at(0)),
         delivery_id: None,
         evidence: seen,
+        detail: None,
         at: at(0),
     };
     let ids = store.suspect(&[suspicion.clone(), suspicion]).await.unwrap();

@@ -253,3 +253,39 @@ pub async fn orders_are_found_by_any_number(place: &dyn StoreUnderTest) {
     let request = IngestRequest { numbers: vec![(municipal(), number(0))], ..IngestRequest::default() };
     assert_eq!(load(&*store, request).await.orders.len(), 2);
 }
+
+/// How late records came: only what was told for the first time, by itself, with a time of day.
+pub async fn first_arrivals_tell_how_late_records_come(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write(&*store, |loaded, writes| {
+        (1..=6).for_each(|n| add_order(writes, loaded, n, n));
+        writes.raws[2].meta.origin = Origin::Reread;
+        writes.facets[3].1.event_time = Moment::On(day());
+        writes.raws[4].meta.received_at = at(90);
+    })
+    .await
+    .unwrap();
+    // The second record of an order is not its first.
+    write(&*store, |loaded, writes| {
+        let id = loaded.next_raw_id;
+        writes.raws.push(NewRaw { meta: RawMeta { number: Some(number(6)), ..raw(id, 7).meta }, ..raw(id, 7) });
+        writes.facets.push((order_id(6), facet(id)));
+        writes.changes.push(ChangeRow {
+            order_id: order_id(6),
+            seq: 2,
+            at: at(2),
+            channel: municipal(),
+            dataset: Dataset::Acceptance,
+            part: Part::Cycle(0),
+            raw_id: RawId(id),
+        });
+    })
+    .await
+    .unwrap();
+    let (arrivals, newest) = store.first_arrivals(&municipal(), RawId(0), 100).await.unwrap();
+    assert_eq!(arrivals, [(at(1), at(0)), (at(1), at(0)), (at(90), at(0))]);
+    assert_eq!(newest, RawId(7));
+    assert_eq!(store.first_arrivals(&municipal(), newest, 100).await.unwrap(), (Vec::new(), newest));
+    assert_eq!(store.first_arrivals(&municipal(), RawId(0), 3).await.unwrap().0, [(at(90), at(0))]);
+    assert_eq!(store.first_arrivals(&desk(), RawId(0), 100).await.unwrap().0, []);
+}

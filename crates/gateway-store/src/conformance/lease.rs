@@ -40,6 +40,8 @@ pub async fn a_stale_epoch_saves_no_checkpoint(place: &dyn StoreUnderTest) {
     let never = a.save_checkpoint(&municipal(), "orders", "five", &none, at(33)).await;
     assert!(matches!(never, Err(StoreError::LeaseLost { .. })), "{never:?}");
     assert_eq!(a.checkpoint(&municipal(), "orders").await.unwrap().as_deref(), Some("three"));
+    assert_eq!(a.checkpoint_saved_at(&municipal(), "orders").await.unwrap(), Some(at(32)));
+    assert_eq!(a.checkpoint_saved_at(&municipal(), "others").await.unwrap(), None);
     assert_eq!(a.checkpoint(&desk(), "orders").await.unwrap(), None);
 }
 

@@ -18,6 +18,7 @@ mod fault;
 mod feed;
 mod fixture;
 mod gap;
+mod gap_group;
 mod history;
 mod ingest;
 mod job;
@@ -36,6 +37,7 @@ pub use delivery_end::*;
 pub use fault::*;
 pub use feed::*;
 pub use gap::*;
+pub use gap_group::*;
 pub use history::*;
 pub use ingest::*;
 pub use job::*;
@@ -114,6 +116,11 @@ macro_rules! store_conformance {
             legs_are_kept_as_histograms
             a_gaps_life_is_kept_step_by_step
             dead_letters_are_shown_as_they_were
+            first_arrivals_tell_how_late_records_come
+            one_outage_is_one_group
+            a_group_counts_its_gaps
+            what_is_no_suspicion_is_not_confirmed
+            a_stopped_repair_waits_for_an_answer
             the_same_job_is_one_job
             a_job_asked_for_again_while_it_runs_runs_again
             a_claim_that_ran_out_is_due_again

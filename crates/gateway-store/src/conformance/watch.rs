@@ -114,6 +114,7 @@ pub async fn what_waits_is_told_with_its_age(place: &dyn StoreUnderTest) {
         window: Window::new(at, at),
         delivery_id: None,
         evidence: GapEvidence { theirs: None, ours: None, as_of: at, compared_at: at },
+        detail: None,
         at,
     };
     let ids = store.suspect(&[gap(at(1)), gap(at(2))]).await.unwrap();

@@ -1,8 +1,8 @@
 //! The state book's rows, comparisons and gaps.
 
 use gateway_model::{
-    BookItem, BookSide, ChannelId, Dataset, DeliveryId, GapEvidence, GapId, GapKind, GapState, ItemKey, SourceNumber,
-    Timestamp, Window,
+    BookItem, BookSide, ChannelId, Dataset, DeliveryId, GapEvidence, GapGroupId, GapId, GapKind, GapState, ItemKey,
+    SourceNumber, Timestamp, Window,
 };
 
 /// A change of the state book. The store itself takes the old item of that key (of whatever side) out of its buckets.
@@ -37,6 +37,48 @@ pub struct StoredItem {
     pub item: BookItem,
 }
 
+/// What a comparison spanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ComparisonKind {
+    /// Every dataset over the channel's whole time.
+    Whole,
+    /// An older part of the past.
+    Older,
+    /// The recent past.
+    Recent,
+    /// The time of an outage, after it.
+    Outage,
+    /// What a person asked for.
+    Asked,
+    /// No comparison ended in this round: looks at gaps, or a part of a longer one.
+    Look,
+}
+
+impl ComparisonKind {
+    /// Every one.
+    pub const ALL: [ComparisonKind; 6] = [
+        ComparisonKind::Whole,
+        ComparisonKind::Older,
+        ComparisonKind::Recent,
+        ComparisonKind::Outage,
+        ComparisonKind::Asked,
+        ComparisonKind::Look,
+    ];
+
+    /// The name in SQL and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ComparisonKind::Whole => "whole",
+            ComparisonKind::Older => "older",
+            ComparisonKind::Recent => "recent",
+            ComparisonKind::Outage => "outage",
+            ComparisonKind::Asked => "asked",
+            ComparisonKind::Look => "look",
+        }
+    }
+}
+
 /// A comparison of a channel's account with the book.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -46,8 +88,8 @@ pub struct Comparison {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// Whether it spanned every dataset over the channel's whole time.
-    pub whole: bool,
+    /// What it spanned.
+    pub kind: ComparisonKind,
     /// Whether no difference was seen.
     pub in_step: bool,
     /// Manifest calls made.
@@ -75,6 +117,8 @@ pub struct NewGap {
     pub delivery_id: Option<DeliveryId>,
     /// What the first look saw.
     pub evidence: GapEvidence,
+    /// What else is known, as a code that its kind defines.
+    pub detail: Option<String>,
     /// When.
     pub at: Timestamp,
 }
@@ -114,6 +158,10 @@ pub struct GapRow {
     pub reason: Option<String>,
     /// Who waived it.
     pub by: Option<String>,
+    /// Its group, once confirmed.
+    pub group_id: Option<GapGroupId>,
+    /// What else is known, as a code that its kind defines.
+    pub detail: Option<String>,
 }
 
 /// Which gaps to list.
@@ -125,6 +173,8 @@ pub struct GapFilter {
     pub state: Option<GapState>,
     /// About this order number.
     pub number: Option<SourceNumber>,
+    /// Of this group.
+    pub group: Option<GapGroupId>,
     /// With an id above.
     pub after: Option<GapId>,
 }

@@ -3,6 +3,7 @@
 mod alert;
 mod book;
 mod delivery;
+mod gap_group;
 mod history;
 mod ingest;
 mod order;
@@ -13,11 +14,12 @@ pub use alert::{
     AlertRound, AlertState, IncidentFilter, IncidentRow, NewNotification, NewSilence, NotificationItem,
     NotificationRow, NotifierRow, SilenceRow, Told,
 };
-pub use book::{BookPut, Comparison, GapFilter, GapRow, NewGap, StoredItem};
+pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,
     OutboundTally,
 };
+pub use gap_group::{GapGroupFilter, GapGroupRow, GapTally, RepairStop};
 pub use history::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, Latency, LatencyDay, Leg,
     NewAccount,

@@ -2,12 +2,14 @@
 
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
+use super::gap_group::{join, settle};
 use super::gap_row::{read_gap, step, wrong_state};
 use super::{Result, SqliteStore, Tx, history_write};
-use crate::{Comparison, GapFilter, GapRow, GapStore, NewGap, StoreError};
+use crate::{Comparison, ComparisonKind, GapFilter, GapRow, GapStore, NewGap, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 #[async_trait]
 impl GapStore for SqliteStore {
@@ -37,6 +39,8 @@ impl GapStore for SqliteStore {
                 ended_at: None,
                 reason: None,
                 by: None,
+                group_id: None,
+                detail: gap.detail.clone(),
             })
             .collect();
         save(&mut tx, &rows).await?;
@@ -82,11 +86,18 @@ impl GapStore for SqliteStore {
         let before = load_one(&mut tx, id).await?;
         let mut gap = before.clone();
         step(&mut gap, to, at)?;
+        if gap.group_id.is_none() {
+            gap.group_id = Some(join(&mut tx, &gap, 0, at).await?);
+        }
+        let group = gap.group_id;
         gap.evidence = evidence.unwrap_or(gap.evidence);
         gap.reason = reason.map(str::to_owned);
         gap.by = by.map(str::to_owned);
         history_write::gap_step(&mut tx, &before, &gap, at).await?;
         save(&mut tx, &[gap]).await?;
+        if let Some(group) = group {
+            settle(&mut tx, group, at).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -97,10 +108,11 @@ impl GapStore for SqliteStore {
     }
 
     async fn gaps(&self, filter: &GapFilter, limit: u32) -> Result<Vec<GapRow>> {
-        let statement = match (&filter.number, filter.state) {
-            (Some(_), _) => sql!("gap/list_of_number"),
-            (None, Some(_)) => sql!("gap/list_in_state"),
-            (None, None) => sql!("gap/list"),
+        let statement = match (filter.group, &filter.number, filter.state) {
+            (Some(_), _, _) => sql!("gap/list_of_group"),
+            (None, Some(_), _) => sql!("gap/list_of_number"),
+            (None, None, Some(_)) => sql!("gap/list_in_state"),
+            (None, None, None) => sql!("gap/list"),
         };
         let rows = sqlx::query(statement)
             .bind(filter.after.map_or(i64::MIN, |id| id.0))
@@ -108,6 +120,7 @@ impl GapStore for SqliteStore {
             .bind(i64::from(limit))
             .bind(filter.state.map(GapState::as_str))
             .bind(filter.number.as_ref().map(SourceNumber::as_str))
+            .bind(filter.group.map(|id| id.0))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read_gap).collect()
@@ -131,11 +144,12 @@ impl GapStore for SqliteStore {
                 .text(row.channel.as_str())
                 .time(row.started_at)
                 .time(row.ended_at)
-                .flag(row.whole)
+                .flag(row.kind == ComparisonKind::Whole)
                 .flag(row.in_step)
                 .count(row.calls)
                 .count(row.bytes)
-                .count(row.vanished);
+                .count(row.vanished)
+                .text(row.kind.as_str());
         })
         .await?;
         write_rows(&mut tx, sql!("comparison_total/add"), one, |values, row| {
@@ -146,23 +160,22 @@ impl GapStore for SqliteStore {
         Ok(())
     }
 
-    async fn last_whole_comparison(&self, channel: &ChannelId) -> Result<Option<Comparison>> {
-        let row =
-            sqlx::query(sql!("comparison/last_whole")).bind(channel.as_str()).fetch_optional(&self.readers).await?;
-        row.map(|row| {
-            let mut columns = Columns::of("comparison", &row);
-            Ok(Comparison {
-                channel: columns.id()?,
-                started_at: columns.time()?,
-                ended_at: columns.time()?,
-                whole: columns.flag()?,
-                in_step: columns.flag()?,
-                calls: columns.count()?,
-                bytes: columns.count()?,
-                vanished: columns.count()?,
-            })
-        })
-        .transpose()
+    async fn last_comparison(&self, channel: &ChannelId, kind: ComparisonKind) -> Result<Option<Comparison>> {
+        let row = sqlx::query(sql!("comparison/last"))
+            .bind(channel.as_str())
+            .bind(kind.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read_comparison).transpose()
+    }
+
+    async fn comparisons(&self, channel: &ChannelId, limit: u32) -> Result<Vec<Comparison>> {
+        let rows = sqlx::query(sql!("comparison/list"))
+            .bind(channel.as_str())
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read_comparison).collect()
     }
 
     async fn comparison_totals(&self) -> Result<(u64, u64, u64)> {
@@ -170,6 +183,28 @@ impl GapStore for SqliteStore {
         let mut columns = Columns::of("comparison_total", &row);
         Ok((columns.count()?, columns.count()?, columns.count()?))
     }
+}
+
+fn read_comparison(row: &SqliteRow) -> Result<Comparison> {
+    let mut columns = Columns::of("comparison", row);
+    Ok(Comparison {
+        channel: columns.id()?,
+        started_at: columns.time()?,
+        ended_at: columns.time()?,
+        kind: read_kind(&mut columns)?,
+        in_step: columns.flag()?,
+        calls: columns.count()?,
+        bytes: columns.count()?,
+        vanished: columns.count()?,
+    })
+}
+
+fn read_kind(columns: &mut Columns<'_>) -> Result<ComparisonKind> {
+    let text = columns.string()?;
+    ComparisonKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| StoreError::damaged(format!("a comparison is of kind `{text}`")))
 }
 
 pub(super) async fn load(connection: &mut SqliteConnection, ids: &[GapId]) -> Result<Vec<GapRow>> {
@@ -181,7 +216,7 @@ async fn load_one(tx: &mut Tx, id: GapId) -> Result<GapRow> {
     load(tx, &[id]).await?.pop().ok_or_else(|| StoreError::NotFound { what: "gap", id: id.to_string() })
 }
 
-async fn save(connection: &mut SqliteConnection, gaps: &[GapRow]) -> Result<()> {
+pub(super) async fn save(connection: &mut SqliteConnection, gaps: &[GapRow]) -> Result<()> {
     write_rows(connection, sql!("gap/upsert"), gaps, |values, gap| {
         let key = gap.key.as_ref();
         values
@@ -206,7 +241,9 @@ async fn save(connection: &mut SqliteConnection, gaps: &[GapRow]) -> Result<()> 
             .maybe_time(gap.repair_started_at)
             .maybe_time(gap.ended_at)
             .text(gap.reason.as_deref())
-            .text(gap.by.as_deref());
+            .text(gap.by.as_deref())
+            .int(gap.group_id.map(|id| id.0))
+            .text(gap.detail.as_deref());
     })
     .await
 }

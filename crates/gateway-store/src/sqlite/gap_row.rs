@@ -3,7 +3,7 @@
 use super::Result;
 use super::column::Columns;
 use crate::{GapRow, StoreError};
-use gateway_model::{DeliveryId, GapEvidence, GapId, GapState, ItemKey, Timestamp, Window};
+use gateway_model::{DeliveryId, GapEvidence, GapGroupId, GapId, GapState, ItemKey, Timestamp, Window};
 use sqlx::sqlite::SqliteRow;
 
 /// Reads the columns of `queries/gap/*.sql`.
@@ -42,6 +42,8 @@ pub(super) fn read_gap(row: &SqliteRow) -> Result<GapRow> {
         ended_at: columns.maybe_time()?,
         reason: columns.maybe_string()?,
         by: columns.maybe_string()?,
+        group_id: columns.maybe_int()?.map(GapGroupId),
+        detail: columns.maybe_string()?,
     })
 }
 

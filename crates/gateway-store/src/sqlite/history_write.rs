@@ -48,7 +48,12 @@ pub(super) async fn gap_step(
     if what(before) == what(gap) {
         return Ok(());
     }
-    write_rows(connection, sql!("gap_step/insert"), &[gap], |values, gap| {
+    gap_steps(connection, &[gap], at).await
+}
+
+/// Writes down where gaps stand from now on.
+pub(super) async fn gap_steps(connection: &mut SqliteConnection, gaps: &[&GapRow], at: Timestamp) -> Result<()> {
+    write_rows(connection, sql!("gap_step/insert"), gaps, |values, gap| {
         values
             .int(gap.id.0)
             .text(gap.channel.as_str())

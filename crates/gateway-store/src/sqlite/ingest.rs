@@ -69,6 +69,15 @@ impl IngestStore for SqliteStore {
         raw::get(&mut *self.readers.acquire().await?, id).await
     }
 
+    async fn first_arrivals(
+        &self,
+        channel: &ChannelId,
+        after: RawId,
+        span: u32,
+    ) -> Result<(Vec<(Timestamp, Timestamp)>, RawId)> {
+        raw::first_arrivals(&mut *self.readers.acquire().await?, channel, after, span).await
+    }
+
     async fn anomalies(&self) -> Result<Vec<AnomalyTally>> {
         anomaly::tallies(&mut *self.readers.acquire().await?).await
     }

@@ -80,6 +80,15 @@ impl LeaseStore for SqliteStore {
         row.map(|row| Columns::of("checkpoint", &row).string()).transpose()
     }
 
+    async fn checkpoint_saved_at(&self, channel: &ChannelId, name: &str) -> Result<Option<Timestamp>> {
+        let row = sqlx::query(sql!("checkpoint/saved_at"))
+            .bind(channel.as_str())
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Columns::of("checkpoint", &row).time()).transpose()
+    }
+
     async fn save_checkpoint(
         &self,
         channel: &ChannelId,

@@ -29,6 +29,7 @@ mod delivery;
 mod delivery_row;
 mod delivery_write;
 mod gap;
+mod gap_group;
 mod gap_row;
 mod history;
 mod history_write;
@@ -41,6 +42,7 @@ mod options;
 mod order;
 mod park;
 mod raw;
+mod repair_stop;
 mod schema;
 mod watch;
 

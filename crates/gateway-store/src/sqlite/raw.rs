@@ -4,7 +4,7 @@ use super::Result;
 use super::batch::write_rows;
 use super::column::Columns;
 use crate::{NewRaw, RawMeta, RawRow};
-use gateway_model::RawId;
+use gateway_model::{ChannelId, RawId, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -48,4 +48,30 @@ pub(super) async fn insert(connection: &mut SqliteConnection, raws: &[NewRaw]) -
 pub(super) async fn get(connection: &mut SqliteConnection, id: RawId) -> Result<Option<RawRow>> {
     let row: Option<SqliteRow> = sqlx::query(sql!("raw_record/get")).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| read_raw(&mut Columns::of("raw_record", &row))).transpose()
+}
+
+/// Receipt and event time of what records above `after` told for the first time, and the newest record that this covers.
+pub(super) async fn first_arrivals(
+    connection: &mut SqliteConnection,
+    channel: &ChannelId,
+    after: RawId,
+    span: u32,
+) -> Result<(Vec<(Timestamp, Timestamp)>, RawId)> {
+    let newest: i64 = sqlx::query_scalar(sql!("raw_record/newest")).fetch_one(&mut *connection).await?;
+    let after = after.0.max(newest.saturating_sub(i64::from(span)));
+    let rows = sqlx::query(sql!("raw_record/first_arrivals"))
+        .bind(channel.as_str())
+        .bind(after)
+        .bind(newest)
+        .fetch_all(connection)
+        .await?;
+    let mut arrivals = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::of("raw_record", row);
+        let (received_at, event_time) = (columns.time()?, columns.moment()?);
+        if !event_time.is_date_only() {
+            arrivals.push((received_at, event_time.start()));
+        }
+    }
+    Ok((arrivals, RawId(newest)))
 }

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261123000400 "create_book",
     20261123000500 "create_gap",
     20261123000600 "create_job",
+    20261125000100 "group_gaps",
     20261125000200 "create_alert",
     20261125000300 "create_history",
     20261125000400 "create_arrival",

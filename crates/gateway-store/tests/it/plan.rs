@@ -14,6 +14,7 @@ const WHOLE: &[&str] = &[
     "work_order/count",
     "delivery_tally/list",
     "gap/tally",
+    "repair_stop/list",
     "comparison_total/sum",
     "job/tally",
     "ingest/next_ids",

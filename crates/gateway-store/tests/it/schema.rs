@@ -63,7 +63,7 @@ async fn a_row_that_makes_no_sense_is_damage_and_no_panic() {
         "INSERT INTO raw_record VALUES (1, 'c', 'sent by pigeon', NULL, 0, 0, 'raw', 0, 0, 'plain', NULL);
          INSERT INTO flow_tally VALUES ('c', 'acceptance', 'vanished', 1);
          INSERT INTO gap VALUES (1, 'c', 'acceptance', 'differing', 'open', 'n', NULL, NULL, 0, 0, NULL, NULL, NULL,
-             0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL);
+             0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
          INSERT INTO work_order VALUES (x'00', 1, 1, 0, 0, NULL, 0, '{}', '[]');
          INSERT INTO book_bucket VALUES ('c', 'acceptance', 1, 'day', 0, 'source', -1, x'00')",
     )

@@ -1,0 +1,182 @@
+//! Accounts that contradict themselves: suspected, looked at again, and only then a gap that says which account is worth nothing.
+//!
+//! Nothing is concluded from such an account, and nothing repaired because of it; the gap closes when the same account is consistent later.
+
+use crate::carry::{close, forget, open};
+use crate::compare::{Differing, Tally};
+use crate::config::later;
+use crate::error::ReconcileError;
+use crate::gaps::Known;
+use crate::look::Looked;
+use crate::reliability::{Unreliable, contradicted, proves_lie};
+use crate::tour::{Sums, Tour};
+use gateway_model::{Dataset, GapEvidence, GapId, GapKind, GapState, Grain, Timestamp, Window};
+use gateway_store::{GapRow, NewGap};
+
+/// An account that contradicted itself, also when asked again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Doubt {
+    pub(crate) dataset: Dataset,
+    pub(crate) window: Window,
+    pub(crate) grain: Grain,
+    /// The grain of the account that a list contradicts.
+    pub(crate) said_by: Option<Grain>,
+    pub(crate) why: Unreliable,
+}
+
+impl Doubt {
+    /// What the gap remembers: grain, contradiction, and the grain of the account that a list contradicts.
+    fn detail(&self) -> String {
+        match self.said_by {
+            Some(said_by) => format!("{} {} {said_by}", self.grain, self.why.code()),
+            None => format!("{} {}", self.grain, self.why.code()),
+        }
+    }
+}
+
+/// What a gap remembers of the account that it is about.
+fn remembered(gap: &GapRow) -> Option<(Grain, &str, Option<Grain>)> {
+    let mut words = gap.detail.as_deref()?.split(' ');
+    let grain = words.next()?.parse().ok()?;
+    Some((grain, words.next()?, words.next().and_then(|word| word.parse().ok())))
+}
+
+/// Writes suspicions of this round's doubts; returns the known and the new ones.
+pub(crate) async fn suspect_doubts(tour: &mut Tour<'_>, known: &Known) -> Result<Vec<GapId>, ReconcileError> {
+    let mut saw = Vec::new();
+    let mut new: Vec<(Doubt, NewGap)> = Vec::new();
+    let now = tour.context.now();
+    for doubt in std::mem::take(&mut tour.doubts) {
+        let same = |gap: &&GapRow| {
+            let about_time =
+                |code: &str| code == Unreliable::StaleSnapshot.code() || code == Unreliable::GoesBack.code();
+            gap.dataset == doubt.dataset
+                && remembered(gap).is_some_and(|(grain, code, _)| {
+                    // How old accounts are does not depend on what they are about.
+                    (about_time(code) && about_time(doubt.why.code()))
+                        || (grain == doubt.grain && overlap(&gap.window, &doubt.window))
+                })
+        };
+        if let Some(gap) = known.unreliable().iter().find(same) {
+            saw.push(gap.id);
+            continue;
+        }
+        let twice = |(other, _): &(Doubt, NewGap)| {
+            other.dataset == doubt.dataset && other.grain == doubt.grain && overlap(&other.window, &doubt.window)
+        };
+        if new.iter().any(twice) {
+            continue;
+        }
+        let gap = NewGap {
+            channel: tour.context.channel.clone(),
+            dataset: doubt.dataset,
+            kind: GapKind::ManifestUnreliable,
+            key: None,
+            window: doubt.window,
+            delivery_id: None,
+            evidence: evidence(now),
+            detail: Some(doubt.detail()),
+            at: now,
+        };
+        new.push((doubt, gap));
+    }
+    if !new.is_empty() {
+        let new: Vec<NewGap> = new.into_iter().map(|(_, gap)| gap).collect();
+        saw.extend(tour.context.store.suspect(&new).await?);
+    }
+    Ok(saw)
+}
+
+fn overlap(a: &Window, b: &Window) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+fn evidence(now: Timestamp) -> GapEvidence {
+    GapEvidence { theirs: None, ours: None, as_of: now, compared_at: now }
+}
+
+/// Looks again at accounts that contradicted themselves.
+pub(crate) async fn look_at_doubts(
+    tour: &mut Tour<'_>,
+    looked: &mut Looked,
+    gaps: &[GapRow],
+) -> Result<(), ReconcileError> {
+    for gap in gaps.iter().filter(|gap| gap.kind == GapKind::ManifestUnreliable) {
+        if tour.is_half_spent() {
+            break;
+        }
+        let Some((grain, code, said_by)) = remembered(gap) else { continue };
+        let flips = code == Unreliable::Flips.code();
+        let mut contradiction = ask_again(tour, gap, grain, said_by, flips).await?;
+        if contradiction.is_some() {
+            contradiction = ask_again(tour, gap, grain, said_by, flips).await?;
+        }
+        let now = tour.context.now();
+        looked.insert(gap.id, now);
+        match (gap.state, contradiction) {
+            (GapState::Suspected, None) => forget(tour, &[gap.id]).await?,
+            (GapState::Suspected, Some(_)) if now < later(gap.evidence.compared_at, tour.allowance_ms()) => {}
+            (GapState::Suspected, Some(_)) => open(tour, &[(gap, evidence(now))]).await?,
+            (_, None) => close(tour, gap, None).await?,
+            (_, Some(_)) => {}
+        }
+    }
+    Ok(())
+}
+
+// The same account again; a list with the account of the sums around it.
+async fn ask_again(
+    tour: &mut Tour<'_>,
+    gap: &GapRow,
+    grain: Grain,
+    said_by: Option<Grain>,
+    flips: bool,
+) -> Result<Option<Unreliable>, ReconcileError> {
+    let (dataset, window) = (gap.dataset, gap.window);
+    if grain != Grain::Ids {
+        let mut counts = Vec::new();
+        for _ in 0..if flips { 3 } else { 1 } {
+            match tour.sums(dataset, window, grain).await? {
+                Ok((Sums::Count(count), _)) => counts.push(count),
+                Ok((Sums::Buckets(_), _)) => {}
+                Err(why) => return Ok(Some(why)),
+            }
+        }
+        // A count that only moved on is none of that.
+        let flips = matches!(counts[..], [first, second, third] if first == third && first != second);
+        return Ok(flips.then_some(Unreliable::Flips));
+    }
+    let Some(said_by) = said_by else { return Ok(tour.items(dataset, window).await?.err()) };
+    let (before, before_at) = match tour.sums(dataset, window, said_by).await? {
+        Ok(answer) => answer,
+        Err(why) => return Ok(Some(why)),
+    };
+    let (items, as_of) = match tour.items(dataset, window).await? {
+        Ok(answer) => answer,
+        Err(why) => return Ok(Some(why)),
+    };
+    let said = said(&before, window, said_by);
+    if contradicted(said_by, &said, window, &items).is_empty() {
+        return Ok(None);
+    }
+    let (after, after_at) = match tour.sums(dataset, window, said_by).await? {
+        Ok(answer) => answer,
+        Err(why) => return Ok(Some(why)),
+    };
+    let total = |said: &[Differing]| said.iter().fold(Tally::default(), |sum, one| sum.plus(one.theirs));
+    let (first, second) = (total(&said), total(&self::said(&after, window, said_by)));
+    Ok(proves_lie((before_at, first), as_of, (after_at, second)).then_some(Unreliable::ListMismatch))
+}
+
+fn said(sums: &Sums, window: Window, grain: Grain) -> Vec<Differing> {
+    let one = |window, theirs| Differing { window, ours: Tally::default(), theirs };
+    match sums {
+        Sums::Buckets(buckets) if grain == Grain::Total => {
+            vec![one(window, crate::tour::total(buckets))]
+        }
+        Sums::Buckets(buckets) => {
+            buckets.iter().map(|bucket| one(grain.bucket(bucket.start), Tally::from(*bucket))).collect()
+        }
+        Sums::Count(count) => vec![one(window, Tally { count: *count, ..Tally::default() })],
+    }
+}

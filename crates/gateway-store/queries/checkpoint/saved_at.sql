@@ -1,0 +1,1 @@
+SELECT saved_at FROM checkpoint WHERE channel = $1 AND name = $2

@@ -1,0 +1,5 @@
+SELECT id, last_opened_at, ended_at IS NULL
+FROM gap_group
+WHERE channel = $1 AND direction = $2
+ORDER BY id DESC
+LIMIT 1

@@ -1,0 +1,1 @@
+DELETE FROM repair_stop WHERE channel = $1 AND dataset = $2
