@@ -65,7 +65,11 @@ impl Check for ComparisonOverdue {
         let allowed = (period * self.periods.max(1)).max(LEAST);
         let mut findings = Vec::new();
         for channel in &self.channels {
-            let last = self.store.last_whole_comparison(channel).await?.map(|comparison| comparison.ended_at);
+            let last = self
+                .store
+                .last_comparison(channel, gateway_store::ComparisonKind::Whole)
+                .await?
+                .map(|comparison| comparison.ended_at);
             let since = last.unwrap_or(first_look);
             let overdue = elapsed(since, now);
             // A gateway that was off for days is given time to compare before it is told.

@@ -143,7 +143,7 @@ impl NumberHoles {
             findings.push(finding("number_holes", Some(channel), &prefix, Severity::Warning, count, since, facts));
         }
         if !findings.is_empty() {
-            let compared = self.store.last_whole_comparison(channel).await?;
+            let compared = self.store.last_comparison(channel, gateway_store::ComparisonKind::Whole).await?;
             if compared.is_some_and(|comparison| comparison.in_step) {
                 findings.iter_mut().for_each(|finding| finding.severity = Severity::Info);
             }

@@ -142,6 +142,7 @@ async fn gap(gateway: &Gateway, kind: GapKind, n: u64, opened_at: Timestamp) -> 
         key: Some(key(n)),
         window: Grain::TenMinutes.bucket(at(n as i64 * 60)),
         delivery_id: None,
+        detail: None,
         evidence: GapEvidence { theirs: Some(Digest([1; 32])), ours: None, as_of: opened_at, compared_at: opened_at },
         at: opened_at,
     };

@@ -28,7 +28,7 @@ async fn nothing_is_found_where_all_is_well() {
                 channel: municipal(),
                 started_at: now,
                 ended_at: now,
-                whole: true,
+                kind: gateway_store::ComparisonKind::Whole,
                 in_step: true,
                 calls: 1,
                 bytes: 1,

@@ -9,7 +9,7 @@ fn whole(ended_at: Timestamp, in_step: bool) -> Comparison {
         channel: municipal(),
         started_at: ended_at,
         ended_at,
-        whole: true,
+        kind: gateway_store::ComparisonKind::Whole,
         in_step,
         calls: 1,
         bytes: 1,
@@ -43,6 +43,7 @@ async fn gap(world: &World, kind: GapKind, opened_at: Timestamp) -> GapId {
         window: Window::new(at(0), at(60)),
         delivery_id: None,
         evidence: GapEvidence { theirs: None, ours: None, as_of: opened_at, compared_at: opened_at },
+        detail: None,
         at: opened_at,
     };
     let id = world.store.suspect(&[gap]).await.unwrap()[0];
