@@ -41,6 +41,10 @@ impl Normalizer for RecordNormalizer {
         }
     }
 
+    fn record_is_whole(&self) -> bool {
+        self.profile.record.whole
+    }
+
     fn projection_version(&self) -> u32 {
         self.profile.identity.projection_version
     }

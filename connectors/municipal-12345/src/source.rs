@@ -242,6 +242,10 @@ impl Source for RecordSource {
     fn ids_per_fetch(&self) -> usize {
         self.profile().read.ids.most
     }
+
+    fn ids_tell_every_day(&self) -> bool {
+        self.profile().read.ids.every_day
+    }
 }
 
 pub(crate) fn no_such_dataset(dataset: Dataset) -> RequestError {

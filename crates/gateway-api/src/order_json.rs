@@ -8,7 +8,7 @@ use gateway_model::{
     ChannelId, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId, OrderNumber, OrderState,
     Part, RawId, Revision,
 };
-use gateway_store::{OrderView, PersonRow};
+use gateway_store::{NumberReading, OrderView, PersonRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(crate) struct OrderJson<'a> {
     seq: u64,
     created_at: ChinaTime,
     changed_at: ChinaTime,
-    numbers: &'a [OrderNumber],
+    numbers: Vec<NumberJson<'a>>,
     state: Option<OrderState>,
     round: u32,
     fields: &'a Fields,
@@ -36,6 +36,14 @@ pub(crate) struct OrderJson<'a> {
     events: Vec<EventJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persons: Option<Vec<PersonJson<'a>>>,
+}
+
+#[derive(Serialize)]
+struct NumberJson<'a> {
+    #[serde(flatten)]
+    number: &'a OrderNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    absent_since: Option<ChinaTime>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +57,8 @@ struct FacetJson<'a> {
     echo: bool,
     received_at: ChinaTime,
     raw_id: RawId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_at: Option<ChinaTime>,
     fields: &'a Fields,
     #[serde(skip_serializing_if = "Option::is_none")]
     unmapped: Option<&'a BTreeMap<String, serde_json::Value>>,
@@ -65,6 +75,8 @@ struct EventJson<'a> {
     echo: bool,
     received_at: ChinaTime,
     raw_id: RawId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_at: Option<ChinaTime>,
     fields: BTreeMap<&'static str, &'a gateway_model::FieldValue>,
 }
 
@@ -84,7 +96,7 @@ impl<'a> OrderJson<'a> {
             seq: all.order.seq,
             created_at: ChinaTime(all.order.created_at),
             changed_at: ChinaTime(all.order.changed_at),
-            numbers: &all.numbers,
+            numbers: all.numbers.iter().map(|number| number_json(number, &all.readings)).collect(),
             state: all.order.state,
             round: all.order.round,
             fields: &all.order.fields,
@@ -94,6 +106,11 @@ impl<'a> OrderJson<'a> {
             persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
         }
     }
+}
+
+fn number_json<'a>(number: &'a OrderNumber, readings: &[NumberReading]) -> NumberJson<'a> {
+    let reading = readings.iter().find(|reading| reading.number == *number);
+    NumberJson { number, absent_since: reading.and_then(|reading| reading.absent_since).map(ChinaTime) }
 }
 
 fn facet(row: &FacetRow, shown: Shown) -> FacetJson<'_> {
@@ -107,6 +124,7 @@ fn facet(row: &FacetRow, shown: Shown) -> FacetJson<'_> {
         echo: row.echo,
         received_at: ChinaTime(row.received_at),
         raw_id: row.raw_id,
+        gone_at: row.gone_at.map(ChinaTime),
         fields: &row.fields,
         unmapped: shown.unmapped.then_some(&row.unmapped),
     }
@@ -124,6 +142,7 @@ fn event(row: &EventRow) -> Option<EventJson<'_>> {
         echo: row.echo,
         received_at: ChinaTime(row.received_at),
         raw_id: row.raw_id,
+        gone_at: row.gone_at.map(ChinaTime),
         fields: row
             .fields
             .iter()

@@ -59,6 +59,10 @@ pub trait Source: Send + Sync {
     async fn fetch_ids(&self, numbers: &[SourceNumber]) -> Result<Page, RequestError>;
     /// How many numbers one [`Source::fetch_ids`] takes.
     fn ids_per_fetch(&self) -> usize;
+    /// Whether [`Source::fetch_ids`] gives every order of a number, of whatever day: then a day that is not in the answer is not at the channel.
+    fn ids_tell_every_day(&self) -> bool {
+        false
+    }
 }
 
 /// Takes pushes. Pure: the gateway has read the body (bounded), and makes the records durable before it lets [`Receiver::reply`] speak.
@@ -112,6 +116,10 @@ pub trait Normalizer: Send + Sync {
     /// # Errors
     /// [`NormalizeError`]; the record is dead-lettered.
     fn normalize(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<Change>, NormalizeError>;
+    /// Whether a record with a creation day states everything that the channel holds of the order: then what it does not state is not there.
+    fn record_is_whole(&self) -> bool {
+        false
+    }
     /// The version of the compared fields' projection; items of different versions are never compared.
     fn projection_version(&self) -> u32;
 }

@@ -39,6 +39,19 @@ impl ChannelIntake {
     pub(crate) fn envelope(&self, record: RawRecord, origin: Origin, read_at: Timestamp) -> Envelope {
         envelope(&self.channel, record, origin, self.clock.now(), read_at)
     }
+
+    /// The envelope of the channel's word that it has no order under a number, beside those of the same answer.
+    pub(crate) fn absence(&self, number: SourceNumber, read_at: Timestamp) -> Envelope {
+        Envelope {
+            channel: self.channel.clone(),
+            origin: Origin::Absent,
+            number: Some(number),
+            received_at: self.clock.now(),
+            read_at,
+            undecodable: None,
+            payload: Vec::new(),
+        }
+    }
 }
 
 pub(crate) fn envelope(

@@ -1,20 +1,25 @@
 //! Reading orders again by number: the answer to a tie, a conflicting push, a gap, an attempt without an answer.
 //!
 //! A job is finished only when the channel's word is durable on the bus; until then it fails and comes again. A number that the channel does not
-//! know is finished and counted: asking for ever would not make it known. What comes back is authoritative, and marked with the time at
+//! know is finished and counted: asking for ever would not make it known. Where a confirmed account had denied the order before, that it does not
+//! know it is a word like any other, and goes the way of records; otherwise an empty answer to a mere question is not believed. What comes back is authoritative, and marked with the time at
 //! which the request was sent: what happened at the channel after it is not in it.
 
 use crate::channel::number_of;
 use crate::{ChannelIntake, RereadConfig, failure};
 use async_trait::async_trait;
-use gateway_bus::TopicName;
+use gateway_bus::{Envelope, TopicName};
 use gateway_connector::{RequestError, Source};
-use gateway_model::{JobId, Origin, SourceNumber};
+use gateway_model::{JobId, Origin, SourceNumber, Timestamp};
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{Job, JobKind, JobStore};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Why an order is read again whose absence is believed: a confirmed account denied it, or an earlier word had taken it away.
+const DENIED: [&str; 5] =
+    ["gap_denied_by_source", "gap_not_held_by_destination", "gap_differing", "read_together", "came_back"];
 
 /// Does one channel's [`JobKind::Reread`] jobs. Several may run: a job is claimed by one at a time.
 pub struct Rereader {
@@ -45,10 +50,13 @@ impl Rereader {
                     .filter(|record| record.undecodable.is_none())
                     .filter_map(|record| record.number.clone())
                     .collect();
+                let absent = if damaged { Vec::new() } else { self.absent(source, jobs, &known, page.read_at) };
+                // The absences come last: of a number that was used again they take away the days that the records do not show.
                 let envelopes = page
                     .records
                     .into_iter()
                     .map(|record| self.intake.envelope(record, Origin::Reread, page.read_at))
+                    .chain(absent)
                     .collect();
                 self.intake.append(&self.topic, envelopes).await?;
                 self.settle(jobs, &known, damaged).await
@@ -65,6 +73,19 @@ impl Rereader {
                 if error.is_transient() { Err(failure::request(&error)) } else { Ok(()) }
             }
         }
+    }
+
+    /// What an undamaged answer does not have, of what was denied before.
+    fn absent(
+        &self,
+        source: &dyn Source,
+        jobs: &[(Job, SourceNumber)],
+        known: &HashSet<SourceNumber>,
+        read_at: Timestamp,
+    ) -> Vec<Envelope> {
+        let denied = jobs.iter().filter(|(job, _)| DENIED.contains(&job.reason.as_str()));
+        let absent = denied.filter(|(_, number)| !known.contains(number) || source.ids_tell_every_day());
+        absent.map(|(_, number)| self.intake.absence(number.clone(), read_at)).collect()
     }
 
     async fn settle(

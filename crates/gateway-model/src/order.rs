@@ -46,6 +46,8 @@ pub struct FacetRow {
     pub received_at: Timestamp,
     /// The record it came in.
     pub raw_id: RawId,
+    /// When the request was sent whose answer did not show it any more; `None` while the channel says it.
+    pub gone_at: Option<Timestamp>,
 }
 
 /// An event of an order: supplement 追加, urge 催办, dispatch, visit form… Events are a set; none is ever late.
@@ -75,4 +77,6 @@ pub struct EventRow {
     pub received_at: Timestamp,
     /// The record it came in.
     pub raw_id: RawId,
+    /// When the request was sent whose answer did not show it any more; `None` while the channel says it.
+    pub gone_at: Option<Timestamp>,
 }

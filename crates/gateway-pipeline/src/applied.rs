@@ -2,10 +2,10 @@
 
 use crate::version::Version;
 use gateway_model::{
-    AuthorityTable, Change, ChannelId, Dataset, Digest, EventRow, FacetRow, OrderId, Part, RawId, Revision, Timestamp,
-    compose,
+    AuthorityTable, Change, ChannelId, Dataset, Digest, EventRow, FacetRow, OrderId, OrderNumber, Part, RawId,
+    Revision, Timestamp, compose,
 };
-use gateway_store::{ChangeRow, IngestWrites, OrderAggregate, PersonRow, RawMeta, WorkOrderRow};
+use gateway_store::{ChangeRow, IngestWrites, NumberReading, OrderAggregate, PersonRow, RawMeta, WorkOrderRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Place = (ChannelId, Dataset, Part);
@@ -22,11 +22,28 @@ pub(crate) struct Working {
     facets: BTreeSet<Place>,
     events: BTreeSet<Place>,
     persons: BTreeMap<Place, PersonRow>,
+    readings: BTreeSet<OrderNumber>,
+}
+
+/// What a channel says of an item, as far as its absence is judged by it.
+pub(crate) struct Head {
+    pub(crate) dataset: Dataset,
+    pub(crate) part: Part,
+    pub(crate) digest: Digest,
+    pub(crate) read_at: Timestamp,
+    pub(crate) received_at: Timestamp,
 }
 
 impl Working {
     pub(crate) fn loaded(aggregate: OrderAggregate) -> Self {
-        Self { aggregate, changed: false, facets: BTreeSet::new(), events: BTreeSet::new(), persons: BTreeMap::new() }
+        Self {
+            aggregate,
+            changed: false,
+            facets: BTreeSet::new(),
+            events: BTreeSet::new(),
+            persons: BTreeMap::new(),
+            readings: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn new(now: Timestamp) -> Self {
@@ -44,6 +61,7 @@ impl Working {
         let mut working = Self::loaded(OrderAggregate {
             order,
             numbers: Vec::new(),
+            readings: Vec::new(),
             facets: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),
@@ -122,6 +140,7 @@ impl Working {
                     read_at: version.read_at,
                     received_at: meta.received_at,
                     raw_id,
+                    gone_at: None,
                 });
                 self.facets.insert(place.clone());
             }
@@ -142,6 +161,7 @@ impl Working {
                     read_at: version.read_at,
                     received_at: meta.received_at,
                     raw_id,
+                    gone_at: None,
                 });
                 self.events.insert(place.clone());
             }
@@ -203,7 +223,14 @@ impl Working {
     }
 
     /// The next line of the order's timeline.
-    pub(crate) fn line(&mut self, change: &Change, channel: &ChannelId, raw_id: RawId, now: Timestamp) -> ChangeRow {
+    pub(crate) fn line(
+        &mut self,
+        dataset: Dataset,
+        part: &Part,
+        channel: &ChannelId,
+        raw_id: RawId,
+        now: Timestamp,
+    ) -> ChangeRow {
         self.aggregate.order.seq += 1;
         self.changed = true;
         ChangeRow {
@@ -211,8 +238,8 @@ impl Working {
             seq: self.aggregate.order.seq,
             at: now,
             channel: channel.clone(),
-            dataset: change.dataset,
-            part: change.part.clone(),
+            dataset,
+            part: part.clone(),
             raw_id,
         }
     }
@@ -225,6 +252,86 @@ impl Working {
         }
     }
 
+    /// What a channel says and has not taken back.
+    pub(crate) fn heads(&self, channel: &ChannelId) -> Vec<Head> {
+        let facets = self.aggregate.facets.iter().filter(|facet| facet.channel == *channel && facet.gone_at.is_none());
+        let events = self.aggregate.events.iter().filter(|event| event.channel == *channel && event.gone_at.is_none());
+        let facets = facets.map(|facet| Head {
+            dataset: facet.dataset,
+            part: facet.part.clone(),
+            digest: facet.digest,
+            read_at: facet.read_at,
+            received_at: facet.received_at,
+        });
+        let events = events.map(|event| Head {
+            dataset: event.dataset,
+            part: event.part.clone(),
+            digest: event.digest,
+            read_at: event.read_at,
+            received_at: event.received_at,
+        });
+        facets.chain(events).collect()
+    }
+
+    /// Whether a head is marked as gone.
+    pub(crate) fn is_gone(&self, channel: &ChannelId, dataset: Dataset, part: &Part) -> bool {
+        match part {
+            Part::Cycle(_) => self.facet(channel, dataset, part).is_some_and(|facet| facet.gone_at.is_some()),
+            Part::Event(_) => self.event(channel, dataset, part).is_some_and(|event| event.gone_at.is_some()),
+        }
+    }
+
+    /// Marks a head as gone; what it said stays readable.
+    pub(crate) fn mark_gone(&mut self, channel: &ChannelId, head: &Head, at: Timestamp) {
+        let place = (channel.clone(), head.dataset, head.part.clone());
+        if let Some(facet) = self.facet_mut(&place) {
+            facet.gone_at = Some(at);
+            self.facets.insert(place);
+        } else if let Some(event) = self.event_mut(&place) {
+            event.gone_at = Some(at);
+            self.events.insert(place);
+        }
+        self.changed = true;
+    }
+
+    /// The latest authoritative reading by a number, as a whole.
+    pub(crate) fn reading(&self, number: &OrderNumber) -> Option<&NumberReading> {
+        self.aggregate.readings.iter().find(|reading| reading.number == *number)
+    }
+
+    /// Whether the channel does not have the order under this number any more.
+    pub(crate) fn is_absent(&self, number: &OrderNumber) -> bool {
+        self.reading(number).is_some_and(|reading| reading.absent_since.is_some())
+    }
+
+    /// Notes an authoritative reading; an absence lasts from its first one on.
+    pub(crate) fn note_reading(&mut self, number: &OrderNumber, read_at: Timestamp, absent: bool) {
+        self.readings.insert(number.clone());
+        let known = self.aggregate.readings.iter_mut().find(|reading| reading.number == *number);
+        match known {
+            Some(reading) => {
+                self.changed |= reading.absent_since.is_some() != absent;
+                reading.whole_read_at = reading.whole_read_at.max(read_at);
+                reading.absent_since = absent.then(|| reading.absent_since.unwrap_or(read_at));
+            }
+            None => {
+                self.changed |= absent;
+                let absent_since = absent.then_some(read_at);
+                let reading = NumberReading { number: number.clone(), whole_read_at: read_at, absent_since };
+                self.aggregate.readings.push(reading);
+            }
+        }
+    }
+
+    /// The order is there again, by a word that is no reading of the whole.
+    pub(crate) fn clear_absence(&mut self, number: &OrderNumber) {
+        if let Some(reading) = self.aggregate.readings.iter_mut().find(|reading| reading.number == *number) {
+            reading.absent_since = None;
+            self.readings.insert(number.clone());
+            self.changed = true;
+        }
+    }
+
     /// Something about the order changed that its feed should tell (a delivery).
     pub(crate) fn touch(&mut self) {
         self.changed = true;
@@ -232,7 +339,19 @@ impl Working {
 
     /// Composes the head row anew.
     pub(crate) fn compose(&mut self, authority: &AuthorityTable) {
-        let composed = compose(&self.aggregate.facets, authority);
+        // What a source took back says nothing any more; an order that it has lost altogether is shown as it was last.
+        let all = &self.aggregate;
+        let lost = |channel: &ChannelId| {
+            let mut numbers = all.numbers.iter().filter(|number| number.channel == *channel);
+            numbers.all(|number| self.is_absent(number))
+        };
+        let speaks = |facet: &FacetRow| facet.gone_at.is_none() || lost(&facet.channel);
+        let composed = if all.facets.iter().all(speaks) {
+            compose(&all.facets, authority)
+        } else {
+            let speaking: Vec<FacetRow> = all.facets.iter().filter(|facet| speaks(facet)).cloned().collect();
+            compose(&speaking, authority)
+        };
         let order = &mut self.aggregate.order;
         order.state = composed.state;
         order.round = composed.round;
@@ -258,6 +377,9 @@ impl Working {
             if let Some(event) = self.event(&place.0, place.1, &place.2) {
                 writes.events.push((id, event.clone()));
             }
+        }
+        for number in &self.readings {
+            writes.readings.extend(self.reading(number).map(|reading| (id, reading.clone())));
         }
         writes.persons.extend(std::mem::take(&mut self.persons).into_values());
         if self.changed {

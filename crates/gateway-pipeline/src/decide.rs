@@ -4,6 +4,7 @@
 //! duplicate or dead-lettered, or the record is parked. Orders are looked up and changed in memory, in the order of the batch, so a later record
 //! sees what an earlier one did, and each row is written once.
 
+mod absent;
 mod apply;
 mod batch;
 mod command;

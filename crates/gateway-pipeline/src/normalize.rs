@@ -29,6 +29,12 @@ impl Normalizers {
         self.0.get(channel).map_or(0, |connector| connector.normalizer().projection_version())
     }
 
+    /// Whether a record of a channel states everything that the channel holds of its order.
+    #[must_use]
+    pub fn record_is_whole(&self, channel: &ChannelId) -> bool {
+        self.0.get(channel).is_some_and(|connector| connector.normalizer().record_is_whole())
+    }
+
     /// What a body states.
     ///
     /// # Errors
@@ -54,6 +60,8 @@ pub enum Statement {
     Changes(Vec<Change>),
     /// Changes under a nonce that was used before for another body: not to be applied, their orders are read again.
     Conflicting(Vec<Change>),
+    /// The channel, asked by this number, shows no order under it beside those that it gave in the same answer.
+    Absent(SourceNumber),
     /// A command of the bureau.
     Command(Command),
     /// Nothing that can be understood.
@@ -82,6 +90,10 @@ impl Normalized {
     pub fn read(normalizers: &Normalizers, meta: RawMeta, body: Vec<u8>, undecodable: Option<String>) -> Self {
         let statement = match undecodable {
             Some(reason) => dead("undecodable", reason),
+            None if meta.origin == Origin::Absent => match &meta.number {
+                Some(number) => Statement::Absent(number.clone()),
+                None => dead("undecodable", "an absence without a number".into()),
+            },
             None if is_command(normalizers, &meta) => match serde_json::from_slice(&body) {
                 Ok(command) => Statement::Command(command),
                 // The cause may show what the record says; its place is enough.
@@ -105,11 +117,12 @@ impl Normalized {
 
     /// The numbers of the orders that it speaks of.
     pub fn numbers(&self) -> impl Iterator<Item = &SourceNumber> {
-        let changes: &[Change] = match &self.statement {
-            Statement::Changes(changes) | Statement::Conflicting(changes) => changes,
-            Statement::Command(_) | Statement::Dead { .. } => &[],
+        let (changes, absent): (&[Change], _) = match &self.statement {
+            Statement::Changes(changes) | Statement::Conflicting(changes) => (changes, None),
+            Statement::Absent(number) => (&[], Some(number)),
+            Statement::Command(_) | Statement::Dead { .. } => (&[], None),
         };
-        changes.iter().map(|change| &change.number)
+        changes.iter().map(|change| &change.number).chain(absent)
     }
 }
 

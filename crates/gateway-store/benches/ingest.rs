@@ -168,6 +168,7 @@ fn whole_writes(loaded: &Loaded, from: u64) -> IngestWrites {
                 read_at: time(record),
                 received_at: time(record),
                 raw_id,
+                gone_at: None,
             };
             writes.events.push((id(n), row));
         } else {
@@ -186,6 +187,7 @@ fn whole_writes(loaded: &Loaded, from: u64) -> IngestWrites {
                 read_at: time(record),
                 received_at: time(record),
                 raw_id,
+                gone_at: None,
             };
             writes.facets.push((id(n), row));
         }

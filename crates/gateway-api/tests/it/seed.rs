@@ -94,6 +94,7 @@ fn add_order(writes: &mut IngestWrites, loaded: &Loaded, at_once: u64, n: u64, k
         read_at,
         received_at,
         raw_id: RawId(raw_id),
+        gone_at: None,
     };
     writes.facets.push((id, facet));
     let event = EventRow {
@@ -109,6 +110,7 @@ fn add_order(writes: &mut IngestWrites, loaded: &Loaded, at_once: u64, n: u64, k
         read_at,
         received_at,
         raw_id: RawId(raw_id),
+        gone_at: None,
     };
     writes.events.push((id, event));
     writes.persons.push(PersonRow {

@@ -19,6 +19,8 @@ pub struct RecordRule {
     pub revision_is_time: bool,
     /// Fields that are known and say nothing.
     pub ignored: Vec<String>,
+    /// Whether a record states everything that the peer holds of its order (partial pushes never do).
+    pub whole: bool,
 }
 
 impl RecordRule {
@@ -34,12 +36,14 @@ impl RecordRule {
         let revision = section.take("revision");
         let kind = section.take_or("revision_kind", Kind::Time);
         let ignored = section.take_or("ignored", Vec::new());
+        let whole = section.take_or("whole", true);
         Some(Self {
             number: number?,
             created: created?,
             revision: revision?,
             revision_is_time: matches!(kind?, Kind::Time),
             ignored: ignored?,
+            whole: whole?,
         })
     }
 }

@@ -86,6 +86,8 @@ pub struct IdsRule {
     pub numbers: String,
     /// How many numbers one request takes.
     pub most: usize,
+    /// Whether the answer has every order of a number, where it was used again on another day.
+    pub every_day: bool,
 }
 
 pub(super) fn read_path(section: &mut Section, key: &str) -> Option<String> {
@@ -114,7 +116,8 @@ impl ReadRule {
         let ids = section.section("ids").and_then(|mut ids| {
             let (path, numbers, most) = (read_path(&mut ids, "path"), ids.take("numbers"), ids.take::<usize>("most"));
             ids.check(most != Some(0), "most", "must be at least 1");
-            Some(IdsRule { path: path?, numbers: numbers?, most: most? })
+            let every_day = ids.take_or("every_day", true);
+            Some(IdsRule { path: path?, numbers: numbers?, most: most?, every_day: every_day? })
         });
         section.check(page_size != Some(0), "page_size", "must be at least 1");
         Some(Self {

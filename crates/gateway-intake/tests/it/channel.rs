@@ -24,6 +24,7 @@ struct State {
     script: VecDeque<Option<RequestError>>,
     polls: Vec<(Option<Timestamp>, Option<Cursor>)>,
     fetched: Vec<Vec<SourceNumber>>,
+    every_day: bool,
 }
 
 pub fn record(number: &str, body: &str, updated_at: Option<Timestamp>) -> RawRecord {
@@ -63,6 +64,11 @@ impl FakeChannel {
     /// Where the polls began, and with which cursor; forgotten with this call.
     pub fn polls(&self) -> Vec<(Option<Timestamp>, Option<Cursor>)> {
         std::mem::take(&mut self.state.lock().unwrap().polls)
+    }
+
+    /// From now on what is read by number is every order of that number.
+    pub fn tell_every_day(&self) {
+        self.state.lock().unwrap().every_day = true;
     }
 
     pub fn fetched(&self) -> Vec<Vec<SourceNumber>> {
@@ -128,6 +134,10 @@ impl Source for FakeChannel {
 
     fn ids_per_fetch(&self) -> usize {
         3
+    }
+
+    fn ids_tell_every_day(&self) -> bool {
+        self.state.lock().unwrap().every_day
     }
 }
 

@@ -12,11 +12,15 @@ use gateway_store::{JobKind, JobStore, NewJob};
 const RETRY: RetryPolicy = RetryPolicy { min_ms: 1_000, max_ms: 1_000, factor: 1.0, jitter: false };
 
 async fn enqueue(bench: &Bench, kind: JobKind, subjects: &[&str]) {
+    enqueue_for(bench, kind, "test", subjects).await;
+}
+
+async fn enqueue_for(bench: &Bench, kind: JobKind, reason: &str, subjects: &[&str]) {
     let job = |subject: &&str| NewJob {
         kind,
         channel: id(),
         subject: (*subject).to_owned(),
-        reason: "test".into(),
+        reason: reason.into(),
         run_at: at(0),
     };
     bench.store.enqueue(&subjects.iter().map(job).collect::<Vec<_>>()).await.unwrap();
@@ -44,6 +48,55 @@ async fn orders_are_read_again_in_batches_and_an_unknown_one_is_done() {
     assert!(bench.raw().await.iter().all(|one| one.origin == Origin::Reread && one.read_at == at(10)));
     assert_eq!(bench.channel.fetched().iter().map(Vec::len).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(waiting(&bench).await, 0);
+}
+
+/// (number, origin, bytes) of what went on the bus, by number and in the order of the bus within one.
+async fn words(bench: &Bench) -> Vec<(String, Origin, usize)> {
+    let raw = bench.raw().await.into_iter();
+    let mut words: Vec<_> = raw.map(|one| (one.number.unwrap().to_string(), one.origin, one.payload.len())).collect();
+    words.sort_by(|one, other| one.0.cmp(&other.0));
+    words
+}
+
+#[tokio::test]
+async fn an_order_that_an_account_denied_and_the_answer_lacks_is_absent() {
+    let bench = Bench::new().await;
+    bench.set_time(10);
+    bench.channel.put("GZ1", "v1", at(1));
+    enqueue_for(&bench, JobKind::Reread, "gap_denied_by_source", &["GZ1", "GZ2"]).await;
+    enqueue_for(&bench, JobKind::Reread, "tie", &["GZ3"]).await;
+    run(&mut rereader(&bench)).await.unwrap();
+    let record = ("GZ1".to_owned(), Origin::Reread, 2);
+    let absent = |number: &str| (number.to_owned(), Origin::Absent, 0);
+    assert_eq!(
+        words(&bench).await,
+        [record.clone(), absent("GZ2")],
+        "an empty answer to a mere question is not believed"
+    );
+    assert!(bench.raw().await.iter().all(|one| one.read_at == at(10)), "the time of the request");
+    assert_eq!(waiting(&bench).await, 0);
+
+    // A channel that gives every order of a number says with the one record that there is no other.
+    bench.channel.tell_every_day();
+    enqueue_for(&bench, JobKind::Reread, "gap_denied_by_source", &["GZ1"]).await;
+    run(&mut rereader(&bench)).await.unwrap();
+    assert_eq!(words(&bench).await, [record.clone(), record, absent("GZ1"), absent("GZ2")]);
+}
+
+#[tokio::test]
+async fn a_damaged_answer_denies_nothing() {
+    let bench = Bench::new().await;
+    let damaged = RawRecord {
+        number: None,
+        body: Bytes::from_static(b"x"),
+        updated_at: None,
+        undecodable: Some("no number".into()),
+    };
+    bench.channel.put_record(at(1), damaged);
+    enqueue_for(&bench, JobKind::Reread, "gap_denied_by_source", &["GZ2"]).await;
+    run(&mut rereader(&bench)).await.unwrap();
+    assert!(bench.raw().await.iter().all(|one| one.origin == Origin::Reread));
+    assert_eq!(waiting(&bench).await, 1);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ fn facet(name: &str, dataset: Dataset, cycle: u32, fields: &[(Field, FieldValue)
         read_at: Timestamp::UNIX_EPOCH,
         received_at: Timestamp::UNIX_EPOCH,
         raw_id: RawId(1),
+        gone_at: None,
     }
 }
 

@@ -8,6 +8,9 @@ use gateway_store::{FlowOutcome, RawMeta};
 
 impl Decision<'_> {
     pub(super) fn apply(&mut self, order_id: OrderId, change: &Change, meta: &RawMeta, raw_id: RawId) -> FlowOutcome {
+        if self.is_overtaken(order_id, change, meta) {
+            return FlowOutcome::Duplicate;
+        }
         let tolerance = self.decider.future_tolerance_ms;
         let new = Version {
             revision: change.revision,
@@ -16,7 +19,9 @@ impl Decision<'_> {
             content: self.decider.content_key.hash(change),
         };
         let Some(working) = self.orders.get_mut(&order_id) else { return FlowOutcome::Duplicate };
-        let head = working.head(&meta.channel, change.dataset, &change.part, tolerance);
+        // What is gone is no head: whatever is read after that begins anew.
+        let gone = working.is_gone(&meta.channel, change.dataset, &change.part);
+        let head = working.head(&meta.channel, change.dataset, &change.part, tolerance).filter(|_| !gone);
         let verdict = judge(head.as_ref(), &new, meta.origin);
         if is_disputed(head.as_ref(), &new) {
             self.reread(&meta.channel, &change.number, "read_earlier");
@@ -60,9 +65,10 @@ impl Decision<'_> {
     fn replace(&mut self, order_id: OrderId, change: &Change, version: &Version, meta: &RawMeta, raw_id: RawId) {
         self.oddities(change, meta, order_id, raw_id);
         self.legs(change, version, meta);
+        self.come_back(order_id, change, meta);
         let echo = self.hear(order_id, change, meta);
         if let Some(working) = self.orders.get_mut(&order_id) {
-            self.writes.changes.push(working.line(change, &meta.channel, raw_id, self.now));
+            self.writes.changes.push(working.line(change.dataset, &change.part, &meta.channel, raw_id, self.now));
             working.replace(change, version, echo, meta, raw_id);
         }
     }

@@ -100,6 +100,7 @@ impl<'a> Decision<'a> {
                 }
                 self.anomaly(&record.meta.channel, "nonce_conflict", "push", None, raw_id);
             }
+            Statement::Absent(number) => self.absent(number, &record.meta, raw_id),
             Statement::Command(command) => self.command(command, &record.meta, raw_id),
             Statement::Dead { code, reason } => self.dead(code, reason, &record.meta, raw_id),
         }

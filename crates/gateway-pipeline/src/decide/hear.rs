@@ -64,7 +64,7 @@ impl Decision<'_> {
     }
 
     /// The creation day of the order at the channel; a partial record does not tell it, the order's latest number does.
-    fn day_of(&self, order_id: OrderId, change: &Change, channel: &ChannelId) -> Option<Day> {
+    pub(super) fn day_of(&self, order_id: OrderId, change: &Change, channel: &ChannelId) -> Option<Day> {
         let of_order = || {
             let numbers = self.orders.get(&order_id)?.aggregate.numbers.iter();
             numbers
@@ -102,30 +102,35 @@ impl Decision<'_> {
             })
             .collect();
         for order_id in orders {
-            let Some(working) = self.orders.get_mut(&order_id) else { continue };
-            let mut updates = Vec::new();
-            let settle = self.decider.settle_ms;
-            for delivery in echo::contradicted(&working.aggregate.deliveries, &meta.channel, meta.read_at, settle) {
-                let Some(item) = &delivery.item else { continue };
-                let head = working.digest(&meta.channel, item.key.dataset, &item.key.part);
-                let Some((state, code, reason)) = contradiction(changes, item, head) else { continue };
-                updates.push(DeliveryUpdate {
-                    id: delivery.id,
-                    state,
-                    receipt: None,
-                    next_attempt_at: Some(self.now),
-                    reason_code: Some(code.into()),
-                    reason: Some(reason.into()),
-                });
+            self.contradict_order(order_id, changes, meta);
+        }
+    }
+
+    /// The same for one order; no changes = the channel does not have the order.
+    pub(super) fn contradict_order(&mut self, order_id: OrderId, changes: &[Change], meta: &RawMeta) {
+        let Some(working) = self.orders.get_mut(&order_id) else { return };
+        let mut updates = Vec::new();
+        let settle = self.decider.settle_ms;
+        for delivery in echo::contradicted(&working.aggregate.deliveries, &meta.channel, meta.read_at, settle) {
+            let Some(item) = &delivery.item else { continue };
+            let head = working.digest(&meta.channel, item.key.dataset, &item.key.part);
+            let Some((state, code, reason)) = contradiction(changes, item, head) else { continue };
+            updates.push(DeliveryUpdate {
+                id: delivery.id,
+                state,
+                receipt: None,
+                next_attempt_at: Some(self.now),
+                reason_code: Some(code.into()),
+                reason: Some(reason.into()),
+            });
+        }
+        for update in updates {
+            let mut deliveries = working.aggregate.deliveries.iter_mut();
+            if let Some(delivery) = deliveries.find(|delivery| delivery.id == update.id) {
+                delivery.state = update.state;
             }
-            for update in updates {
-                let mut deliveries = working.aggregate.deliveries.iter_mut();
-                if let Some(delivery) = deliveries.find(|delivery| delivery.id == update.id) {
-                    delivery.state = update.state;
-                }
-                working.touch();
-                self.writes.delivery_updates.push(update);
-            }
+            working.touch();
+            self.writes.delivery_updates.push(update);
         }
     }
 }

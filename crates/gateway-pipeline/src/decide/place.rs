@@ -5,7 +5,7 @@
 
 use super::batch::{Decision, Waiting};
 use crate::applied::Working;
-use gateway_model::{Change, ChannelId, OrderId, OrderNumber, Origin, RawId, SourceNumber};
+use gateway_model::{Change, ChannelId, Day, OrderId, OrderNumber, Origin, RawId, SourceNumber};
 use gateway_store::{NewPark, RawMeta};
 
 impl Decision<'_> {
@@ -27,6 +27,7 @@ impl Decision<'_> {
         }
         if meta.origin == Origin::Reread {
             self.contradict(changes, meta);
+            self.read_whole(changes, meta, raw_id);
         }
         for number in created {
             self.unpark(&meta.channel, &number);
@@ -36,7 +37,13 @@ impl Decision<'_> {
     fn resolve(&mut self, change: &Change, channel: &ChannelId, created: &mut Vec<SourceNumber>) -> Option<OrderId> {
         let places = self.by_number.entry((channel.clone(), change.number.clone())).or_default();
         let Some(day) = change.day else {
-            return places.values().next_back().copied();
+            // What the source does not have any more is spoken of only where there is nothing else.
+            let there = |(day, order_id): &(&Day, &OrderId)| {
+                let number = OrderNumber { channel: channel.clone(), number: change.number.clone(), day: **day };
+                !self.orders.get(order_id).is_some_and(|working| working.is_absent(&number))
+            };
+            let latest = places.iter().rev().find(there).or_else(|| places.iter().next_back());
+            return latest.map(|(_, order_id)| *order_id);
         };
         if let Some(order_id) = places.get(&day) {
             return Some(*order_id);

@@ -6,7 +6,7 @@ use gateway_model::{AskBy, BookSide, DeliveryId, DeliveryState, Operation, Order
 use gateway_pipeline::Defences;
 use gateway_store::{AttemptResult, AttemptStart, DeliveryRow, DeliveryStore};
 
-const REPLY: &str = "completion/c0";
+pub const REPLY: &str = "completion/c0";
 const BOOKED: &str = "N1 2026-11-23 completion/c0";
 
 fn signed(revision: i64) -> Wire {
@@ -22,18 +22,18 @@ async fn order(world: &mut World) -> OrderId {
     world.id("N1").await
 }
 
-async fn reply(world: &mut World, order: OrderId, id: u128, at: i64, text: &str) -> DeliveryId {
+pub async fn reply(world: &mut World, order: OrderId, id: u128, at: i64, text: &str) -> DeliveryId {
     world.one(Record::command(&command(id, order, Operation::Reply, at, text))).await;
     world.deliveries("N1").await.last().unwrap().id
 }
 
-async fn begin(world: &World, id: DeliveryId, at: i64, text: &str) {
+pub async fn begin(world: &World, id: DeliveryId, at: i64, text: &str) {
     let item = item(REPLY, text).book_item(&number("N1"), day(DAY));
     let start = AttemptStart { id, item, projection_version: 1, ask_by: AskBy::Record, at: ms(at) };
     world.store.begin_attempts(&[start]).await.unwrap();
 }
 
-async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
+pub async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
     let acknowledged = state == DeliveryState::Acknowledged;
     let receipt = Receipt { receipt_number: None, received_at: None, source: ReceiptSource::Answer };
     let result = AttemptResult {
@@ -50,7 +50,7 @@ async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
 }
 
 /// A reply that was sent from 20 to 30 and ended so.
-async fn sent(world: &mut World, text: &str, state: DeliveryState) -> DeliveryId {
+pub async fn sent(world: &mut World, text: &str, state: DeliveryState) -> DeliveryId {
     let order = order(world).await;
     let id = reply(world, order, 1, 10, text).await;
     begin(world, id, 20, text).await;

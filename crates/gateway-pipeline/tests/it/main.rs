@@ -1,6 +1,8 @@
 //! The pipeline against the real embedded store, with a channel whose records are a few lines of JSON.
 #![allow(clippy::unwrap_used)]
 
+mod absence;
+mod absence_property;
 mod accounts;
 mod commands;
 mod convergence;

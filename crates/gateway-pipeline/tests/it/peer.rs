@@ -128,12 +128,20 @@ impl WireItem {
     }
 }
 
+/// What a name stands for: with `!` a value that can't be read, else a field that nobody knows.
+fn oddity(name: &str) -> Oddity {
+    match name.strip_prefix('!') {
+        Some(name) => Oddity::UnreadableValue { wire_field: name.to_owned() },
+        None => Oddity::UnknownField { wire_field: name.to_owned() },
+    }
+}
+
 /// The channel's connector: it can be read, and that is all.
-pub struct Peer(Descriptor);
+pub struct Peer(Descriptor, bool);
 
 impl Peer {
     pub fn new() -> Self {
-        Self(Descriptor { kind: "peer", datasets: Dataset::ALL.to_vec(), manifest_grains: Vec::new() })
+        Self(Descriptor { kind: "peer", datasets: Dataset::ALL.to_vec(), manifest_grains: Vec::new() }, true)
     }
 }
 
@@ -160,11 +168,15 @@ impl Normalizer for Peer {
                 fields: item.fields(),
                 person,
                 unmapped: BTreeMap::new(),
-                oddities: item.odd.iter().map(|name| Oddity::UnknownField { wire_field: name.clone() }).collect(),
+                oddities: item.odd.iter().map(|name| oddity(name)).collect(),
                 operation: None,
             }
         };
         Ok(wire.items.iter().map(change).collect())
+    }
+
+    fn record_is_whole(&self) -> bool {
+        self.1
     }
 
     fn projection_version(&self) -> u32 {

@@ -46,8 +46,11 @@ async fn a_tie_changes_nothing_until_the_order_was_read_again() {
     assert_eq!(world.anomaly("tie").await, 2);
     world.one(Record::reread(10, &says(5, "b"))).await;
     assert_eq!(world.says("N1", A).await, "b");
-    // What was read before the authoritative read can't undo it, and is asked about again.
+    // What had come before the authoritative read was sent can't undo it.
     world.one(Record::reread(8, &says(5, "c"))).await;
+    assert_eq!((world.says("N1", A).await, world.rereads().await), ("b".to_owned(), Vec::new()));
+    // What was still under way then can't either, and is asked about again.
+    world.one(Record { received: 11, ..Record::reread(9, &says(5, "c")) }).await;
     assert_eq!(world.says("N1", A).await, "b");
     assert_eq!(world.rereads().await.len(), 1);
 }

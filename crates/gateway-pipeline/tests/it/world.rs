@@ -77,6 +77,12 @@ impl Record {
         Self::new(Origin::Reread, at, wire)
     }
 
+    /// The peer, asked by number, knows no order beside those of the same answer.
+    pub fn absent(at: i64, number: &str) -> Self {
+        let number = Some(number.to_owned());
+        Self { channel: peer(), origin: Origin::Absent, read: at, received: at, body: Vec::new(), number }
+    }
+
     pub fn from(self, channel: ChannelId) -> Self {
         Self { channel, ..self }
     }

@@ -1,6 +1,7 @@
 //! Reconciliation against the real store, with a channel that is a list in memory and a clock that only moves when told.
 #![allow(clippy::unwrap_used)]
 
+mod absence;
 mod gaps;
 mod letters;
 mod lies;

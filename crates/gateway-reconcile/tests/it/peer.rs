@@ -69,6 +69,10 @@ impl Peer {
         self.items.lock().unwrap().insert(item.key.clone(), item);
     }
 
+    pub fn remove(&self, key: &ItemKey) {
+        self.items.lock().unwrap().remove(key);
+    }
+
     /// From now on it answers from a snapshot made now, until told otherwise.
     pub fn freeze(&self) {
         *self.snapshot.lock().unwrap() = Some((self.clock.now(), self.items.lock().unwrap().clone()));

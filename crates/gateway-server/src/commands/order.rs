@@ -35,10 +35,10 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     head(&order);
     section(
         "facets 各方陈述",
-        &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id"],
+        &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id", "gone_at"],
         &order["facets"],
     );
-    section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id"], &order["events"]);
+    section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &order["events"]);
     section("conflicts 不一致", &["field", "part", "values"], &order["conflicts"]);
     section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);
     section("timeline 时间线", &["seq", "at", "channel", "dataset", "part", "origin", "raw_id"], &timeline["timeline"]);
@@ -93,7 +93,11 @@ async fn attempts(api: &ApiClient, deliveries: &Value) -> Result<Value, Failure>
 fn head(order: &Value) {
     say(format_args!("order 工单 {}", cell(&order["id"])));
     for number in order["numbers"].as_array().into_iter().flatten() {
-        say(format_args!("  {} {} ({})", cell(&number["channel"]), cell(&number["number"]), cell(&number["day"])));
+        let absent = &number["absent_since"];
+        let absent =
+            if absent.is_null() { String::new() } else { format!("  absent since 来源缺失于 {}", cell(absent)) };
+        let (channel, text, day) = (cell(&number["channel"]), cell(&number["number"]), cell(&number["day"]));
+        say(format_args!("  {channel} {text} ({day}){absent}"));
     }
     for (name, value) in order["fields"].as_object().into_iter().flatten() {
         let chinese = name.parse::<Field>().map(Field::chinese).unwrap_or_default();

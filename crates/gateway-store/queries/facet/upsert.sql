@@ -1,7 +1,7 @@
 INSERT INTO facet
     (order_id, channel, dataset, part, revision, revision_doubtful, event_time, digest, content_hash, echo,
-     fields, unmapped, read_at, received_at, raw_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     fields, unmapped, read_at, received_at, raw_id, gone_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (order_id, channel, dataset, part) DO UPDATE SET
     revision = excluded.revision,
     revision_doubtful = excluded.revision_doubtful,
@@ -13,4 +13,5 @@ ON CONFLICT (order_id, channel, dataset, part) DO UPDATE SET
     unmapped = excluded.unmapped,
     read_at = excluded.read_at,
     received_at = excluded.received_at,
-    raw_id = excluded.raw_id
+    raw_id = excluded.raw_id,
+    gone_at = excluded.gone_at

@@ -1,7 +1,7 @@
 INSERT INTO order_event
     (order_id, channel, dataset, part, revision, event_time, digest, content_hash, echo, fields, read_at,
-     received_at, raw_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     received_at, raw_id, gone_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (order_id, channel, dataset, part) DO UPDATE SET
     revision = excluded.revision,
     event_time = excluded.event_time,
@@ -11,4 +11,5 @@ ON CONFLICT (order_id, channel, dataset, part) DO UPDATE SET
     fields = excluded.fields,
     read_at = excluded.read_at,
     received_at = excluded.received_at,
-    raw_id = excluded.raw_id
+    raw_id = excluded.raw_id,
+    gone_at = excluded.gone_at

@@ -112,6 +112,7 @@ pub(super) fn facet(raw_id: i64) -> FacetRow {
         read_at: at(0),
         received_at: at(1),
         raw_id: RawId(raw_id),
+        gone_at: None,
     }
 }
 

@@ -25,6 +25,7 @@ pub async fn a_batch_is_read_back_as_it_was_written(place: &dyn StoreUnderTest) 
         read_at: at(2),
         received_at: at(3),
         raw_id: RawId(1),
+        gone_at: Some(at(5)),
     };
     let person = PersonRow {
         order_id: order_id(1),
@@ -42,11 +43,13 @@ pub async fn a_batch_is_read_back_as_it_was_written(place: &dyn StoreUnderTest) 
         }],
         ..order(1, 1, 1)
     };
-    let (full, event, person) = (&full, &event, &person);
+    let reading = NumberReading { number: number_row(1), whole_read_at: at(4), absent_since: Some(at(4)) };
+    let (full, event, person, reading) = (&full, &event, &person, &reading);
     write(&*store, |loaded, writes| {
         add_order(writes, loaded, 1, 0);
         writes.orders[0] = full.clone();
         writes.events.push((order_id(1), event.clone()));
+        writes.readings.push((order_id(1), reading.clone()));
         writes.persons.push(person.clone());
     })
     .await
@@ -65,6 +68,7 @@ pub async fn a_batch_is_read_back_as_it_was_written(place: &dyn StoreUnderTest) 
     let expected = OrderAggregate {
         order: full.clone(),
         numbers: vec![number_row(1)],
+        readings: vec![reading.clone()],
         facets: vec![facet(1)],
         events: vec![event.clone()],
         deliveries: Vec::new(),
@@ -91,6 +95,10 @@ pub async fn an_order_is_replaced_whole(place: &dyn StoreUnderTest) {
     let newer = WorkOrderRow { state: None, round: 2, fields: Fields::new(), ..order(1, 2, 3) };
     let word = FacetRow { revision: None, event_time: Moment::On(day()), unmapped: BTreeMap::new(), ..facet(2) };
     let (newer, word) = (&newer, &word);
+    let reading = |absent_since| NumberReading { number: number_row(1), whole_read_at: at(4), absent_since };
+    for absent_since in [Some(at(4)), None] {
+        write(&*store, |_, writes| writes.readings.push((order_id(1), reading(absent_since)))).await.unwrap();
+    }
     write(&*store, |_, writes| {
         writes.orders.push(newer.clone());
         writes.facets.push((order_id(1), word.clone()));
@@ -101,6 +109,7 @@ pub async fn an_order_is_replaced_whole(place: &dyn StoreUnderTest) {
     let held = store.order(order_id(1), false).await.unwrap().unwrap().aggregate;
     assert_eq!(held.order, *newer);
     assert_eq!(held.facets, std::slice::from_ref(word));
+    assert_eq!(held.readings, [reading(None)], "a number said again keeps its reading");
     assert_eq!(held.numbers, [number_row(1)], "the number of order 0 stays with order 0");
 }
 

@@ -1,7 +1,8 @@
 //! What the pipeline's transaction loads and writes.
 
 use super::{
-    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, OrderAggregate, PersonRow, WorkOrderRow,
+    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading, OrderAggregate, PersonRow,
+    WorkOrderRow,
 };
 use gateway_model::{
     ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, SourceNumber,
@@ -222,6 +223,8 @@ pub struct IngestWrites {
     pub orders: Vec<WorkOrderRow>,
     /// New numbers of orders; one that is there already stays.
     pub numbers: Vec<(OrderId, OrderNumber)>,
+    /// Readings of numbers, replaced.
+    pub readings: Vec<(OrderId, NumberReading)>,
     /// Facets, inserted or replaced.
     pub facets: Vec<(OrderId, FacetRow)>,
     /// Events, inserted or replaced.

@@ -28,6 +28,6 @@ pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
     NewPark, NewRaw, Parked, RawMeta, RawRow,
 };
-pub use order::{OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
+pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
 pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingGaps, WaitingRecords, WatchedHour};
 pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

@@ -45,6 +45,17 @@ pub struct PersonRow {
     pub key_id: String,
 }
 
+/// The latest authoritative reading of an order by one of its numbers, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberReading {
+    /// The number.
+    pub number: OrderNumber,
+    /// When the request was sent. What was read before it and is not in its answer is not at the channel.
+    pub whole_read_at: Timestamp,
+    /// When the request was sent that found no such order; `None` while the channel has it.
+    pub absent_since: Option<Timestamp>,
+}
+
 /// An order with everything that a decision about it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderAggregate {
@@ -52,6 +63,8 @@ pub struct OrderAggregate {
     pub order: WorkOrderRow,
     /// All sides' numbers.
     pub numbers: Vec<OrderNumber>,
+    /// How those of the numbers that were read as a whole, with authority, were last read so.
+    pub readings: Vec<NumberReading>,
     /// The facets of all channels.
     pub facets: Vec<FacetRow>,
     /// The events of all channels.

@@ -4,7 +4,7 @@ use super::batch::write_rows;
 use super::{
     Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
 };
-use crate::{ChangeRow, IngestWrites, PersonRow, WorkOrderRow};
+use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::SqliteConnection;
 
@@ -13,6 +13,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
     watch::count_arrivals(connection, &writes.raws).await?;
     orders(connection, &writes.orders).await?;
     numbers(connection, &writes.numbers).await?;
+    readings(connection, &writes.readings).await?;
     facets(connection, &writes.facets).await?;
     events(connection, &writes.events).await?;
     persons(connection, &writes.persons).await?;
@@ -54,6 +55,20 @@ async fn numbers(connection: &mut SqliteConnection, rows: &[(OrderId, OrderNumbe
     .await
 }
 
+async fn readings(connection: &mut SqliteConnection, rows: &[(OrderId, NumberReading)]) -> Result<()> {
+    write_rows(connection, sql!("order_number/upsert_reading"), rows, |values, (order, reading)| {
+        let number = &reading.number;
+        values
+            .text(number.channel.as_str())
+            .text(number.number.as_str())
+            .show(number.day)
+            .bytes(order.0.as_bytes())
+            .time(reading.whole_read_at)
+            .maybe_time(reading.absent_since);
+    })
+    .await
+}
+
 async fn facets(connection: &mut SqliteConnection, rows: &[(OrderId, FacetRow)]) -> Result<()> {
     write_rows(connection, sql!("facet/upsert"), rows, |values, (order, facet)| {
         values
@@ -71,7 +86,8 @@ async fn facets(connection: &mut SqliteConnection, rows: &[(OrderId, FacetRow)])
             .json(&facet.unmapped)
             .time(facet.read_at)
             .time(facet.received_at)
-            .int(facet.raw_id.0);
+            .int(facet.raw_id.0)
+            .maybe_time(facet.gone_at);
     })
     .await
 }
@@ -91,7 +107,8 @@ async fn events(connection: &mut SqliteConnection, rows: &[(OrderId, EventRow)])
             .json(&event.fields)
             .time(event.read_at)
             .time(event.received_at)
-            .int(event.raw_id.0);
+            .int(event.raw_id.0)
+            .maybe_time(event.gone_at);
     })
     .await
 }

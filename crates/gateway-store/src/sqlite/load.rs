@@ -4,7 +4,7 @@ use super::batch::list;
 use super::column::Columns;
 use super::delivery_row::read_delivery;
 use super::{Result, ingest, park};
-use crate::{IngestRequest, Loaded, OrderAggregate, PersonRow, WorkOrderRow};
+use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow, WorkOrderRow};
 use gateway_model::{ChannelId, CommandId, EventRow, FacetRow, OrderId, OrderNumber, RawId, Revision, SourceNumber};
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,7 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
             OrderAggregate {
                 order,
                 numbers: Vec::new(),
+                readings: Vec::new(),
                 facets: Vec::new(),
                 events: Vec::new(),
                 deliveries: Vec::new(),
@@ -92,7 +93,12 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
     for row in sqlx::query(sql!("order_number/of")).bind(&wanted).fetch_all(&mut *connection).await? {
         let mut columns = Columns::of("order_number", &row);
         if let Some(order) = orders.get_mut(&columns.order_id()?) {
-            order.numbers.push(read_number(&mut columns)?);
+            let number = read_number(&mut columns)?;
+            if let Some(whole_read_at) = columns.maybe_time()? {
+                let absent_since = columns.maybe_time()?;
+                order.readings.push(NumberReading { number: number.clone(), whole_read_at, absent_since });
+            }
+            order.numbers.push(number);
         }
     }
     for row in sqlx::query(sql!("facet/of")).bind(&wanted).fetch_all(&mut *connection).await? {
@@ -116,6 +122,7 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
     let mut orders: Vec<_> = orders.into_values().collect();
     for order in &mut orders {
         order.numbers.sort_unstable();
+        order.readings.sort_by(|a, b| a.number.cmp(&b.number));
         order.facets.sort_by(|a, b| (&a.channel, a.dataset, &a.part).cmp(&(&b.channel, b.dataset, &b.part)));
         order.events.sort_by(|a, b| {
             (a.event_time.start(), &a.channel, a.dataset, &a.part).cmp(&(
@@ -188,6 +195,7 @@ fn read_facet(columns: &mut Columns<'_>) -> Result<FacetRow> {
         read_at: columns.time()?,
         received_at: columns.time()?,
         raw_id: RawId(columns.int()?),
+        gone_at: columns.maybe_time()?,
     })
 }
 
@@ -205,5 +213,6 @@ fn read_event(columns: &mut Columns<'_>) -> Result<EventRow> {
         read_at: columns.time()?,
         received_at: columns.time()?,
         raw_id: RawId(columns.int()?),
+        gone_at: columns.maybe_time()?,
     })
 }
