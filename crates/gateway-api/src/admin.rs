@@ -4,7 +4,7 @@ use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
     ApiState, commands, dead_letters, deliveries, flow, gap_groups, gaps, health, orders, raw, reconcile, report,
-    status,
+    status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -32,6 +32,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/dead-letters/{id}", get(dead_letters::one))
         .route("/api/v1/reports/daily/{day}", get(report::daily))
         .route("/api/v1/reports/monthly/{month}", get(report::monthly))
+        .route("/api/v1/orders/{id}/trace", get(trace::trace))
         .route("/api/v1/balance", get(report::balance::balance))
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));

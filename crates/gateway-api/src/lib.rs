@@ -31,6 +31,7 @@ mod serve;
 mod settling;
 mod state;
 mod status;
+mod trace;
 mod views;
 mod webhook;
 

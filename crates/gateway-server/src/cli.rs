@@ -36,6 +36,12 @@ pub enum Command {
     Reconcile(ReconcileOptions),
     /// List, show, retry and waive dead letters. 死信
     DeadLetters(DeadLettersOptions),
+    /// Make a daily or monthly transfer report. 传输监控日报、月报
+    Report(ReportOptions),
+    /// Show both books of a day, as they were then and as they are now. 账实核对
+    Balance(BalanceOptions),
+    /// Show every stage of one order in the order of time. 工单轨迹
+    Trace(TraceOptions),
 }
 
 /// Which installation.
@@ -277,4 +283,89 @@ pub enum DeadLettersAction {
         #[command(flatten)]
         query: QueryOptions,
     },
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportOptions {
+    /// Of what.
+    #[command(subcommand)]
+    pub action: ReportAction,
+}
+
+/// What a report is of.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReportAction {
+    /// The report of a day. 日报
+    Daily {
+        /// The day, as 2026-11-24.
+        date: String,
+        /// How it is shown.
+        #[command(flatten)]
+        form: ReportForm,
+    },
+    /// The report of a month. 月报
+    Monthly {
+        /// The month, as 2026-11.
+        month: String,
+        /// How it is shown.
+        #[command(flatten)]
+        form: ReportForm,
+    },
+}
+
+/// How a report is shown.
+#[derive(Debug, Clone, Args)]
+pub struct ReportForm {
+    /// Text for the terminal, or a file's form.
+    #[arg(long, value_parser = ["text", "json", "csv", "html", "xlsx"], default_value = "text")]
+    pub format: String,
+    /// Write it there instead of to standard output.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// As it was at the end of this day; as it is now where absent.
+    #[arg(long, value_name = "DAY")]
+    pub as_of: Option<String>,
+    /// The language.
+    #[arg(long, value_parser = ["zh", "en"], default_value = "zh")]
+    pub language: String,
+    /// Where to ask; --json is --format json.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// Options of `balance`.
+#[derive(Debug, Clone, Args)]
+pub struct BalanceOptions {
+    /// The day, as 2026-11-24; yesterday where absent.
+    #[arg(long)]
+    pub day: Option<String>,
+    /// Up to and with this day.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// "Then" is the end of this day; the end of the day itself where absent.
+    #[arg(long, value_name = "DAY")]
+    pub as_of: Option<String>,
+    /// Only this channel.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// Options of `trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceOptions {
+    /// Any side's number, or the gateway's id.
+    pub number: String,
+    /// The channel whose number it is.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// The language.
+    #[arg(long, value_parser = ["zh", "en"], default_value = "zh")]
+    pub language: String,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
 }

@@ -62,6 +62,9 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Gaps(options) => commands::gaps(options).await,
         Command::Reconcile(options) => commands::reconcile(options).await,
         Command::DeadLetters(options) => commands::dead_letters(options).await,
+        Command::Report(options) => commands::report(options).await,
+        Command::Balance(options) => commands::balance(options).await,
+        Command::Trace(options) => commands::trace(options).await,
     }
 }
 

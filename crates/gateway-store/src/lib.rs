@@ -23,5 +23,5 @@ pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
     AlertStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore, GapStore, HistoryStore,
-    IngestStore, JobStore, LeaseStore, OrderReader, RepairStopStore, Store, WatchStore,
+    IngestStore, JobStore, LeaseStore, OrderReader, RepairStopStore, Store, TraceStore, WatchStore,
 };

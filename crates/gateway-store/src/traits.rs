@@ -258,6 +258,18 @@ pub trait RepairStopStore: Send + Sync {
     async fn end_repair_stop(&self, channel: &ChannelId, dataset: Dataset) -> Result<()>;
 }
 
+/// Tracing an order.
+#[async_trait]
+pub trait TraceStore: Send + Sync {
+    /// What is known of an order beside its rows: `numbers` are its numbers, `raws` the records that its rows refer to.
+    async fn order_trace(
+        &self,
+        id: OrderId,
+        numbers: &[gateway_model::OrderNumber],
+        raws: &[RawId],
+    ) -> Result<OrderTrace>;
+}
+
 /// Background jobs.
 #[async_trait]
 pub trait JobStore: Send + Sync {
@@ -427,6 +439,7 @@ pub trait Store:
     + HistoryStore
     + GapGroupStore
     + RepairStopStore
+    + TraceStore
     + JobStore
     + LeaseStore
     + DeadLetterStore

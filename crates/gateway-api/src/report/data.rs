@@ -147,7 +147,7 @@ pub(crate) async fn report(
         report.dead_letters.extend(letters(store, channel, &window, as_of).await?);
         report.gap_list.extend(books.gaps.into_iter().filter(|gap| gap.concerns(&window)));
     }
-    report.days.sort_by(|a, b| a.day.cmp(&b.day));
+    report.days.sort_by_key(|line| line.day);
     Ok(report)
 }
 

@@ -136,6 +136,13 @@ pub(crate) struct AgeLine {
     pub(crate) time_to_repair: Durations,
 }
 
+impl AgeLine {
+    /// How many are open.
+    pub(crate) fn open(&self) -> u64 {
+        self.up_to_1_day + self.up_to_3_days + self.up_to_7_days + self.older
+    }
+}
+
 pub(crate) fn kinds(gaps: &[GapLine], window: &Window) -> Vec<KindLine> {
     let mut kinds: BTreeMap<(ChannelId, Dataset, GapKind), GapCounts> = BTreeMap::new();
     for gap in gaps.iter().filter(|gap| gap.concerns(window)) {

@@ -5,20 +5,31 @@
 
 mod account;
 mod books;
+mod csv;
 mod data;
+mod document;
 mod figures;
 mod flow;
 mod gaps;
+mod html;
 mod period;
+mod text;
+mod words;
+mod xlsx;
 
 pub(crate) mod balance;
 
-use crate::Problem;
+pub(crate) use text::push_aligned;
+pub(crate) use words::Language;
+
 use crate::extract::{Params, Segment};
 use crate::state::Channels;
+use crate::{Code, Problem};
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
+use document::Document;
 use gateway_model::Clock;
 use gateway_store::Store;
 use period::{AsOf, Period, read_day};
@@ -30,6 +41,10 @@ use std::sync::Arc;
 enum Format {
     #[default]
     Json,
+    Csv,
+    Html,
+    Xlsx,
+    Text,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +52,8 @@ enum Format {
 pub(crate) struct ReportParams {
     #[serde(default)]
     format: Format,
+    #[serde(default)]
+    language: Language,
     as_of: Option<String>,
 }
 
@@ -71,7 +88,30 @@ async fn make(
 ) -> Result<Response, Problem> {
     let as_of = AsOf::new(params.as_of.as_deref().map(read_day).transpose()?, clock.now())?;
     let report = data::report(store, channels, period, as_of).await?;
-    match params.format {
-        Format::Json => Ok(Json(report).into_response()),
-    }
+    let (format, language) = (params.format, params.language);
+    let name = format!("transfer-report-{}", report.period);
+    // A long list takes its time; nothing else waits for it.
+    let rendered = tokio::task::spawn_blocking(move || {
+        let document = || Document::new(&report, language);
+        Ok(match format {
+            Format::Json => Json(report).into_response(),
+            Format::Html => typed("text/html; charset=utf-8", html::render(&document()).into_bytes()),
+            Format::Text => typed("text/plain; charset=utf-8", text::render(&document()).into_bytes()),
+            Format::Csv => file(&name, "csv", "text/csv; charset=utf-8", csv::render(&document())?),
+            Format::Xlsx => file(&name, "xlsx", XLSX, xlsx::render(&document())?),
+        })
+    });
+    rendered.await.map_err(|error| Problem::new(Code::Internal, error.to_string()))?
+}
+
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+pub(crate) fn typed(kind: &'static str, bytes: Vec<u8>) -> Response {
+    const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    ([(header::CONTENT_TYPE, kind), NO_SNIFF], bytes).into_response()
+}
+
+fn file(name: &str, ending: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
+    let disposition = [(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.{ending}\""))];
+    (disposition, typed(kind, bytes)).into_response()
 }

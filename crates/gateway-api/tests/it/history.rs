@@ -17,8 +17,9 @@ pub fn day(days: i64) -> Day {
     day_of(at(days * DAY_S))
 }
 
+/// The day of an order is as [`seed::orders`] numbers it.
 fn key(n: u64) -> ItemKey {
-    ItemKey { dataset: Dataset::Acceptance, number: number(n), day: day(0), part: Part::Cycle(0) }
+    ItemKey { dataset: Dataset::Acceptance, number: number(n), day: day(n as i64), part: Part::Cycle(0) }
 }
 
 fn item(n: u64) -> BookItem {
@@ -134,7 +135,7 @@ async fn send(gateway: &Gateway, id: DeliveryId, when: Timestamp, state: Deliver
     gateway.store.end_attempts(&[result]).await.unwrap();
 }
 
-async fn gap(gateway: &Gateway, kind: GapKind, n: u64, opened_at: Timestamp) -> gateway_model::GapId {
+pub async fn gap(gateway: &Gateway, kind: GapKind, n: u64, opened_at: Timestamp) -> gateway_model::GapId {
     let suspicion = NewGap {
         channel: municipal(),
         dataset: Dataset::Acceptance,

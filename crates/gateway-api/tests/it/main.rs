@@ -12,4 +12,5 @@ mod orders;
 mod reports;
 mod seed;
 mod serving;
+mod traces;
 mod webhooks;

@@ -125,3 +125,61 @@ async fn what_can_not_be_told_is_refused() {
     gateway.get(ADMIN, "/api/v1/balance?channel=province").await.problem(404, "unknown_channel");
     gateway.get(DESK, DAILY).await.problem(403, "role_not_allowed");
 }
+
+async fn file(gateway: &Gateway, query: &str) -> (String, Vec<u8>) {
+    let path = format!("{DAILY}?as_of=2026-11-24&{query}");
+    let answer = gateway.request(Method::GET, &path).bearer_auth(JUDGE).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    (kind, answer.bytes().await.unwrap().to_vec())
+}
+
+#[tokio::test]
+async fn a_report_is_shown_in_every_form_and_both_languages() {
+    let gateway = two_days().await;
+    for (form, kind) in [
+        ("csv", "text/csv; charset=utf-8"),
+        ("html", "text/html; charset=utf-8"),
+        ("text", "text/plain; charset=utf-8"),
+    ] {
+        for language in ["zh", "en"] {
+            let (told, bytes) = file(&gateway, &format!("format={form}&language={language}")).await;
+            assert_eq!(told, kind);
+            insta::assert_snapshot!(format!("daily_{language}.{form}"), String::from_utf8(bytes).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_people_wrote_is_no_markup() {
+    let gateway = two_days().await;
+    let (_, page) = file(&gateway, "format=html").await;
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("对方确认为测试数据 &lt;test&gt;") && !page.contains("<test>"));
+    assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("src="));
+}
+
+/// Read back as a spreadsheet program would: a sheet for each part, numbers as numbers, every gap.
+#[tokio::test]
+async fn a_workbook_holds_numbers_and_every_gap() {
+    use calamine::{Data, Reader, Xlsx};
+    let gateway = two_days().await;
+    seed_gaps(&gateway, 300).await;
+    let (_, bytes) = file(&gateway, "format=xlsx").await;
+    assert_eq!(bytes, file(&gateway, "format=xlsx").await.1, "the same report is the same file");
+    let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+    assert_eq!(book.sheet_names(), ["报告", "汇总", "时延", "差异与修复", "缺口时长", "死信", "缺口清单"]);
+    let totals = book.worksheet_range("汇总").unwrap();
+    let row = |at: usize| totals.rows().nth(at).unwrap().to_vec();
+    assert_eq!(row(0)[..4], ["日期", "渠道", "数据集", "对方"].map(|name| Data::String(name.into())));
+    assert_eq!(row(1)[2..6], [Data::String("受理信息".into()), Data::Float(4.0), Data::Float(4.0), Data::Float(0.0)]);
+    let latencies = book.worksheet_range("时延").unwrap();
+    assert_eq!(latencies.get((1, 5)), Some(&Data::Float(3.0)), "the longest, in seconds");
+    assert_eq!(book.worksheet_range("缺口清单").unwrap().height(), 1 + 2 + 300);
+}
+
+async fn seed_gaps(gateway: &Gateway, count: u64) {
+    for n in 0..count {
+        crate::history::gap(gateway, gateway_model::GapKind::MissingOrder, 100 + n, at(DAY_S + 10)).await;
+    }
+}

@@ -89,6 +89,19 @@ impl ApiClient {
         self.get(path, query).await?.ok_or_else(|| Failure(format!("there is no {what}")))
     }
 
+    /// GET of something that is no JSON, byte by byte.
+    ///
+    /// # Errors
+    /// The problem that the API tells, or that it can't be reached.
+    pub async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Failure> {
+        let request = self.http.request(Method::GET, format!("{}{path}", self.base)).query(query);
+        let answer = request.bearer_auth(&self.token).send().await?;
+        if answer.status().is_success() {
+            return Ok(answer.bytes().await?.to_vec());
+        }
+        read(answer).await.and_then(|_| Err(Failure("the gateway gave no answer".into())))
+    }
+
     /// POST.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod letters;
 mod ops;
 mod order;
 mod print;
+mod report;
 
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
@@ -16,6 +17,7 @@ pub use letters::dead_letters;
 pub use ops::{reconcile, status};
 pub use order::order;
 pub use print::{say, table};
+pub use report::{balance, report, trace};
 
 use crate::Failure;
 use std::process::ExitCode;

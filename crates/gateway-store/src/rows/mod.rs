@@ -7,6 +7,7 @@ mod gap_group;
 mod history;
 mod ingest;
 mod order;
+mod trace;
 mod watch;
 mod work;
 
@@ -29,5 +30,6 @@ pub use ingest::{
     NewPark, NewRaw, Parked, RawMeta, RawRow,
 };
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
+pub use trace::OrderTrace;
 pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingGaps, WaitingRecords, WatchedHour};
 pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

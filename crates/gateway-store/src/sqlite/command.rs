@@ -7,6 +7,7 @@ use crate::{CommandRow, CommandStore, DeliveryRow};
 use async_trait::async_trait;
 use gateway_model::{CommandId, RawId};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 /// The first verdict on a command stays.
 pub(super) async fn insert(connection: &mut SqliteConnection, commands: &[CommandRow]) -> Result<()> {
@@ -30,18 +31,23 @@ impl CommandStore for SqliteStore {
         let mut tx = self.begin_read().await?;
         let row = sqlx::query(sql!("command/get")).bind(&id.0.as_bytes()[..]).fetch_optional(&mut *tx).await?;
         let Some(row) = row else { return Ok(None) };
-        let mut columns = Columns::of("command", &row);
-        let command = CommandRow {
-            id: CommandId(columns.uuid()?),
-            order_id: columns.order_id()?,
-            operation: columns.word()?,
-            round: columns.small()?,
-            state: columns.word()?,
-            reason: columns.maybe_string()?,
-            raw_id: RawId(columns.int()?),
-            at: columns.time()?,
-        };
+        let command = read(&row)?;
         let rows = sqlx::query(sql!("delivery/of_command")).bind(&id.0.as_bytes()[..]).fetch_all(&mut *tx).await?;
         Ok(Some((command, delivery::read_all(&rows)?)))
     }
+}
+
+/// Reads the columns of `queries/command/*.sql`.
+pub(super) fn read(row: &SqliteRow) -> Result<CommandRow> {
+    let mut columns = Columns::of("command", row);
+    Ok(CommandRow {
+        id: CommandId(columns.uuid()?),
+        order_id: columns.order_id()?,
+        operation: columns.word()?,
+        round: columns.small()?,
+        state: columns.word()?,
+        reason: columns.maybe_string()?,
+        raw_id: RawId(columns.int()?),
+        at: columns.time()?,
+    })
 }

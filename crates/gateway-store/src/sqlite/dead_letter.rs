@@ -72,7 +72,8 @@ impl DeadLetterStore for SqliteStore {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<DeadLetterRow> {
+/// Reads the columns of `queries/dead_letter/*.sql`.
+pub(super) fn read(row: &SqliteRow) -> Result<DeadLetterRow> {
     let mut columns = Columns::of("dead_letter", row);
     let id = DeadLetterId(columns.int()?);
     let raw_id = RawId(columns.int()?);

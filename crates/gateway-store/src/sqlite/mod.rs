@@ -44,6 +44,7 @@ mod park;
 mod raw;
 mod repair_stop;
 mod schema;
+mod trace;
 mod watch;
 
 pub use options::SqliteOptions;

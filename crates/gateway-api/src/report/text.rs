@@ -1,0 +1,59 @@
+//! The report for a terminal: the columns that matter most, in lines that fit.
+
+use super::document::{Cell, Document, Table};
+use super::words::Language;
+
+/// How many columns of the lines are shown; the other forms have all.
+const COLUMNS: usize = 9;
+/// How many gaps are listed.
+const MOST_ROWS: usize = 50;
+
+pub(crate) fn render(document: &Document) -> String {
+    let mut text = format!("{}\n", document.title);
+    for (label, value) in &document.head {
+        text.push_str(&format!("{label}: {value}\n"));
+    }
+    push_columns(&mut text, &document.lines, COLUMNS, document.language);
+    for table in document.tables().skip(usize::from(!document.lines.rows.is_empty())) {
+        push_columns(&mut text, table, table.columns.len(), document.language);
+    }
+    text
+}
+
+fn push_columns(text: &mut String, table: &Table, columns: usize, language: Language) {
+    text.push_str(&format!("\n{}\n", table.name));
+    let head = table.columns.iter().take(columns).map(|column| column.name.to_owned()).collect();
+    let row = |cells: &Vec<Cell>| cells.iter().take(columns).map(|cell| cell.show(language)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(table.rows.iter().take(MOST_ROWS).map(row)).collect();
+    push_aligned(text, &rows);
+    if table.rows.len() > MOST_ROWS {
+        let more = table.rows.len() - MOST_ROWS;
+        text.push_str(&match language {
+            Language::Zh => format!("…… 另有 {more} 行，完整清单用 --format xlsx\n"),
+            Language::En => format!("… {more} more rows: --format xlsx has them all\n"),
+        });
+    }
+}
+
+/// Pushes rows in columns as wide as their widest cell.
+pub(crate) fn push_aligned(text: &mut String, rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, wide) in row.iter().zip(&widths) {
+            let cell = cell.replace(['\n', '\r', '\t'], " ");
+            let pad = wide.saturating_sub(width(&cell)) + 2;
+            line.push_str(&cell);
+            line.extend(std::iter::repeat_n(' ', pad));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+/// A Han character is as wide as two Latin ones.
+fn width(text: &str) -> usize {
+    text.chars().map(|character| if character as u32 >= 0x1100 { 2 } else { 1 }).sum()
+}
