@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The section `[alert]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlertConfig {
     /// Switched off, nobody looks and nobody is told.
@@ -30,6 +30,8 @@ pub struct AlertConfig {
     pub give_up_after_ms: u64,
     /// Resolved incidents are kept this long.
     pub keep_days: u32,
+    /// What is looked at.
+    pub checks: crate::checks::ChecksConfig,
     /// How incidents of severity `info` go.
     pub info: PaceConfig,
     /// How incidents of severity `warning` go.
@@ -69,6 +71,7 @@ impl Default for AlertConfig {
             repeat_acknowledged_ms: 24 * hour,
             give_up_after_ms: 72 * hour,
             keep_days: 400,
+            checks: crate::checks::ChecksConfig::default(),
             info: pace(minute, 24 * hour, 0),
             warning: pace(30_000, 4 * hour, 2 * hour),
             critical: pace(0, hour / 2, hour / 2),

@@ -73,6 +73,9 @@ pub fn prepare(config: AlertConfig) -> Result<Alerting, Vec<Mistake>> {
             built.push((notifier.id.clone(), made));
         }
     }
+    for (key, text) in config.checks.mistakes() {
+        mistakes.push(Mistake::new(format!("alert.checks.{key}"), text));
+    }
     let policy = Policy::new(&config, &mut mistakes);
     let heartbeat = read_heartbeat(&config, &mut mistakes);
     if config.installation.chars().count() > 64 || config.installation.chars().any(char::is_control) {

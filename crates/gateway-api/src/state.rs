@@ -3,9 +3,10 @@
 use crate::{ApiConfig, Tokens};
 use axum::extract::FromRef;
 use gateway_bus::Bus;
-use gateway_model::{ChannelId, Clock, Timestamp};
+use gateway_model::{ChannelId, Clock, Severity, Timestamp};
 use gateway_runtime::TaskStatus;
 use gateway_store::{JobKind, Store};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,6 +34,14 @@ pub struct Warning {
     pub code: String,
     /// About which channel.
     pub channel: Option<ChannelId>,
+    /// What exactly it is about, where a channel can have several at once; empty where it can't.
+    pub subject: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How many; 1 where nothing is counted.
+    pub count: u64,
+    /// What is known of it, by name.
+    pub facts: BTreeMap<String, String>,
     /// A sentence without personal data.
     pub text: String,
     /// Since when.

@@ -10,7 +10,7 @@ use crate::{ApiConfig, Problem, StatusSource, Warning};
 use axum::Json;
 use axum::extract::State;
 use gateway_bus::Bus;
-use gateway_model::{ChannelId, Clock};
+use gateway_model::{ChannelId, Clock, Severity};
 use gateway_runtime::{TaskHealth, TaskStatus};
 use gateway_store::{DeadLetterFilter, DeadLetterState, Store};
 use serde_json::{Value, json};
@@ -33,11 +33,7 @@ pub(crate) async fn status(
     let unhealthy = tasks.iter().find(|task| task.health != TaskHealth::Healthy);
     let mut warnings: Vec<Value> = status.warnings().iter().map(warning).collect();
     let now = ChinaTime(clock.now());
-    warnings.extend(
-        reasons.iter().map(
-            |(part, text)| json!({"code": format!("unready_{part}"), "channel": null, "text": text, "since": null}),
-        ),
-    );
+    warnings.extend(reasons.iter().map(|(part, text)| bare(&format!("unready_{part}"), text)));
     let books_readable = !reasons.iter().any(|(part, _)| matches!(*part, "store" | "bus"));
     let books = if books_readable {
         tokio::time::timeout(config.check_timeout(), books(&*store, &*bus, &channels)).await.ok()
@@ -47,7 +43,7 @@ pub(crate) async fn status(
     let books = match books {
         Some(Ok(books)) => books,
         Some(Err(problem)) => {
-            warnings.push(json!({"code": problem.code().as_str(), "channel": null, "text": "the books can't be read", "since": null}));
+            warnings.push(bare(problem.code().as_str(), "the books can't be read"));
             Value::Null
         }
         None => Value::Null,
@@ -61,7 +57,17 @@ pub(crate) async fn status(
 }
 
 fn warning(warning: &Warning) -> Value {
-    json!({"code": warning.code, "channel": warning.channel, "text": warning.text, "since": ChinaTime(warning.since)})
+    json!({
+        "code": warning.code, "channel": warning.channel, "subject": warning.subject, "severity": warning.severity, "count": warning.count,
+        "facts": warning.facts, "text": warning.text, "since": ChinaTime(warning.since),
+    })
+}
+
+/// What is wrong with this very answer.
+fn bare(code: &str, text: &str) -> Value {
+    json!({
+        "code": code, "channel": null, "subject": "", "severity": Severity::Critical, "count": 1, "facts": {}, "text": text, "since": null,
+    })
 }
 
 /// The health of the least healthy; null when there is none to be.

@@ -118,6 +118,8 @@ pub struct ChannelConfig {
     pub app_id: String,
     /// The secret that our requests are signed with.
     pub request_secret_file: Option<PathBuf>,
+    /// The day on which its credentials end, as `2027-03-01`; unknown where absent.
+    pub expires_on: Option<gateway_model::Day>,
     /// The secrets that pushes may be signed with: one, or two while one replaces the other.
     pub webhook_secret_files: Vec<PathBuf>,
 }

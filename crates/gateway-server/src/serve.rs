@@ -4,6 +4,7 @@
 //! answered is always on the bus and a record that was taken up is always finished or read again.
 
 mod installation;
+mod process;
 mod status;
 mod stepped;
 mod tasks;
@@ -60,7 +61,12 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     if config.alert.enabled {
         tasks::start_heartbeat(&installation, &driver);
     }
-    let status = Arc::new(GatewayStatus::new(driver.clone(), tasks.gate.clone(), installation.clock.clone()));
+    let status = Arc::new(GatewayStatus::new(
+        driver.clone(),
+        tasks.last_look.clone(),
+        config.alert.language,
+        installation.clock.clone(),
+    ));
     let state = installation.api_state(&config, status.clone(), Arc::new(tasks.waker), render)?;
     let closing = CancellationToken::new();
     let public = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;

@@ -45,19 +45,31 @@ async fn what_is_not_authentic_is_refused_and_told() {
     assert_eq!(kept.filter_map(|row| row["count"].as_u64()).sum::<u64>(), 0, "{status}");
 
     // Nothing but refusals: a warning, a metric, and one line.
-    let warning = status["warnings"].as_array().into_iter().flatten().find(|one| one["code"] == "webhooks_all_refused");
-    let warning = warning.unwrap_or_else(|| panic!("no warning in {status}"));
-    assert_eq!(warning["channel"], CHANNEL);
+    let warned = async || {
+        let status = gateway.json(&["status"]);
+        let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.into_iter().find(|one| one["code"] == "webhooks_all_refused" && one["count"] == 4)
+    };
+    let warning = wait_for("the warning", PATIENCE, warned).await;
+    assert_eq!((&warning["channel"], &warning["severity"]), (&json!(CHANNEL), &json!("critical")));
+    let fact = |name: &str| warning["facts"][name].as_str().unwrap_or_default().to_owned();
+    assert!(fact("codes").contains("clock_skew 1") && fact("clock_offset_ms").starts_with("-4"), "{warning}");
     let text = warning["text"].as_str().expect("text");
-    assert!(text.contains("clock_skew 1") && text.contains("its clock differs from ours by -4"), "{text}");
+    assert!(text.contains("clock_skew 1"), "{text}");
     assert!(gateway.metric(&["gateway_warnings"]).await >= Some(1.0));
+    let found = ["gateway_findings", "code=\"webhooks_all_refused\"", CHANNEL];
+    assert_eq!(gateway.metric(&found).await, Some(1.0));
     let log = gateway.log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("every push of")).collect();
     assert!(lines.len() == 1 && lines[0].contains("WARN"), "{log}");
 
     // The first good push ends it.
     assert_eq!(gateway.push(&good).await.status, 200);
-    assert!(!codes(&gateway.json(&["status"])["warnings"]).contains(&"webhooks_all_refused"));
+    wait_for("the end of the warning", PATIENCE, async || {
+        (!codes(&gateway.json(&["status"])["warnings"]).contains(&"webhooks_all_refused")).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.metric(&found).await, Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

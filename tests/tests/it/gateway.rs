@@ -92,6 +92,7 @@ impl Gateway {
 api.admin_address = "127.0.0.1:0"
 api.public_address = "127.0.0.1:0"
 intake.poll.every_ms = 500
+alert.every_ms = 200
 reconcile.enabled = false
 {more}
 [[channel]]

@@ -1,14 +1,11 @@
 //! What every check found when it last looked, for `status` and `/metrics`: one truth, seen by whoever asks and told by whoever alerts.
 
 use super::finding;
-use crate::{Check, CheckError, Finding};
+use crate::{CHECK_FAILED, Check, CheckError, Finding};
 use async_trait::async_trait;
 use gateway_model::{Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// A check that can not look.
-const CHECK_FAILED: &str = "check_failed";
 
 /// What the last look of each check found. Cheap to read at any time.
 #[derive(Debug, Default)]

@@ -7,6 +7,8 @@ mod flow;
 mod proof;
 mod running;
 
+use crate::{Finding, Language};
+use gateway_model::{IncidentId, News};
 use gateway_store::NotificationItem;
 
 /// The words for one code.
@@ -56,6 +58,30 @@ pub fn all() -> impl Iterator<Item = &'static Text> {
 #[must_use]
 pub fn find(code: &str) -> Option<&'static Text> {
     all().find(|text| text.code == code)
+}
+
+/// A finding in one line: what is wrong, what else is known, what to do.
+#[must_use]
+pub fn sentence(finding: &Finding, language: Language) -> String {
+    let text = find(finding.code).unwrap_or(&UNKNOWN);
+    let zh = language == Language::Zh;
+    let words = if zh { &text.zh } else { &text.en };
+    let item = NotificationItem {
+        incident_id: IncidentId(0),
+        news: News::Opened,
+        code: finding.code.to_owned(),
+        channel: finding.channel.clone(),
+        subject: finding.subject.clone(),
+        severity: finding.severity,
+        count: finding.count,
+        since: finding.since,
+        opened_at: finding.since,
+        resolved_at: None,
+        facts: finding.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        acknowledged_by: None,
+    };
+    let (what, more, todo) = (fill(words.what, &item), more_facts(words, &item, zh), fill(words.todo, &item));
+    if zh { format!("{what}{more}{todo}") } else { format!("{what}{more} {todo}") }
 }
 
 /// Fills a template with what is known of an incident; a value that is not known is a dash.

@@ -5,7 +5,7 @@ use crate::seed::{self, number, order_id};
 use gateway_bus::{Bus, Envelope, TopicName};
 use gateway_model::{
     Dataset, DeliveryState, Digest, GapEvidence, GapId, GapKind, GapState, ItemKey, OrderState, Origin, Part, RawId,
-    Window, day_of,
+    Severity, Window, day_of,
 };
 use gateway_runtime::TaskHealth;
 use gateway_store::{
@@ -270,6 +270,10 @@ async fn the_status_is_truthful_and_answers_also_without_the_store() {
     gateway.status.warnings.lock().unwrap().push(gateway_api::Warning {
         code: "webhooks_all_refused".to_owned(),
         channel: Some(municipal()),
+        subject: String::new(),
+        severity: Severity::Critical,
+        count: 12,
+        facts: [("codes".to_owned(), "bad_signature 12".to_owned())].into(),
         text: "12 of 12 pushes were refused".to_owned(),
         since: at(0),
     });
@@ -280,7 +284,13 @@ async fn the_status_is_truthful_and_answers_also_without_the_store() {
         (&json!(false), &json!("stalled"), &json!(true))
     );
     assert_eq!((&status["channels"][0]["health"], &status["channels"][1]["health"]), (&json!("stalled"), &Value::Null));
-    assert_eq!(status["warnings"][0]["code"], "webhooks_all_refused");
+    assert_eq!(
+        status["warnings"][0],
+        json!({
+            "code": "webhooks_all_refused", "channel": "municipal-12345", "subject": "", "severity": "critical", "count": 12,
+            "facts": {"codes": "bad_signature 12"}, "text": "12 of 12 pushes were refused", "since": "2026-11-23T09:00:00+08:00",
+        })
+    );
     assert_eq!(status["books"]["orders"], 1);
     assert_eq!(status["books"]["records_on_bus"], json!([{"channel": "municipal-12345", "count": 2}]));
 

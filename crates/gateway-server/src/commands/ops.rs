@@ -43,7 +43,8 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
     );
     books(&status["books"]);
     for warning in status["warnings"].as_array().into_iter().flatten() {
-        say(format_args!("warning 告警: {}: {}", cell(&warning["code"]), cell(&warning["text"])));
+        let (code, channel) = (cell(&warning["code"]), cell(&warning["channel"]));
+        say(format_args!("{} 告警: {code} {channel}: {}", cell(&warning["severity"]), cell(&warning["text"])));
     }
     Ok(exit(healthy))
 }

@@ -78,6 +78,12 @@ impl Installation {
         self.connectors.iter().map(|(id, _)| id.clone()).chain([self.desk.clone()]).collect()
     }
 
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What the API has to know of the channels.
     #[must_use]
     pub fn channel_infos(&self) -> Vec<ChannelInfo> {

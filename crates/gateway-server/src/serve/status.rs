@@ -1,17 +1,18 @@
-//! What the status says: the tasks as the driver sees them, and what a person should look at.
+//! What the status says: the tasks as the driver sees them, and what the checks last found.
 
+use gateway_alert::checks::LastLook;
+use gateway_alert::{Language, texts};
 use gateway_api::{StatusSource, Warning};
-use gateway_intake::WebhookGate;
 use gateway_model::{Clock, Timestamp};
-use gateway_runtime::{Driver, TaskHealth, TaskStatus};
+use gateway_runtime::{Driver, TaskStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The status of this process.
 pub struct GatewayStatus {
     driver: Option<Arc<Driver>>,
-    gate: Option<Arc<WebhookGate>>,
-    clock: Arc<dyn Clock>,
+    /// What the checks last found, and the language that it is told in.
+    found: Option<(Arc<LastLook>, Language)>,
     started_at: Timestamp,
     stopping: AtomicBool,
 }
@@ -19,16 +20,20 @@ pub struct GatewayStatus {
 impl GatewayStatus {
     /// Of a gateway that runs.
     #[must_use]
-    pub fn new(driver: Arc<Driver>, gate: Arc<WebhookGate>, clock: Arc<dyn Clock>) -> Self {
-        let started_at = clock.now();
-        Self { driver: Some(driver), gate: Some(gate), clock, started_at, stopping: AtomicBool::new(false) }
+    pub fn new(driver: Arc<Driver>, last: Arc<LastLook>, language: Language, clock: Arc<dyn Clock>) -> Self {
+        Self { driver: Some(driver), ..Self::stepped(last, language, clock) }
+    }
+
+    /// Of a gateway on a driven clock, whose tasks are seen by whoever drives it.
+    #[must_use]
+    pub fn stepped(last: Arc<LastLook>, language: Language, clock: Arc<dyn Clock>) -> Self {
+        Self { found: Some((last, language)), ..Self::idle(clock) }
     }
 
     /// Of a directory that was only opened for a command.
     #[must_use]
     pub fn idle(clock: Arc<dyn Clock>) -> Self {
-        let started_at = clock.now();
-        Self { driver: None, gate: None, clock, started_at, stopping: AtomicBool::new(false) }
+        Self { driver: None, found: None, started_at: clock.now(), stopping: AtomicBool::new(false) }
     }
 
     /// From now on the gateway is not ready.
@@ -43,26 +48,19 @@ impl StatusSource for GatewayStatus {
     }
 
     fn warnings(&self) -> Vec<Warning> {
-        let now = self.clock.now();
-        let refused = self.gate.iter().flat_map(|gate| gate.warnings()).map(|warning| Warning {
-            code: "webhooks_all_refused".into(),
-            channel: Some(warning.channel.clone()),
-            text: warning.to_string(),
-            since: warning.since,
+        let findings = self.found.iter().flat_map(|(last, language)| {
+            last.findings().into_iter().map(|finding| Warning {
+                text: texts::sentence(&finding, *language),
+                code: finding.code.to_owned(),
+                channel: finding.channel,
+                subject: finding.subject,
+                severity: finding.severity,
+                count: finding.count,
+                facts: finding.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                since: finding.since,
+            })
         });
-        let stalled =
-            self.tasks().into_iter().filter(|task| matches!(task.health, TaskHealth::Stalled | TaskHealth::Ended));
-        let stalled = stalled.map(|task| {
-            let ago = std::time::Duration::from_millis(task.since_success_ms);
-            let error = task.error.unwrap_or_else(|| "no error was told".into());
-            Warning {
-                code: "task_stalled".into(),
-                channel: None,
-                text: format!("{} has not succeeded for {} s: {error}", task.name, ago.as_secs()),
-                since: now.checked_sub(ago).unwrap_or(now),
-            }
-        });
-        refused.chain(stalled).collect()
+        findings.collect()
     }
 
     fn started_at(&self) -> Timestamp {

@@ -36,7 +36,7 @@ impl SteppedGateway {
         let installation = Installation::open(dir, &config, clock.clone()).await?;
         let stepper = Stepper::new();
         let tasks = tasks::start(&installation, &config, &stepper, Defences::default())?;
-        let status = Arc::new(GatewayStatus::idle(clock.clone()));
+        let status = Arc::new(GatewayStatus::stepped(tasks.last_look.clone(), config.alert.language, clock.clone()));
         let state = installation.api_state(&config, status, Arc::new(tasks.waker), Arc::new(String::new))?;
         let closing = CancellationToken::new();
         let public = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -1,10 +1,12 @@
 //! The background work, task by task.
 
 use super::installation::Installation;
+use super::process::{ProcessTold, Remembering, check_deps};
 use crate::Failure;
 use crate::config::GatewayConfig;
 use async_trait::async_trait;
 use gateway_alert::Check;
+use gateway_alert::checks::{self, LastLook};
 use gateway_api::Waker;
 use gateway_bus::Bus;
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
@@ -51,6 +53,8 @@ impl Defences {
 
 /// What was started, as far as others need it.
 pub struct Tasks {
+    /// What the checks last found; nothing while alerting is switched off.
+    pub last_look: Arc<LastLook>,
     /// Takes pushes.
     pub gate: Arc<WebhookGate>,
     /// Wakes tasks.
@@ -91,6 +95,8 @@ pub fn start(
     let Installation { bus, store, clock, connectors, holder, .. } = installation;
     let decider = Arc::new(decider(installation, config, defences)?);
     let mut waker = TaskWaker::default();
+    let host = &Remembering::new(host);
+    let (mut breakers, mut polls) = (Vec::new(), Vec::new());
     let channels = installation.channel_ids();
     let pipeline =
         Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
@@ -111,6 +117,7 @@ pub fn start(
         if let Some(poller) =
             Poller::new(intake.clone(), store.clone(), holder.clone(), config.intake.poll, defences.intake)
         {
+            polls.push((channel.clone(), poller.progress()));
             host.spawn(poller, config.intake.poll.schedule());
         }
         if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
@@ -130,6 +137,7 @@ pub fn start(
             clock: clock.clone(),
         };
         if let Some(worker) = DeliveryWorker::new(deps, holder.clone(), config.delivery) {
+            breakers.push((channel.clone(), worker.breaker()));
             let task = host.spawn(worker, config.delivery.schedule());
             host.spawn(
                 OutboundWaker::new(channel.clone(), bus.clone(), task.clone(), &config.delivery),
@@ -147,17 +155,19 @@ pub fn start(
         }
     }
     host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
-    if config.alert.enabled {
-        start_alerts(installation, host);
-    }
     let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
-    Ok(Tasks { gate: Arc::new(gate), waker })
+    let gate = Arc::new(gate);
+    let told = ProcessTold { tasks: host.tasks(), gate: gate.clone(), breakers, polls, connectors: connectors.clone() };
+    let (checks, last_look) = checks::all(&check_deps(installation, config, told), &config.alert.checks);
+    if config.alert.enabled {
+        start_alerts(installation, checks, host);
+    }
+    Ok(Tasks { last_look, gate, waker })
 }
 
 /// Starts looking for what is wrong, and telling.
-fn start_alerts(installation: &Installation, host: &impl TaskHost) {
+fn start_alerts(installation: &Installation, checks: Vec<Box<dyn Check>>, host: &impl TaskHost) {
     let Installation { store, clock, holder, alerting, .. } = installation;
-    let checks: Vec<Box<dyn Check>> = Vec::new();
     let alerter = alerting.alerter(checks, store.clone(), clock.clone(), holder.clone());
     let schedule = alerter.schedule();
     host.spawn(alerter, schedule);
