@@ -220,6 +220,8 @@ pub trait HistoryStore: Send + Sync {
         before: Timestamp,
         unsettled_at: Timestamp,
     ) -> Result<Vec<DeadLetterLife>>;
+    /// The incidents of all channels that opened before an instant and were not resolved before another, also those that were dropped since.
+    async fn incident_lives(&self, before: Timestamp, unresolved_at: Timestamp) -> Result<Vec<IncidentLife>>;
 }
 
 /// Gaps in groups, one for each outage.

@@ -43,6 +43,8 @@ pub(crate) struct Report {
     pub(crate) ages: Vec<AgeLine>,
     /// Dead letters by code.
     pub(crate) dead_letters: Vec<LetterLine>,
+    /// Incidents by code; without a channel those of the gateway itself.
+    pub(crate) incidents: Vec<IncidentLine>,
     /// Every gap that opened or ended in the period or is still open.
     pub(crate) gap_list: Vec<GapLine>,
 }
@@ -104,6 +106,19 @@ pub(crate) struct LetterLine {
     pub(crate) open: u64,
 }
 
+/// Incidents of a code.
+#[derive(Debug, Serialize)]
+pub(crate) struct IncidentLine {
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) code: String,
+    /// In the period.
+    pub(crate) opened: u64,
+    /// In the period.
+    pub(crate) resolved: u64,
+    /// Open at the end.
+    pub(crate) open: u64,
+}
+
 /// Makes the report of a period from the books.
 pub(crate) async fn report(
     store: &dyn Store,
@@ -127,6 +142,7 @@ pub(crate) async fn report(
         gaps: Vec::new(),
         ages: Vec::new(),
         dead_letters: Vec::new(),
+        incidents: incidents(store, &window, as_of).await?,
         gap_list: Vec::new(),
     };
     for info in channels.0.iter() {
@@ -206,5 +222,23 @@ async fn letters(
         line.settled += u64::from(life.settled_at.is_some_and(|at| window.contains(at)));
         line.open += u64::from(life.settled_at.is_none_or(|at| at >= end));
     }
-    Ok(codes.into_values().collect())
+    Ok(codes.into_values().filter(|line| line.arisen + line.settled + line.open > 0).collect())
+}
+
+async fn incidents(store: &dyn Store, window: &Window, as_of: AsOf) -> Result<Vec<IncidentLine>, Problem> {
+    let mut codes: BTreeMap<(Option<ChannelId>, String), IncidentLine> = BTreeMap::new();
+    let end = as_of.end();
+    for life in store.incident_lives(end, window.start).await? {
+        let line = codes.entry((life.channel.clone(), life.code.clone())).or_insert_with(|| IncidentLine {
+            channel: life.channel.clone(),
+            code: life.code.clone(),
+            opened: 0,
+            resolved: 0,
+            open: 0,
+        });
+        line.opened += u64::from(window.contains(life.opened_at));
+        line.resolved += u64::from(life.resolved_at.is_some_and(|at| window.contains(at)));
+        line.open += u64::from(life.resolved_at.is_none_or(|at| at >= end));
+    }
+    Ok(codes.into_values().filter(|line| line.opened + line.resolved + line.open > 0).collect())
 }

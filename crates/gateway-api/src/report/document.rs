@@ -136,6 +136,7 @@ impl Document {
                 gaps(report, l),
                 ages(report, l),
                 dead_letters(report, l),
+                incidents(report, l),
                 gap_list(report, l),
             ],
         }
@@ -303,6 +304,21 @@ fn dead_letters(report: &Report, l: Language) -> Table {
         vec![text(&line.channel), text(&line.code), line.arisen.into(), line.settled.into(), line.open.into()]
     });
     Table { name: l.say("死信", "dead letters"), columns, rows: rows.collect() }
+}
+
+fn incidents(report: &Report, l: Language) -> Table {
+    let columns = columns([
+        (l.say("渠道", "channel"), 18),
+        (l.say("代码", "code"), 28),
+        (l.say("新发生", "opened"), 9),
+        (l.say("已恢复", "resolved"), 9),
+        (l.say("未恢复", "open"), 9),
+    ]);
+    let rows = report.incidents.iter().map(|line| {
+        let channel = line.channel.as_ref().map_or_else(|| text(l.say("网关本身", "the gateway itself")), text);
+        vec![channel, text(&line.code), line.opened.into(), line.resolved.into(), line.open.into()]
+    });
+    Table { name: l.say("告警事件", "incidents"), columns, rows: rows.collect() }
 }
 
 fn gap_list(report: &Report, l: Language) -> Table {

@@ -4,11 +4,13 @@ use crate::gateway::{Gateway, at, desk, municipal};
 use crate::seed::{self, number};
 use gateway_model::{
     AskBy, BookItem, BookSide, Dataset, Day, DeliveryId, DeliveryState, Digest, GapEvidence, GapKind, GapState, Grain,
-    ItemKey, Moment, Operation, Part, RawId, Receipt, ReceiptSource, Timestamp, day_of,
+    IncidentId, IncidentState, ItemKey, Moment, Operation, Part, RawId, Receipt, ReceiptSource, Severity, Timestamp,
+    day_of,
 };
 use gateway_store::{
-    AccountDay, AttemptResult, AttemptStart, BookPut, Days, DeadLetterState, DeadLetterStore, DeliveryStore,
-    FlowOutcome, FlowTally, GapStore, HistoryStore, Latency, Leg, NewAccount, NewDeadLetter, NewDelivery, NewGap,
+    AccountDay, AlertRound, AlertStore, AttemptResult, AttemptStart, BookPut, Days, DeadLetterState, DeadLetterStore,
+    DeliveryStore, FlowOutcome, FlowTally, GapStore, HistoryStore, IncidentRow, Latency, LeaseStore, Leg, NewAccount,
+    NewDeadLetter, NewDelivery, NewGap,
 };
 
 pub const DAY_S: i64 = 86_400;
@@ -152,6 +154,36 @@ pub async fn gap(gateway: &Gateway, kind: GapKind, n: u64, opened_at: Timestamp)
     id
 }
 
+async fn incident(gateway: &Gateway, state: IncidentState, when: Timestamp) {
+    let resolved_at = (state == IncidentState::Resolved).then_some(when);
+    let incident = IncidentRow {
+        id: IncidentId(1),
+        found_by: "a check".into(),
+        code: "delivery_stuck".into(),
+        channel: Some(municipal()),
+        subject: String::new(),
+        state,
+        severity: Severity::Warning,
+        count: 1,
+        facts: Default::default(),
+        since: at(2_000),
+        first_seen_at: at(2_200),
+        last_seen_at: when,
+        absent_since: None,
+        opened_at: Some(at(2_300)),
+        resolved_at,
+        escalation: 0,
+        escalated_at: None,
+        told: Default::default(),
+        unsettled: false,
+        acknowledged_at: None,
+        acknowledged_by: None,
+    };
+    let lease = gateway.store.acquire_lease("alert", "test", when, when).await.unwrap().unwrap();
+    let round = AlertRound { incidents: vec![incident], ..AlertRound::default() };
+    gateway.store.save_alert_round(&round, &lease).await.unwrap();
+}
+
 /// The first day: three orders applied and one missing, one reply acknowledged and one without an answer, one dead letter, a difference waived.
 pub async fn first_day(gateway: &Gateway) -> gateway_model::GapId {
     seed::orders(gateway.store(), &[(1, 1)]).await;
@@ -160,6 +192,7 @@ pub async fn first_day(gateway: &Gateway) -> gateway_model::GapId {
     send(gateway, first, at(1_002), DeliveryState::Acknowledged, at(1_010)).await;
     let second = owe(gateway, at(2_000)).await;
     send(gateway, second, at(2_100), DeliveryState::Ambiguous, at(2_130)).await;
+    incident(gateway, IncidentState::Open, at(2_300)).await;
     account(gateway, &[1, 2, 3, 4], at(3_000)).await;
     let missing = gap(gateway, GapKind::MissingOrder, 4, at(3_200)).await;
     let other = gap(gateway, GapKind::DeniedBySource, 9, at(3_300)).await;
@@ -195,5 +228,6 @@ pub async fn second_day(gateway: &Gateway, missing: gateway_model::GapId) {
     for delivery in open.unwrap().iter().filter(|row| row.state == DeliveryState::Ambiguous) {
         gateway.store.waive_delivery(delivery.id, "by 李四", at(DAY_S + 500)).await.unwrap();
     }
+    incident(gateway, IncidentState::Resolved, at(DAY_S + 600)).await;
     in_step(gateway, at(DAY_S + 3_600)).await;
 }

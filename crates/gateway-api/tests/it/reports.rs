@@ -168,7 +168,7 @@ async fn a_workbook_holds_numbers_and_every_gap() {
     let (_, bytes) = file(&gateway, "format=xlsx").await;
     assert_eq!(bytes, file(&gateway, "format=xlsx").await.1, "the same report is the same file");
     let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
-    assert_eq!(book.sheet_names(), ["报告", "汇总", "时延", "差异与修复", "缺口时长", "死信", "缺口清单"]);
+    assert_eq!(book.sheet_names(), ["报告", "汇总", "时延", "差异与修复", "缺口时长", "死信", "告警事件", "缺口清单"]);
     let totals = book.worksheet_range("汇总").unwrap();
     let row = |at: usize| totals.rows().nth(at).unwrap().to_vec();
     assert_eq!(row(0)[..4], ["日期", "渠道", "数据集", "对方"].map(|name| Data::String(name.into())));

@@ -206,3 +206,27 @@ pub async fn a_stale_epoch_writes_no_alerts(place: &dyn StoreUnderTest) {
     assert!(a.owed_notifications("mail", 1).await.unwrap().is_empty());
     assert!(a.alert_state(at(31)).await.unwrap().incidents.is_empty());
 }
+
+/// When an incident opened and was resolved is known also after it was dropped; a suspicion never opened.
+pub async fn an_incidents_life_outlives_it(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let lease = lease(&*store).await;
+    let save = async |incidents: Vec<IncidentRow>| {
+        let round = AlertRound { incidents, ..AlertRound::default() };
+        store.save_alert_round(&round, &lease).await.unwrap();
+    };
+    let suspected = IncidentRow { opened_at: None, ..incident(3, "z", IncidentState::Suspected) };
+    save(vec![incident(1, "x", IncidentState::Open), incident(2, "none", IncidentState::Open), suspected]).await;
+    save(vec![incident(1, "x", IncidentState::Resolved)]).await;
+    let first = IncidentLife {
+        channel: Some(municipal()),
+        code: "delivery_stuck".into(),
+        opened_at: at(0),
+        resolved_at: Some(at(9)),
+    };
+    let second = IncidentLife { channel: None, resolved_at: None, ..first.clone() };
+    assert!(store.drop_ended_alerts(at(100)).await.unwrap() > 0);
+    assert_eq!(store.incident_lives(at(1), at(9)).await.unwrap(), [first, second.clone()]);
+    assert_eq!(store.incident_lives(at(1), at(10)).await.unwrap(), [second]);
+    assert_eq!(store.incident_lives(at(0), at(0)).await.unwrap(), []);
+}

@@ -86,6 +86,7 @@ macro_rules! store_conformance {
             the_timeline_tells_where_each_change_came_from
             the_first_verdict_on_a_command_stays
             an_order_is_traced
+            an_incidents_life_outlives_it
             only_the_oldest_delivery_of_an_order_is_due
             sending_and_held_block_but_are_not_due
             due_ones_come_in_the_order_they_fell_due

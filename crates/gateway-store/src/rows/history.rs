@@ -212,6 +212,19 @@ pub struct DeadLetterLife {
     pub settled_at: Option<Timestamp>,
 }
 
+/// An incident in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentLife {
+    /// About which channel.
+    pub channel: Option<ChannelId>,
+    /// Its code.
+    pub code: String,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it was resolved.
+    pub resolved_at: Option<Timestamp>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::LatencyDay;

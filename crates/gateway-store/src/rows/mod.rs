@@ -22,8 +22,8 @@ pub use delivery::{
 };
 pub use gap_group::{GapGroupFilter, GapGroupRow, GapTally, RepairStop};
 pub use history::{
-    AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, Latency, LatencyDay, Leg,
-    NewAccount,
+    AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, IncidentLife, Latency,
+    LatencyDay, Leg, NewAccount,
 };
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,

@@ -3,7 +3,7 @@
 use super::alert_row::{read_incident, read_notification, read_notifier, read_silence};
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
-use super::{Result, SqliteStore, Tx, lease};
+use super::{Result, SqliteStore, Tx, history_write, lease};
 use crate::{
     AlertRound, AlertState, AlertStore, IncidentFilter, IncidentRow, LeaseGrant, NewNotification, NewSilence,
     NotificationRow, NotifierRow, SilenceRow, StoreError,
@@ -48,6 +48,7 @@ impl AlertStore for SqliteStore {
         sqlx::query(sql!("incident/delete_suspected")).bind(list(&round.forgotten)?).execute(&mut *tx).await?;
         save(&mut tx, &ended).await?;
         save(&mut tx, &living).await?;
+        history_write::incidents(&mut tx, &round.incidents).await?;
         insert(&mut tx, &round.notifications).await?;
         tx.commit().await?;
         Ok(())

@@ -8,7 +8,7 @@ use super::ingest::{read_dataset, read_outcome};
 use super::{Result, SqliteStore};
 use crate::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapRow, GapStep, HistoryStore,
-    LatencyDay, Leg, NewAccount, StoreError,
+    IncidentLife, LatencyDay, Leg, NewAccount, StoreError,
 };
 use async_trait::async_trait;
 use gateway_model::{BucketSum, ChannelId, Dataset, Day, GapId, Timestamp, day_of};
@@ -206,6 +206,31 @@ impl HistoryStore for SqliteStore {
             .map(|row| {
                 let mut columns = Columns::of("dead_letter", row);
                 Ok(DeadLetterLife { code: columns.string()?, at: columns.time()?, settled_at: columns.maybe_time()? })
+            })
+            .collect()
+    }
+
+    async fn incident_lives(&self, before: Timestamp, unresolved_at: Timestamp) -> Result<Vec<IncidentLife>> {
+        let rows = sqlx::query(sql!("incident_life/before"))
+            .bind(to_ms(before))
+            .bind(to_ms(unresolved_at))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("incident_life", row);
+                let channel = columns.string()?;
+                let channel = if channel.is_empty() { None } else { Some(ChannelId::new(channel)) };
+                let channel = channel.transpose().map_err(|source| StoreError::Damaged {
+                    what: "incident_life has a channel that is none".into(),
+                    source: Some(Box::new(source)),
+                })?;
+                Ok(IncidentLife {
+                    channel,
+                    code: columns.string()?,
+                    opened_at: columns.time()?,
+                    resolved_at: columns.maybe_time()?,
+                })
             })
             .collect()
     }

@@ -2,8 +2,8 @@
 
 use super::Result;
 use super::batch::write_rows;
-use crate::{FlowTally, GapRow, Latency, LatencyDay, Leg};
-use gateway_model::{ChannelId, Timestamp, day_of};
+use crate::{FlowTally, GapRow, IncidentRow, Latency, LatencyDay, Leg};
+use gateway_model::{ChannelId, IncidentState, Timestamp, day_of};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -62,6 +62,21 @@ pub(super) async fn gap_steps(connection: &mut SqliteConnection, gaps: &[&GapRow
             .int(i64::from(gap.generation))
             .text(gap.reason.as_deref())
             .text(gap.by.as_deref());
+    })
+    .await
+}
+
+/// When incidents opened and were resolved.
+pub(super) async fn incidents(connection: &mut SqliteConnection, incidents: &[IncidentRow]) -> Result<()> {
+    let opened = incidents.iter().filter(|incident| incident.state != IncidentState::Suspected);
+    let opened: Vec<_> = opened.filter_map(|incident| Some((incident, incident.opened_at?))).collect();
+    write_rows(connection, sql!("incident_life/upsert"), &opened, |values, (incident, opened_at)| {
+        values
+            .int(incident.id.0)
+            .text(incident.channel.as_ref().map_or("", ChannelId::as_str))
+            .text(incident.code.as_str())
+            .time(*opened_at)
+            .maybe_time(incident.resolved_at);
     })
     .await
 }

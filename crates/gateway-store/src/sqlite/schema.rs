@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261125000200 "create_alert",
     20261125000300 "create_history",
     20261125000310 "index_trace",
+    20261125000320 "keep_incident_lives",
     20261125000400 "create_arrival",
     20261125000500 "mark_absence",
 ];
