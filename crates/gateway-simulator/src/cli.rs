@@ -11,7 +11,7 @@ use crate::control::{parent_gone, read_secret};
 use crate::desk::{DeskOptions, start_desk};
 use crate::error::SimError;
 use crate::faults::FaultPlan;
-use crate::platform::{PlatformEnd, PlatformOptions, start_platform};
+use crate::platform::{LIE_LASTS, PlatformEnd, PlatformOptions, start_platform};
 use crate::sign::SignatureMethod;
 
 /// Exit code with which a platform asks its supervisor to start it again (`EX_TEMPFAIL`).
@@ -119,6 +119,7 @@ impl SimulateMunicipal {
             mapping: self.mapping.clone(),
             overlap: Duration::from_secs(self.overlap_seconds),
             client_timeout: Duration::from_millis(self.client_timeout_ms),
+            lie_lasts: LIE_LASTS,
             clock: SimClock::default(),
             stepped: false,
             pace: None,

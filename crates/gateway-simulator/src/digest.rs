@@ -3,6 +3,7 @@
 //! Trade-off: nothing is shared with the gateway's implementation. Two implementations that agree on the golden vectors of
 //! `tests/it/golden/digests.json` agree on the page; one shared implementation would only agree with itself.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
@@ -12,7 +13,8 @@ use crate::record::{Completion, Event, Order, Visit};
 pub type Digest = [u8; 32];
 
 /// What part of an order's life an item speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Dataset {
     /// 受理
     Acceptance,
@@ -45,7 +47,7 @@ impl Dataset {
 }
 
 /// The name of one item: dataset, order number, day of creation, part.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ItemKey {
     /// The dataset.
     pub dataset: Dataset,

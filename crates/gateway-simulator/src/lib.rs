@@ -31,6 +31,8 @@ pub use cli::{SimulateCommand, SimulateDesk, SimulateMunicipal};
 pub use clock::SimClock;
 pub use desk::{DeskHandle, DeskOptions, run_desk, start_desk};
 pub use error::SimError;
+pub use faults::expectation::Expected;
+pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
 pub use judge::{ControlPoint, JudgeOptions, Verdict, judge};
 pub use pace::{DeskPace, Lateness, Pace, Wait};

@@ -146,9 +146,10 @@ impl Account {
         })
     }
 
-    /// The numbers of the orders that have an item of the dataset with event time in `[from, to)`, ascending.
-    pub fn numbers(&self, dataset: Dataset, from: &str, to: &str) -> BTreeSet<String> {
-        self.current(dataset, from, to).map(|(_, kept, ..)| kept.key.number.clone()).collect()
+    /// The orders that have an item of the dataset with event time in `[from, to)`, ascending: number and day of creation.
+    pub fn orders(&self, dataset: Dataset, from: &str, to: &str) -> BTreeSet<(String, String)> {
+        let order = |(_, kept, ..): (usize, &Kept, &Digest, &str)| (kept.key.number.clone(), kept.key.day.clone());
+        self.current(dataset, from, to).map(order).collect()
     }
 
     /// The items of a dataset that changed after a moment.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::injected::Injected;
 use crate::record::{Completion, Event, Order, Visit};
 
 /// One line of the journal.
@@ -37,7 +38,7 @@ pub enum Entry {
     Change {
         /// When, in ms.
         at: i64,
-        /// Its number.
+        /// Its place in the book: its number, or more where the number was given before.
         no: String,
         /// The new `updateTime`; absent = unchanged (silent edit).
         update: Option<String>,
@@ -50,9 +51,34 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Push::is_none")]
         push: Push,
     },
+    /// An order was taken out of the book.
+    Delete {
+        /// When, in ms.
+        at: i64,
+        /// Its place in the book.
+        no: String,
+    },
+    /// The book went back to an earlier state: what changed after `to` is as it was then, what came after it is gone.
+    Restore {
+        /// When, in ms.
+        at: i64,
+        /// The moment of the backup, in ms.
+        to: i64,
+        /// Whether the numbers given since are given again.
+        reuse: bool,
+    },
+    /// Orders on which a fault is in place were shown.
+    Shown {
+        /// When, in ms.
+        at: i64,
+        /// Their places in the book.
+        orders: Vec<String>,
+        /// Somebody asked for just these orders.
+        fetched: bool,
+    },
     /// Somebody asked for hidden orders; from here on they are ordinary.
     Reveal {
-        /// Their numbers.
+        /// Their places in the book.
         numbers: Vec<String>,
     },
     /// Pushes that need no further attempt: taken by the gateway, or given up.
@@ -64,6 +90,12 @@ pub enum Entry {
     Fault {
         /// Its kind.
         kind: String,
+        /// What exactly, in a campaign.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        injected: Option<Box<Injected>>,
+        /// The place in the book of the order that it hit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        no: Option<String>,
     },
 }
 
@@ -93,6 +125,8 @@ pub enum Edit {
     Completion(Completion),
     /// A further visit.
     Visit(Visit),
+    /// Another record in its place, except for the update time.
+    Whole(Box<Order>),
 }
 
 impl Edit {
@@ -110,6 +144,10 @@ impl Edit {
             Self::Event(value) => order.events.push(value.clone()),
             Self::Completion(value) => order.completions.push(value.clone()),
             Self::Visit(value) => order.visits.push(value.clone()),
+            Self::Whole(value) => {
+                let update_time = std::mem::take(&mut order.update_time);
+                *order = Order { update_time, ..(**value).clone() };
+            }
         }
     }
 }
@@ -153,4 +191,7 @@ pub struct Operation {
     /// Answered with success but not kept (fault `lost_reply`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// Its receipt is not known before this moment, in ms (fault `lost_receipt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_from: Option<i64>,
 }

@@ -5,6 +5,7 @@
 //! has the same book to the byte. Refused: snapshots. A journal of a few ten megabytes is read in a second.
 
 pub mod account;
+mod backup;
 pub mod entry;
 pub mod sums;
 
@@ -14,15 +15,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::clock;
 use crate::digest::{self, Item};
 use crate::error::SimError;
+use crate::faults::injected::Injections;
 use crate::journal::Journal;
 use crate::record::Order;
 use account::Account;
+use backup::Backup;
 use entry::{Entry, Operation, Push};
 
 /// One order in the book.
+#[derive(Clone)]
 pub struct Held {
+    /// Its place in the book: its number, or more where the number was given before.
+    pub key: String,
     /// The record.
     pub order: Order,
     /// How many changes it has seen; what a planned step refers to.
@@ -33,7 +40,8 @@ pub struct Held {
     pub hidden: bool,
     /// Replies that were accepted and kept.
     pub replies: Vec<AcceptedReply>,
-    items: Vec<Item>,
+    /// Its items.
+    pub items: Vec<Item>,
 }
 
 /// An accepted reply, for the judge.
@@ -59,6 +67,8 @@ pub struct QueuedPush {
 #[derive(Default)]
 pub struct Book {
     orders: HashMap<String, Held>,
+    /// Places by number, in the order in which the number was given.
+    by_number: HashMap<String, Vec<String>>,
     sequence: Vec<String>,
     by_update: BTreeSet<(String, String)>,
     /// The account of items.
@@ -70,13 +80,23 @@ pub struct Book {
     next_push: u64,
     /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Injected faults one by one, in a campaign.
+    pub injections: Injections,
     /// The current life: name, beginning, orders in the book when it began.
     pub life: Option<(String, i64, usize)>,
     /// Whether the current life was stopped.
     pub stopped: bool,
+    /// The number that the next order gets.
+    pub next_number: usize,
+    backup: Backup,
 }
 
 impl Book {
+    /// A book that can go back so far, in ms.
+    pub fn with_backup(reach_ms: i64) -> Self {
+        Self { backup: Backup::reaching(reach_ms), next_number: 1, ..Self::default() }
+    }
+
     /// Applies one entry. The only code that changes the book.
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
@@ -87,6 +107,7 @@ impl Book {
             Entry::Stop => self.stopped = true,
             Entry::Create { at, order, hidden, push } => self.create(*at, order, *hidden, push),
             Entry::Change { at, no, update, edits, operation, push } => {
+                self.backup.keep(*at, no, self.orders.get(no), operation.as_ref());
                 if let Some(operation) = operation {
                     self.operations.insert(operation.request_id.clone(), operation.clone());
                 }
@@ -103,12 +124,31 @@ impl Book {
                     self.by_update.remove(&(old, no.clone()));
                     self.by_update.insert((update.clone(), no.clone()));
                 }
+                if let Some(operation) = operation.as_ref().filter(|done| !done.lost) {
+                    self.injections.redone(no, &operation.operation, *at);
+                }
                 held.version += 1;
                 held.changed_at = *at;
                 let items = digest::items(&held.order);
                 self.account.replace(&held.items, items.clone(), *at);
+                self.injections.returned(no, &items, *at);
                 held.items = items;
                 self.queue(no, push);
+            }
+            Entry::Delete { at, no } => {
+                self.backup.keep(*at, no, self.orders.get(no), None);
+                if let Some(held) = self.take_out(no) {
+                    self.account.replace(&held.items, Vec::new(), *at);
+                    self.pushes.retain(|_, queued| queued.number != *no);
+                    self.injections.supersede(no, &[], *at);
+                }
+            }
+            Entry::Restore { at, to, reuse } => self.restore(*at, *to, *reuse),
+            Entry::Shown { at, orders, fetched } => {
+                for no in orders {
+                    let update = self.orders.get(no).map_or("", |held| held.order.update_time.as_str());
+                    self.injections.shown(no, update, *at, *fetched);
+                }
             }
             Entry::Reveal { numbers } => {
                 for number in numbers {
@@ -122,22 +162,96 @@ impl Book {
                     self.pushes.remove(push);
                 }
             }
-            Entry::Fault { kind } => *self.faults.entry(kind.clone()).or_default() += 1,
+            Entry::Fault { kind, injected, no } => {
+                // Those that belong together count once.
+                if injected.as_ref().is_none_or(|injected| injected.group == injected.id) {
+                    *self.faults.entry(kind.clone()).or_default() += 1;
+                }
+                if let Some(injected) = injected {
+                    self.injections.add(injected, no.as_deref());
+                }
+            }
         }
     }
 
     fn create(&mut self, at: i64, order: &Order, hidden: bool, push: &Push) {
-        let number = order.order_no.clone();
-        if self.orders.contains_key(&number) {
-            return;
-        }
+        let number = &order.order_no;
+        let day = clock::day_of(&order.create_time);
+        let places = self.by_number.get(number).map(Vec::as_slice).unwrap_or_default();
+        let key = match places {
+            [] => number.clone(),
+            _ if self.key_of(number, day).is_some() => return,
+            _ => format!("{number}@{day}"),
+        };
+        self.backup.keep(at, &key, None, None);
         let items = digest::items(order);
+        self.injections.supersede(&key, &items, at);
         self.account.replace(&[], items.clone(), at);
-        self.by_update.insert((order.update_time.clone(), number.clone()));
-        self.sequence.push(number.clone());
-        let held = Held { order: order.clone(), version: 0, changed_at: at, hidden, replies: Vec::new(), items };
-        self.orders.insert(number.clone(), held);
-        self.queue(&number, push);
+        self.sequence.push(key.clone());
+        self.next_number += 1;
+        let held = Held { key, order: order.clone(), version: 0, changed_at: at, hidden, replies: Vec::new(), items };
+        let key = held.key.clone();
+        self.put_in(held);
+        self.queue(&key, push);
+    }
+
+    fn put_in(&mut self, held: Held) {
+        self.by_update.insert((held.order.update_time.clone(), held.key.clone()));
+        let places = self.by_number.entry(held.order.order_no.clone()).or_default();
+        if !places.contains(&held.key) {
+            places.push(held.key.clone());
+        }
+        self.orders.insert(held.key.clone(), held);
+    }
+
+    fn take_out(&mut self, key: &str) -> Option<Held> {
+        let held = self.orders.remove(key)?;
+        self.by_update.remove(&(held.order.update_time.clone(), key.to_owned()));
+        if let Some(places) = self.by_number.get_mut(&held.order.order_no) {
+            places.retain(|place| place != key);
+            if places.is_empty() {
+                self.by_number.remove(&held.order.order_no);
+            }
+        }
+        Some(held)
+    }
+
+    fn restore(&mut self, at: i64, to: i64, reuse: bool) {
+        for kept in self.backup.back_to(to) {
+            let now = self.take_out(&kept.key);
+            let items_now = now.as_ref().map(|held| held.items.clone()).unwrap_or_default();
+            let version = now.as_ref().map_or(0, |held| held.version);
+            let items_then = kept.before.as_ref().map(|before| before.items.as_slice()).unwrap_or_default();
+            if items_then != items_now {
+                self.injections.supersede(&kept.key, items_then, at);
+            }
+            if let Some(request) = &kept.request {
+                self.operations.remove(request);
+            }
+            match kept.before {
+                Some(before) => {
+                    self.account.replace(&items_now, before.items.clone(), at);
+                    if now.is_none() && !self.sequence.contains(&kept.key) {
+                        self.sequence.push(kept.key.clone());
+                    }
+                    // Never a version that was there before: what was planned for it is void.
+                    self.put_in(Held { version: version.max(before.version) + 1, changed_at: at, ..*before });
+                }
+                None => {
+                    self.account.replace(&items_now, Vec::new(), at);
+                    self.next_number -= usize::from(reuse && now.is_some());
+                }
+            }
+        }
+        let orders = &self.orders;
+        self.sequence.retain(|key| orders.contains_key(key));
+        self.pushes.clear();
+    }
+
+    /// The orders that a restored backup of that moment would change: their places, and the version that they had then; `None` =
+    /// they would be gone.
+    pub fn changed_since(&self, moment: i64) -> BTreeMap<String, Option<u64>> {
+        self.backup.changed_since(moment)
     }
 
     fn queue(&mut self, number: &str, push: &Push) {
@@ -160,12 +274,29 @@ impl Book {
         self.pushes.last_key_value().filter(|(_, queued)| queued.number == number).map(|(&id, _)| id)
     }
 
-    /// One order.
-    pub fn order(&self, number: &str) -> Option<&Held> {
-        self.orders.get(number)
+    /// One order by its place.
+    pub fn order(&self, key: &str) -> Option<&Held> {
+        self.orders.get(key)
     }
 
-    /// How many orders there are.
+    /// The places of all orders that have a number, in the order in which it was given.
+    pub fn keys(&self, number: &str) -> &[String] {
+        self.by_number.get(number).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The place of the order that has a number and was created on a day.
+    pub fn key_of(&self, number: &str, day: &str) -> Option<&String> {
+        let created =
+            |key: &&String| self.orders.get(*key).is_some_and(|held| clock::day_of(&held.order.create_time) == day);
+        self.keys(number).iter().find(created)
+    }
+
+    /// The order at a position of the sequence, where it is still there.
+    pub fn at_position(&self, position: usize) -> Option<&Held> {
+        self.orders.get(self.sequence.get(position)?)
+    }
+
+    /// How many places there are, those of deleted orders among them.
     pub fn len(&self) -> usize {
         self.sequence.len()
     }
@@ -178,6 +309,11 @@ impl Book {
     /// Orders created in the current life.
     pub fn created_in_life(&self) -> usize {
         self.life.as_ref().map_or(0, |(_, _, before)| self.sequence.len() - before)
+    }
+
+    /// The orders of `limit` places by creation, from position `from` on.
+    pub fn page(&self, from: usize, limit: usize) -> impl Iterator<Item = &Held> {
+        self.sequence.iter().skip(from).take(limit).filter_map(|key| self.orders.get(key))
     }
 
     /// Orders by creation, from position `from` on.
@@ -213,12 +349,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the book of a directory; without `durable` its journal is written but not synced.
+    /// Opens the book of a directory; without `durable` its journal is written but not synced. It can go back to a backup of so many ms
+    /// ago.
     ///
     /// # Errors
     /// When the journal can't be used.
-    pub fn open(dir: &Path, durable: bool) -> Result<Self, SimError> {
-        let mut book = Book::default();
+    pub fn open(dir: &Path, durable: bool, backup_reach_ms: i64) -> Result<Self, SimError> {
+        let mut book = Book::with_backup(backup_reach_ms);
         let journal = Journal::open(&dir.join("book.jsonl"), durable, |entry: Entry| book.apply(&entry))?;
         Ok(Self { book: Arc::new(Mutex::new(book)), journal })
     }

@@ -96,8 +96,8 @@ async fn orders(State(platform): State<Arc<Platform>>, Query(query): Query<Param
     let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (after, limit) = (number("after", 0), number("limit", 500).min(1_000));
     let book = platform.ledger.lock();
-    let orders: Vec<Value> = book.from_position(after).take(limit).map(row).collect();
-    let next = after + orders.len();
+    let orders: Vec<Value> = book.page(after, limit).map(row).collect();
+    let next = (after + limit).min(book.len());
     Json(json!({"orders": orders, "next": next, "more": next < book.len()}))
 }
 
@@ -121,7 +121,7 @@ async fn corrupt(State(platform): State<Arc<Platform>>, body: Bytes) -> Json<Val
     let chosen = body["orderNo"]
         .as_str()
         .map(str::to_owned)
-        .or_else(|| book.from_position(0).next().map(|held| held.order.order_no.clone()));
+        .or_else(|| book.from_position(0).next().map(|held| held.key.clone()));
     let done = chosen.as_ref().is_some_and(|number| book.corrupt(number));
     Json(json!({"corrupted": if done { chosen } else { None }}))
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Platform, PlatformEnd, life, push};
+use super::{Platform, PlatformEnd, life, lock, push};
 use crate::book::account::Grain;
 use crate::clock::{self, SimClock};
 use crate::digest::{Dataset, Digest, Item, ItemKey};
 use crate::error::SimError;
+use crate::faults::FaultKind;
+use crate::faults::injected::Injected;
 use crate::record::Order;
 
 /// A running platform.
@@ -124,6 +126,16 @@ impl PlatformHandle {
             digest: *digest,
         };
         book.account.all().map(item).collect()
+    }
+
+    /// Every fault injected so far by a campaign, in the order of injection.
+    pub fn injected(&self) -> Vec<Injected> {
+        self.platform.ledger.lock().injections.all().to_vec()
+    }
+
+    /// How many faults of a kind a campaign has still to inject.
+    pub fn to_come(&self, kind: FaultKind) -> usize {
+        lock(&self.platform.faults).to_come(kind)
     }
 
     /// The orders of the book as it is now, in the order of their creation.

@@ -24,6 +24,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// An order is given back at most so often.
 const MAX_ROUND: u32 = 2;
 
+const HOUR_MS: i64 = 3_600_000;
 /// Sets the draws of lateness apart from the other steps of an order.
 const LATENESS_STEPS: u64 = 1 << 40;
 
@@ -172,8 +173,9 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
             life.next_row += 1;
             from_row(row, now)
         } else {
-            let day = clock::wire_time(now)[..10].replace('-', "");
-            invent::order(options.seed, format!("GZ{day}{:06}", book.len() + 1), now)
+            let shown = platform.shown_ms(now);
+            let day = clock::day_of(&clock::wire_time(shown)).replace('-', "");
+            invent::order(options.seed, format!("GZ{day}{:06}", book.next_number), shown)
         };
         create(platform, book, order, now);
     }
@@ -213,19 +215,23 @@ fn create(platform: &Platform, book: &mut MutexGuard<'_, Book>, mut order: Order
     let number = order.order_no.clone();
     let mut hidden = false;
     let mut push = Push::Record;
-    if platform.inject(book, FaultKind::MissedRecord) {
-        // As if a batch had written it past every front door, with an update time well outside the overlap.
-        let back = platform.options.overlap.as_millis() as i64 + 10_000 + (book.len() as i64 % 30) * 1000;
-        order.update_time = clock::wire_time(now - back);
-        if platform.options.data.is_none() {
-            order.create_time.clone_from(&order.update_time);
-            order.state = state::DISPATCHED.to_owned();
-            order.unit = "市交通运输局".to_owned();
+    let mut late = None;
+    let fault = [FaultKind::MissedRecord, FaultKind::FutureDated, FaultKind::Late, FaultKind::MissedPush];
+    let fault = fault.into_iter().find(|kind| platform.take(book, *kind, now));
+    match fault {
+        Some(FaultKind::MissedRecord) => {
+            // As if a batch had written it past every front door, with an update time well outside the overlap.
+            let back = platform.options.overlap.as_millis() as i64 + 10_000 + (book.len() as i64 % 30) * 1000;
+            order.update_time = clock::wire_time(now - back);
+            if platform.options.data.is_none() {
+                order.create_time.clone_from(&order.update_time);
+                order.state = state::DISPATCHED.to_owned();
+                order.unit = "市交通运输局".to_owned();
+            }
+            hidden = true;
+            push = Push::None;
         }
-        hidden = true;
-        push = Push::None;
-    } else if platform.inject(book, FaultKind::FutureDated) {
-        match book.len() % 3 {
+        Some(FaultKind::FutureDated) => match book.len() % 3 {
             0 => order.update_time = "2099-12-31 23:59:59".to_owned(),
             1 => order.occur_time = "2099-06-30 08:00:00".to_owned(),
             _ => order.events.push(crate::record::Event {
@@ -234,16 +240,44 @@ fn create(platform: &Platform, book: &mut MutexGuard<'_, Book>, mut order: Order
                 time: "2099-01-01 00:00:00".to_owned(),
                 text: "补充:预约时间。".to_owned(),
             }),
-        }
-    } else if platform.inject(book, FaultKind::Late) {
-        lock(&platform.late).insert(number.clone(), now + 1_500);
-        push = Push::None;
-    } else if platform.inject(book, FaultKind::MissedPush) {
+        },
+        Some(FaultKind::Late) => late = Some(late_by(platform, &number)),
+        Some(FaultKind::MissedPush) => push = Push::None,
+        _ => {}
+    }
+    if late.is_some() && platform.options.pace.is_none() {
         push = Push::None;
     }
+    let day = clock::day_of(&order.create_time).to_owned();
     platform.ledger.write(book, &Entry::Create { at: now, order: Box::new(order), hidden, push });
-    delay(platform, book, &number, now);
-    platform.plan(book, &number, now);
+    let Some(key) = book.key_of(&number, &day).cloned() else { return };
+    if let Some(kind) = fault {
+        let hit = super::inject::hit(book, &key, "");
+        platform.log(book, kind, now, hit);
+    }
+    match late {
+        Some(by) => show_late(platform, book, &key, now + by),
+        None => delay(platform, book, &key, now),
+    }
+    platform.plan(book, &key, now);
+}
+
+/// How late the fault `late` lets something show, in ms.
+fn late_by(platform: &Platform, key: &str) -> i64 {
+    if platform.options.pace.is_none() {
+        return 1_500;
+    }
+    invent::rng_for(platform.options.seed, key, LATENESS_STEPS - 1).random_range(HOUR_MS..6 * HOUR_MS)
+}
+
+/// Keeps an order out of the listing, and its newest push back, until a moment.
+fn show_late(platform: &Platform, book: &Book, key: &str, until: i64) {
+    let mut late = lock(&platform.late);
+    let shown = late.entry(key.to_owned()).or_insert(until);
+    *shown = until.max(*shown);
+    if let Some(push) = book.newest_push(key) {
+        lock(&platform.retries).hold_back(push, until);
+    }
 }
 
 /// Draws how late an order that just changed shows in listing and push.
@@ -253,18 +287,13 @@ fn delay(platform: &Platform, book: &Book, number: &str, now: i64) {
     let mut rng = invent::rng_for(platform.options.seed, number, held.version | LATENESS_STEPS);
     let until = now + lateness.draw(&mut rng);
     if until > now {
-        let mut late = lock(&platform.late);
-        let shown = late.entry(number.to_owned()).or_insert(until);
-        *shown = until.max(*shown);
-        if let Some(push) = book.newest_push(number) {
-            lock(&platform.retries).hold_back(push, until);
-        }
+        show_late(platform, book, number, until);
     }
 }
 
 /// The update time of a change made now. An order whose clock runs ahead (2099) keeps running ahead: revisions never go back.
-pub(super) fn next_update(held: &Held, now: i64) -> String {
-    let current = clock::wire_time(now);
+pub(super) fn next_update(platform: &Platform, held: &Held, now: i64) -> String {
+    let current = clock::wire_time(platform.shown_ms(now));
     if held.order.update_time <= current {
         return current;
     }
@@ -281,19 +310,28 @@ pub(super) fn change(
     now: i64,
 ) {
     let Some(held) = book.order(number) else { return };
-    let update = next_update(held, now);
+    let update = next_update(platform, held, now);
     let before = held.order.clone();
-    if held.hidden || platform.inject(book, FaultKind::MissedPush) {
+    let mut late = None;
+    if held.hidden || platform.inject_on(book, FaultKind::MissedPush, number, "", now) {
         push = Push::None;
-    } else if before.update_time != update && push == Push::Record && platform.inject(book, FaultKind::OutOfOrder) {
+    } else if before.update_time != update
+        && push == Push::Record
+        && platform.inject_on(book, FaultKind::OutOfOrder, number, "", now)
+    {
         push = Push::Stale(Box::new(before));
-    } else if platform.inject(book, FaultKind::Late) {
-        lock(&platform.late).insert(number.to_owned(), now + 1_500);
-        push = Push::None;
+    } else if platform.inject_on(book, FaultKind::Late, number, "", now) {
+        late = Some(late_by(platform, number));
+        if platform.options.pace.is_none() {
+            push = Push::None;
+        }
     }
     let entry = Entry::Change { at: now, no: number.to_owned(), update: Some(update), edits, operation: None, push };
     platform.ledger.write(book, &entry);
-    delay(platform, book, number, now);
+    match late {
+        Some(by) => show_late(platform, book, number, now + by),
+        None => delay(platform, book, number, now),
+    }
     platform.plan(book, number, now);
 }
 
@@ -301,7 +339,7 @@ fn follow_up(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     let due = lock(&platform.planner).due_follow_ups(now);
     for follow_up in due {
         let Some(held) = book.order(&follow_up.number) else { continue };
-        let update = Some(follow_up.update.unwrap_or_else(|| next_update(held, now)));
+        let update = Some(follow_up.update.unwrap_or_else(|| next_update(platform, held, now)));
         let entry = Entry::Change {
             at: now,
             no: follow_up.number.clone(),
@@ -324,15 +362,15 @@ fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, vers
     let stopped = book.stopped;
     let order = held.order.clone();
     let accepted = order.state == state::ACCEPTED;
-    if accepted && platform.inject(book, FaultKind::StateSkipped) {
+    if accepted && platform.inject_on(book, FaultKind::StateSkipped, number, "", now) {
         let edits = vec![
-            Edit::Completion(invent::direct_completion(&mut rng, &order, now)),
+            Edit::Completion(invent::direct_completion(&mut rng, &order, platform.shown_ms(now))),
             Edit::State(state::COMPLETED.to_owned()),
         ];
         change(platform, book, number, edits, Push::Record, now);
         return;
     }
-    if let Some((edits, push)) = next(&mut rng, &order, version, stopped, now) {
+    if let Some((edits, push)) = next(&mut rng, &order, version, stopped, platform.shown_ms(now)) {
         change(platform, book, number, edits, push, now);
     }
 }

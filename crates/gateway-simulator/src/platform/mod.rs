@@ -5,18 +5,25 @@
 //! before what it depends on is on disk.
 
 mod control;
+mod disruption;
 mod handle;
+mod inject;
+mod lies;
 mod life;
 mod options;
 mod plan;
 mod push;
 mod read;
+mod renumbering;
 mod server;
+mod tampering;
+mod times;
+mod torn;
 mod tricks;
 mod write;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -26,17 +33,26 @@ use crate::book::{Book, Ledger};
 use crate::control as shared;
 use crate::data::{self, Row};
 use crate::error::SimError;
-use crate::faults::{FaultKind, Faults};
+use crate::faults::{FaultKind, FaultPlan, Faults};
 use crate::http;
 use crate::sign::Signer;
+use disruption::Disruption;
 pub use handle::PlatformHandle;
+use lies::Lie;
 use life::Life;
+pub(crate) use options::LIE_LASTS;
 pub use options::PlatformOptions;
 use plan::Planner;
 use push::Retries;
 
 /// How many answers to `complete` come late for sure.
 const LATE_COMPLETES: usize = 2;
+
+/// A campaign without an end of life spreads its faults over three weeks.
+const CAMPAIGN_MS: i64 = 21 * 86_400_000;
+
+/// No restored backup is older.
+const BACKUP_REACH_MS: i64 = 6 * 3_600_000;
 
 /// How a platform ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +76,16 @@ struct Platform {
     life: Mutex<Life>,
     /// Pushes that were not taken and those that are not due yet.
     retries: Mutex<Retries>,
+    /// What is told of each dataset's account instead of the truth.
+    lies: Mutex<[Option<Lie>; 4]>,
+    disruption: Mutex<Disruption>,
     client: reqwest::Client,
     /// The last moment at which a peer was answered, in ms: what life catches up on happens later.
     answered_ms: AtomicI64,
     /// Orders that the listing does not show yet (fault `late`), until when.
     late: Mutex<HashMap<String, i64>>,
+    /// The newest version of each order that this process showed.
+    seen: Mutex<HashMap<String, u64>>,
     /// The largest page that the gateway asked for.
     page_size: AtomicUsize,
     /// How many answers to `complete` came late by plan.
@@ -88,28 +109,6 @@ impl Platform {
     /// Whether there is somebody to push to.
     fn pushes(&self) -> bool {
         self.options.gateway_url.is_some() || self.options.gateway_address_file.is_some()
-    }
-
-    /// Whether to inject a fault now; when so, it is counted and journalled.
-    fn inject(&self, book: &mut MutexGuard<'_, Book>, kind: FaultKind) -> bool {
-        let taken = !book.stopped && lock(&self.faults).take(kind, self.now());
-        if taken {
-            self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
-        }
-        taken
-    }
-
-    /// Whether to answer this `complete` late: the first ones of a process always, where the plan has late answers at all. No receipt of it can be
-    /// asked for, so these are the late answers that are hard to get over, and chance alone might bring none.
-    fn late_complete(&self, book: &mut MutexGuard<'_, Book>) -> bool {
-        let kind = FaultKind::LateAnswer;
-        let wanted = !book.stopped && self.late_completes.load(Ordering::SeqCst) < LATE_COMPLETES;
-        let taken = wanted && lock(&self.faults).force(kind, self.now());
-        if taken {
-            self.late_completes.fetch_add(1, Ordering::SeqCst);
-            self.ledger.write(book, &Entry::Fault { kind: kind.as_str().to_owned() });
-        }
-        taken
     }
 
     /// Ends life: nothing spontaneous any more, no faults.
@@ -143,7 +142,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         Some(file) => data::read(file, options.mapping.as_deref())?,
         None => Vec::new(),
     };
-    let ledger = Ledger::open(&options.dir, options.durable)?;
+    let ledger = Ledger::open(&options.dir, options.durable, backup_reach_ms(&options.faults))?;
     let now = options.clock.now_ms();
     let faults = begin_life(&ledger, &options, rows.len(), now);
     let life = Life::begin(&options, ledger.lock().created_in_life(), now);
@@ -159,9 +158,12 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         planner: Mutex::new(Planner::default()),
         life: Mutex::new(life),
         retries: Mutex::default(),
+        lies: Mutex::default(),
+        disruption: Mutex::default(),
         client: http::client(options.client_timeout)?,
         answered_ms: AtomicI64::new(now),
         late: Mutex::default(),
+        seen: Mutex::default(),
         page_size: AtomicUsize::new(0),
         late_completes: AtomicUsize::new(0),
         restart: AtomicBool::new(false),
@@ -183,6 +185,11 @@ pub async fn run_platform(options: PlatformOptions) -> Result<PlatformEnd, SimEr
     start_platform(options).await?.ended().await
 }
 
+/// How far back a backup of this plan may lie.
+fn backup_reach_ms(plan: &FaultPlan) -> i64 {
+    if plan.kinds().contains(&FaultKind::RestoredBackup) { BACKUP_REACH_MS } else { 0 }
+}
+
 /// Continues the named life or begins a new one.
 fn begin_life(ledger: &Ledger, options: &PlatformOptions, rows: usize, now: i64) -> Faults {
     let mut book = ledger.lock();
@@ -197,7 +204,8 @@ fn begin_life(ledger: &Ledger, options: &PlatformOptions, rows: usize, now: i64)
     let by_time = options.seconds.map(|seconds| seconds as f64);
     let life = [by_orders, by_rows, by_time].into_iter().flatten().fold(f64::INFINITY, f64::min);
     // A life without end still wants its planned faults: they come in its first minute, and by chance from then on.
-    let planned = if life.is_finite() { (life * 1000.0) as i64 } else { 60_000 };
+    let endless = if matches!(options.faults, FaultPlan::Campaign { .. }) { CAMPAIGN_MS } else { 60_000 };
+    let planned = if life.is_finite() { (life * 1000.0) as i64 } else { endless };
     let mut faults = Faults::new(&options.faults, options.seed, since, planned, &book.faults);
     if !life.is_finite() {
         faults.never_end();

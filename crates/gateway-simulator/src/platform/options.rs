@@ -8,6 +8,9 @@ use crate::faults::FaultPlan;
 use crate::pace::Pace;
 use crate::sign::SignatureMethod;
 
+/// So long an account lies where nothing else is said.
+pub(crate) const LIE_LASTS: Duration = Duration::from_secs(6 * 3_600);
+
 /// What a platform is to be.
 #[derive(Clone, Debug)]
 pub struct PlatformOptions {
@@ -49,6 +52,8 @@ pub struct PlatformOptions {
     pub overlap: Duration,
     /// How long the gateway waits for an answer, so that hangs can be longer.
     pub client_timeout: Duration,
+    /// The longest time for which a lasting lie of the account is told, by its clock.
+    pub lie_lasts: Duration,
     /// Where it takes the time from.
     pub clock: SimClock,
     /// It does nothing of its own accord: [`PlatformHandle::step`](super::PlatformHandle::step) lets it live and push. Meant for a driven clock.
@@ -82,6 +87,7 @@ impl PlatformOptions {
             mapping: None,
             overlap: Duration::from_secs(15),
             client_timeout: Duration::from_secs(5),
+            lie_lasts: LIE_LASTS,
             clock: SimClock::default(),
             stepped: false,
             pace: None,

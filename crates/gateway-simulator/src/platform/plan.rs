@@ -54,7 +54,7 @@ impl Planner {
             Some(wait) => wait.draw(&mut rng),
             None => rng.random_range(from..to),
         };
-        self.steps.push(Reverse((now + wait, held.order.order_no.clone(), held.version)));
+        self.steps.push(Reverse((now + wait, held.key.clone(), held.version)));
     }
 
     /// When the next thing is due.

@@ -33,6 +33,8 @@ struct Outgoing {
     body: Vec<u8>,
     /// The order of a push of one whole record, on which faults can play.
     alone: Option<String>,
+    /// The places of the orders whose whole current records it holds.
+    whole: Vec<String>,
 }
 
 /// Pushes until the platform is shut down.
@@ -51,7 +53,7 @@ pub(super) async fn run(platform: Arc<Platform>) {
         }
         mischief_before(&platform, &outgoing).await;
         let taken = send_until_taken(&platform, &outgoing).await;
-        platform.ledger.write(&mut platform.ledger.lock(), &Entry::Pushed { pushes: outgoing.ids.clone() });
+        finish(&platform, &outgoing, taken);
         if taken {
             mischief_after(&platform, &outgoing).await;
         }
@@ -71,6 +73,11 @@ impl Retries {
     /// Keeps a queued push back.
     pub(super) fn hold_back(&mut self, push: u64, until_ms: i64) {
         self.held_back.insert(push, until_ms);
+    }
+
+    /// The platform went back to a state in which none of this was queued.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
     }
 
     fn waits(&self, push: u64, now: i64) -> bool {
@@ -101,10 +108,10 @@ pub(super) fn next_due(platform: &Platform) -> Option<i64> {
 
 /// Pushes everything that is due at the clock's now, each once, and returns when all were answered.
 pub(super) async fn drain(platform: &Platform) -> Result<(), SimError> {
-    if !platform.pushes() {
+    let now = platform.now();
+    if !platform.pushes() || platform.is_out(now) {
         return Ok(());
     }
-    let now = platform.now();
     loop {
         let again = lock(&platform.retries).due(now);
         let Some((attempt, outgoing)) = again.or_else(|| next(platform).map(|outgoing| (0, outgoing))) else {
@@ -121,10 +128,21 @@ pub(super) async fn drain(platform: &Platform) -> Result<(), SimError> {
             lock(&platform.retries).again.push((now + (AGAIN_MS << attempt), attempt + 1, outgoing));
             continue;
         }
-        platform.ledger.write(&mut platform.ledger.lock(), &Entry::Pushed { pushes: outgoing.ids.clone() });
-        if matches!(sent, Sent::Taken) {
+        let taken = matches!(sent, Sent::Taken);
+        // What was tried again may be older than what the book says by now.
+        finish(platform, &outgoing, taken && attempt == 0);
+        if taken {
             mischief_after(platform, &outgoing).await;
         }
+    }
+}
+
+/// Takes a push off the queue; `shown`: the gateway has seen the current records.
+fn finish(platform: &Platform, outgoing: &Outgoing, shown: bool) {
+    let mut book = platform.ledger.lock();
+    platform.ledger.write(&mut book, &Entry::Pushed { pushes: outgoing.ids.clone() });
+    if shown {
+        platform.shown(&mut book, outgoing.whole.iter(), false, platform.now());
     }
 }
 
@@ -142,18 +160,26 @@ fn next(platform: &Platform) -> Option<Outgoing> {
         Push::Record => {
             let mut records: Vec<Order> =
                 numbers.iter().filter_map(|number| book.order(number)).map(|held| held.order.clone()).collect();
-            if platform.inject(&mut book, FaultKind::Duplicate) {
+            if platform.inject(&mut book, FaultKind::Duplicate, now) {
                 records.extend(records.first().cloned());
             }
             let alone = (ids.len() == 1).then(|| number.clone());
-            Some(outgoing(platform, ids, &records, alone))
+            Some(Outgoing { whole: numbers, ..outgoing(platform, ids, &records, alone) })
         }
         Push::Stale(order) => Some(outgoing(platform, vec![first], &[*order], None)),
         Push::Event(id) => {
-            let event = book.order(&number)?.order.events.iter().find(|event| event.event_id == id).cloned();
+            let order = book.order(&number).map(|held| &held.order);
+            let event = order.and_then(|order| order.events.iter().find(|event| event.event_id == id));
+            let (Some(order), Some(event)) = (order, event) else {
+                // Gone since it was queued: nothing is left to tell.
+                platform.ledger.write(&mut book, &Entry::Pushed { pushes: vec![first] });
+                drop(book);
+                return next(platform);
+            };
             let nonce = nonce(platform, first);
-            let body = json!({"pushId": nonce, "kind": "event", "orderNo": number, "event": event});
-            Some(Outgoing { ids: vec![first], nonce, body: serde_json::to_vec(&body).unwrap_or_default(), alone: None })
+            let body = json!({"pushId": nonce, "kind": "event", "orderNo": order.order_no, "event": event});
+            let body = serde_json::to_vec(&body).unwrap_or_default();
+            Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole: Vec::new() })
         }
         // Never queued; taken out so that the queue can't stand still.
         Push::None => Some(outgoing(platform, vec![first], &[], None)),
@@ -163,7 +189,7 @@ fn next(platform: &Platform) -> Option<Outgoing> {
 fn outgoing(platform: &Platform, ids: Vec<u64>, records: &[Order], alone: Option<String>) -> Outgoing {
     let nonce = nonce(platform, ids.first().copied().unwrap_or_default());
     let body = record_body(&nonce, records);
-    Outgoing { ids, nonce, body, alone }
+    Outgoing { ids, nonce, body, alone, whole: Vec::new() }
 }
 
 fn record_body(nonce: &str, records: &[Order]) -> Vec<u8> {
@@ -204,7 +230,7 @@ async fn send(platform: &Platform, nonce: &str, body: &[u8]) -> Sent {
     let Ok(url) = format!("{}/webhooks/{}", base.trim_end_matches('/'), options.channel).parse::<reqwest::Url>() else {
         return Sent::Failed;
     };
-    let timestamp = platform.now().to_string();
+    let timestamp = platform.shown_ms(platform.now()).to_string();
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let sign = platform.outgoing.sign("POST", &target, &timestamp, nonce, body);
     let request = platform
@@ -229,7 +255,7 @@ async fn send(platform: &Platform, nonce: &str, body: &[u8]) -> Sent {
 
 /// A copy of the push damaged before it is signed, under a nonce of its own: the MAC is right, the JSON is not.
 async fn mischief_before(platform: &Platform, outgoing: &Outgoing) {
-    if platform.inject(&mut platform.ledger.lock(), FaultKind::MalformedBody) {
+    if platform.inject(&mut platform.ledger.lock(), FaultKind::MalformedBody, platform.now()) {
         let _ = platform.ledger.settled().await;
         let mut body = outgoing.body.clone();
         damage(&mut body);
@@ -239,7 +265,7 @@ async fn mischief_before(platform: &Platform, outgoing: &Outgoing) {
 
 /// The same push again, with the same or with a newer body.
 async fn mischief_after(platform: &Platform, outgoing: &Outgoing) {
-    if platform.inject(&mut platform.ledger.lock(), FaultKind::RepeatedPush) {
+    if platform.inject(&mut platform.ledger.lock(), FaultKind::RepeatedPush, platform.now()) {
         let _ = platform.ledger.settled().await;
         let _ = send(platform, &outgoing.nonce, &outgoing.body).await;
     }
@@ -252,13 +278,13 @@ async fn mischief_after(platform: &Platform, outgoing: &Outgoing) {
 
 /// Edits an order without a push of its own, for a push under a used nonce.
 fn changed(platform: &Platform, number: &str, book: &mut std::sync::MutexGuard<'_, Book>) -> Option<Order> {
-    if book.order(number)?.hidden || !platform.inject(book, FaultKind::ChangedPush) {
+    if book.order(number)?.hidden || !platform.inject(book, FaultKind::ChangedPush, platform.now()) {
         return None;
     }
     let held = book.order(number)?;
     let now = platform.now();
     let mut rng = invent::rng_for(platform.options.seed, number, held.version * 2 + 2);
-    let update = Some(super::life::next_update(held, now));
+    let update = Some(super::life::next_update(platform, held, now));
     let edits = vec![Edit::Title(invent::retitle(&mut rng, &held.order.title))];
     platform.ledger.write(
         book,

@@ -1,19 +1,20 @@
 //! Reading (section 3 of the wire contract): listing, listing by event window, query by number, manifest, receipts.
 
 use std::collections::HashMap;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::lies::Asked;
 use super::server::Answer;
-use super::{Platform, lock, tricks};
-use crate::book::account::Grain;
-use crate::book::entry::Entry;
+use super::{Platform, lies, lock, torn, tricks};
+use crate::book::Book;
+use crate::book::entry::{Entry, Operation};
 use crate::clock;
 use crate::digest::Dataset;
 use crate::faults::FaultKind;
-use crate::record::Order;
 
 /// Largest page, and largest number of orders in one query, by contract.
 const MAX_PAGE: usize = 200;
@@ -54,26 +55,35 @@ impl Platform {
         let mut late = lock(&self.late);
         late.retain(|_, until| *until > now);
         let mut total = 0;
-        let mut records: Vec<Order> = Vec::new();
-        for held in book
-            .listed(&clock::sort_time(from), to.map(String::as_str))
-            .filter(|held| !late.contains_key(&held.order.order_no))
+        let mut keys: Vec<String> = Vec::new();
+        for held in
+            book.listed(&clock::sort_time(from), to.map(String::as_str)).filter(|held| !late.contains_key(&held.key))
         {
             if total / size == page - 1 {
-                records.push(held.order.clone());
+                keys.push(held.key.clone());
             }
             total += 1;
         }
         drop(late);
-        if total > page * size && self.inject(&mut book, FaultKind::PageDrift) {
-            let moved: Vec<String> = records.iter().take(3).map(|order| order.order_no.clone()).collect();
-            tricks::drift(self, &mut book, &moved, now);
+        if total > page * size && self.inject(&mut book, FaultKind::PageDrift, now) {
+            let records = self.records(&book, &keys);
+            let answer = json!({"total": total, "page": page, "records": records});
+            tricks::drift(self, &mut book, &keys.iter().take(3).cloned().collect::<Vec<_>>(), now);
+            return Answer::data(answer);
         }
-        if records.len() > 1 && self.inject(&mut book, FaultKind::Duplicate) {
-            let again = records[records.len() / 2].clone();
-            records.push(again);
+        if let Some(torn) = torn::tear(self, &mut book, &keys, now) {
+            total -= torn.len();
+            keys.retain(|key| !torn.contains(key));
         }
-        Answer::data(json!({"total": total, "page": page, "records": records}))
+        if keys.len() > 1 && self.inject(&mut book, FaultKind::Duplicate, now) {
+            keys.push(keys[keys.len() / 2].clone());
+        }
+        self.shown(&mut book, keys.iter(), false, now);
+        Answer::data(json!({"total": total, "page": page, "records": self.records(&book, &keys)}))
+    }
+
+    fn records(&self, book: &Book, keys: &[String]) -> Value {
+        json!(keys.iter().filter_map(|key| book.order(key)).map(|held| &held.order).collect::<Vec<_>>())
     }
 
     fn list_by_event(&self, query: &Parameters, page: usize, size: usize) -> Answer {
@@ -84,12 +94,11 @@ impl Platform {
             return Answer::invalid("eventFrom, eventTo");
         };
         let mut book = self.ledger.lock();
-        let numbers = book.account.numbers(dataset, &from, &to);
-        let asked: Vec<String> = numbers.iter().skip((page - 1) * size).take(size).cloned().collect();
+        let orders = book.account.orders(dataset, &from, &to);
+        let asked = orders.iter().skip((page - 1) * size).take(size);
+        let asked: Vec<String> = asked.filter_map(|(number, day)| book.key_of(number, day)).cloned().collect();
         self.reveal(&mut book, &asked);
-        let records: Vec<&Order> =
-            asked.iter().filter_map(|number| book.order(number)).map(|held| &held.order).collect();
-        Answer::data(json!({"total": numbers.len(), "page": page, "records": records}))
+        Answer::data(json!({"total": orders.len(), "page": page, "records": self.records(&book, &asked)}))
     }
 
     /// `POST /gateway/orders/query`
@@ -104,18 +113,18 @@ impl Platform {
             return Answer::invalid("orderNos");
         }
         let mut book = self.ledger.lock();
-        self.reveal(&mut book, &order_nos);
-        let records: Vec<&Order> =
-            order_nos.iter().filter_map(|number| book.order(number)).map(|held| &held.order).collect();
-        Answer::data(json!({"records": records}))
+        let asked: Vec<String> = order_nos.iter().flat_map(|number| book.keys(number)).cloned().collect();
+        self.reveal(&mut book, &asked);
+        Answer::data(json!({"records": self.records(&book, &asked)}))
     }
 
     /// Hidden orders that somebody asks for are ordinary from then on.
-    fn reveal(&self, book: &mut std::sync::MutexGuard<'_, crate::book::Book>, asked: &[String]) {
+    fn reveal(&self, book: &mut MutexGuard<'_, Book>, asked: &[String]) {
+        let now = self.now();
+        self.shown(book, asked.iter(), true, now);
         let hidden = |number: &&String| book.order(number).is_some_and(|held| held.hidden);
         let numbers: Vec<String> = asked.iter().filter(hidden).cloned().collect();
         if !numbers.is_empty() {
-            let now = self.now();
             self.ledger.write(book, &Entry::Reveal { numbers: numbers.clone() });
             numbers.iter().for_each(|number| self.plan(book, number, now));
         }
@@ -128,35 +137,25 @@ impl Platform {
         };
         let Some((from, to)) = range(query, "from", "to") else { return Answer::invalid("from, to") };
         let grain = query.get("grain").map(String::as_str).unwrap_or_default();
+        let Some(grain) = Asked::parse(grain) else { return Answer::invalid("grain") };
         let now = self.now();
         let mut book = self.ledger.lock();
-        let stale = self.inject(&mut book, FaultKind::StaleManifest).then_some(now - 400 - now % 1_600);
-        let as_of = clock::wire_time(stale.unwrap_or(now));
-        let account = &book.account;
-        match grain {
-            "count" => {
-                let count = account.tally(dataset, &from, &to, stale);
-                Answer::data(json!({"asOf": as_of, "buckets": [{"start": from, "count": count}]}))
-            }
-            "ids" => {
-                let item = |(key, digest, time): (&crate::digest::ItemKey, crate::digest::Digest, &str)| json!({"orderNo": key.number, "day": key.day, "part": key.part, "eventTime": time, "digest": hex::encode(digest)});
-                let items: Vec<Value> = account.items(dataset, &from, &to, stale).into_iter().map(item).collect();
-                Answer::data(json!({"asOf": as_of, "items": items}))
-            }
-            word => {
-                let Some(grain) = Grain::parse(word) else { return Answer::invalid("grain") };
-                let buckets = account.buckets(dataset, (&from, &to), grain, stale);
-                let bucket = |(start, (count, sum)): (String, (usize, crate::digest::Digest))| json!({"start": start, "count": count, "sum": hex::encode(sum)});
-                Answer::data(json!({"asOf": as_of, "buckets": buckets.into_iter().map(bucket).collect::<Vec<_>>()}))
-            }
-        }
+        let stale = self.inject(&mut book, FaultKind::StaleManifest, now).then_some(now - 400 - now % 1_600);
+        let lie = lies::lie(self, &mut book, dataset, (&from, &to), now);
+        Answer::data(lies::tell(lie, &book.account, dataset, (&from, &to), grain, stale, |at| {
+            clock::wire_time(self.shown_ms(at.unwrap_or(now)))
+        }))
     }
 
     /// `GET /gateway/receipts`
     pub(super) fn receipt(&self, query: &Parameters) -> Answer {
         let Some(request) = query.get("requestId") else { return Answer::invalid("requestId") };
+        let now = self.now();
         let book = self.ledger.lock();
-        let found = book.operations.get(request).filter(|operation| operation.operation != "complete");
+        let known = |operation: &&Operation| {
+            operation.operation != "complete" && operation.receipt_from.is_none_or(|from| from <= now)
+        };
+        let found = book.operations.get(request).filter(known);
         Answer::data(found.map_or(Value::Null, |operation| {
             json!({
                 "receiptNo": operation.receipt_no, "requestId": operation.request_id, "operation": operation.operation,

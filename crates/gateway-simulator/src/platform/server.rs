@@ -13,6 +13,7 @@ use axum::routing::any;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::disruption::Gate;
 use super::read::Parameters;
 use super::{Platform, PlatformEnd, control, life, push};
 use crate::error::SimError;
@@ -24,19 +25,21 @@ pub(super) struct Answer {
     code: u16,
     message: &'static str,
     data: Value,
+    /// Never arrives (fault `lost_receipt`).
+    pub(super) lost: bool,
 }
 
 impl Answer {
     pub(super) fn data(data: Value) -> Self {
-        Self { code: 0, message: "ok", data }
+        Self { code: 0, message: "ok", data, lost: false }
     }
 
     pub(super) fn refused(code: u16, message: &'static str) -> Self {
-        Self { code, message, data: Value::Null }
+        Self { code, message, data: Value::Null, lost: false }
     }
 
     pub(super) fn invalid(what: &'static str) -> Self {
-        Self { code: 1004, message: what, data: Value::Null }
+        Self { code: 1004, message: what, data: Value::Null, lost: false }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -61,7 +64,8 @@ pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Resul
             tokio::spawn(push::run(platform.clone())).abort_handle(),
         ]
     };
-    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let gate = Gate { listener, platform: platform.clone() };
+    let serving = tokio::spawn(async move { axum::serve(gate, app).await });
     shutdown.cancelled().await;
     // No draining: a peer that restarts cuts its connections, and everything that was answered is on disk.
     for task in own.into_iter().chain([serving.abort_handle()]) {
@@ -80,7 +84,14 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    platform.answered_ms.fetch_max(platform.now(), Ordering::SeqCst);
+    let now = platform.now();
+    platform.answered_ms.fetch_max(now, Ordering::SeqCst);
+    if platform.is_out(now) {
+        let mut response =
+            json_response(StatusCode::SERVICE_UNAVAILABLE, b"<html>503 Service Unavailable</html>".to_vec());
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        return response;
+    }
     if !authentic(&platform, &method, &uri, &headers, &body) {
         return json_response(StatusCode::UNAUTHORIZED, Answer::refused(401, "签名错误").bytes());
     }
@@ -110,7 +121,7 @@ fn authentic(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMa
         sign: text("x-sign"),
         body,
     };
-    platform.incoming.verify(&message, platform.now())
+    platform.incoming.verify(&message, platform.shown_ms(platform.now()))
 }
 
 /// Faults in whose case nothing is done.
@@ -119,7 +130,7 @@ async fn before(platform: &Platform) -> Option<Response> {
         let mut book = platform.ledger.lock();
         [FaultKind::ServerError, FaultKind::Throttle, FaultKind::Hang]
             .into_iter()
-            .find(|&kind| platform.inject(&mut book, kind))
+            .find(|&kind| platform.inject(&mut book, kind, platform.now()))
     }?;
     // A counter that is shown must survive a restart like everything else.
     let _ = platform.ledger.settled().await;
@@ -139,15 +150,19 @@ async fn before(platform: &Platform) -> Option<Response> {
 
 /// Faults on the way back: what was done is done. `operation` is the path of an operation, where the call was one.
 async fn after(platform: &Platform, answer: &Answer, operation: Option<&str>) -> Response {
+    if answer.lost {
+        return json_response(StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec());
+    }
+    let now = platform.now();
     let kind = {
         let mut book = platform.ledger.lock();
         let done = operation.filter(|_| answer.code == 0);
         let kinds = [FaultKind::LateAnswer, FaultKind::TruncatedBody, FaultKind::MalformedBody];
         let possible = |kind: &FaultKind| *kind != FaultKind::LateAnswer || done.is_some();
-        if done.is_some_and(|path| path.ends_with("/complete")) && platform.late_complete(&mut book) {
+        if done.is_some_and(|path| path.ends_with("/complete")) && platform.late_complete(&mut book, now) {
             Some(FaultKind::LateAnswer)
         } else {
-            kinds.into_iter().filter(possible).find(|&kind| platform.inject(&mut book, kind))
+            kinds.into_iter().filter(possible).find(|&kind| platform.inject(&mut book, kind, now))
         }
     };
     let mut bytes = answer.bytes();

@@ -10,7 +10,7 @@ use super::{Platform, lock};
 use crate::book::entry::{Edit, Entry, Push};
 use crate::book::{Book, Held};
 use crate::clock;
-use crate::faults::FaultKind;
+use crate::faults::{FaultKind, FaultPlan};
 use crate::invent;
 use crate::record::state;
 
@@ -19,11 +19,16 @@ const LOOK: usize = 200;
 
 /// One chance for each.
 pub(super) fn tick(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
-    silent_edit(platform, book, now);
+    if matches!(platform.options.faults, FaultPlan::Campaign { .. }) {
+        super::disruption::tick(platform, book, now);
+        super::tampering::tick(platform, book, now);
+    } else {
+        silent_edit(platform, book, now);
+    }
     same_second(platform, book, now);
     aba_edit(platform, book, now);
     bulk(platform, book, now);
-    if !book.is_empty() && platform.inject(book, FaultKind::PlatformRestart) {
+    if !book.is_empty() && platform.inject(book, FaultKind::PlatformRestart, now) {
         platform.restart.store(true, Ordering::SeqCst);
     }
 }
@@ -31,10 +36,7 @@ pub(super) fn tick(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i6
 /// Finds an order that suits, beginning at a place that moves with time.
 fn find(book: &Book, now: i64, suits: impl Fn(&Held) -> bool) -> Option<String> {
     let start = if book.len() > LOOK { (now as usize / 7) % (book.len() - LOOK) } else { 0 };
-    book.from_position(start)
-        .take(LOOK)
-        .find(|held| !held.hidden && suits(held))
-        .map(|held| held.order.order_no.clone())
+    book.from_position(start).take(LOOK).find(|held| !held.hidden && suits(held)).map(|held| held.key.clone())
 }
 
 /// A compared field edited behind everybody's back, on an order that no poll overlap can still see and that nothing else will touch.
@@ -47,7 +49,7 @@ fn silent_edit(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     let old = |held: &Held| held.changed_at < now - age && held.order.update_time < horizon;
     let found = find(book, now, |held| old(held) && quiet(held)).or_else(|| find(book, now, old));
     let Some(number) = found else { return };
-    if !platform.inject(book, FaultKind::SilentEdit) {
+    if !platform.inject_on(book, FaultKind::SilentEdit, &number, "", now) {
         return;
     }
     let Some(held) = book.order(&number) else { return };
@@ -69,13 +71,16 @@ fn lively(held: &Held, now: i64) -> bool {
 
 /// Two edits with the same update time; the second comes when the first may have been read already.
 fn same_second(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
+    if !platform.may_come(book, FaultKind::SameSecond, now) {
+        return;
+    }
     let Some(number) = find(book, now, |held| lively(held, now)) else { return };
-    if !platform.inject(book, FaultKind::SameSecond) {
+    if !platform.inject_on(book, FaultKind::SameSecond, &number, "", now) {
         return;
     }
     let Some(held) = book.order(&number) else { return };
     let mut rng = invent::rng_for(platform.options.seed, &number, held.version * 2 + 2);
-    let update = next_update(held, now);
+    let update = next_update(platform, held, now);
     let first = vec![Edit::Address(invent::readdress(&mut rng))];
     let second =
         vec![Edit::Address(invent::readdress(&mut rng)), Edit::Title(invent::retitle(&mut rng, &held.order.title))];
@@ -90,13 +95,16 @@ fn same_second(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
 
 /// A title changed and changed back a good second later.
 fn aba_edit(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
+    if !platform.may_come(book, FaultKind::AbaEdit, now) {
+        return;
+    }
     let Some(number) = find(book, now + 701, |held| lively(held, now)) else { return };
-    if !platform.inject(book, FaultKind::AbaEdit) {
+    if !platform.inject_on(book, FaultKind::AbaEdit, &number, "", now) {
         return;
     }
     let Some(held) = book.order(&number) else { return };
     let title = held.order.title.clone();
-    let update = next_update(held, now);
+    let update = next_update(platform, held, now);
     write_now(platform, book, &number, &update, vec![Edit::Title(format!("{title}(暂)"))], now);
     lock(&platform.planner).follow_ups.push(FollowUp {
         due_ms: now + 1_200,
@@ -135,15 +143,11 @@ fn bulk(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     }
     platform.page_size.store(0, Ordering::SeqCst);
     let deadline = format!("{} 18:00:00", clock::day_of(&clock::wire_time(now + 40 * 86_400_000)));
-    let numbers: Vec<String> = book
-        .from_position(0)
-        .filter(|held| !held.hidden)
-        .take(size + 20)
-        .map(|held| held.order.order_no.clone())
-        .collect();
+    let numbers: Vec<String> =
+        book.from_position(0).filter(|held| !held.hidden).take(size + 20).map(|held| held.key.clone()).collect();
     for number in numbers {
         let Some(held) = book.order(&number) else { continue };
-        let update = Some(next_update(held, now));
+        let update = Some(next_update(platform, held, now));
         let edits = vec![Edit::Deadline(deadline.clone())];
         platform.ledger.write(
             book,
@@ -158,7 +162,7 @@ pub(super) fn drift(platform: &Platform, book: &mut MutexGuard<'_, Book>, number
     for number in numbers {
         let Some(held) = book.order(number) else { continue };
         let mut rng = invent::rng_for(platform.options.seed, number, held.version * 2 + 2);
-        let update = next_update(held, now);
+        let update = next_update(platform, held, now);
         write_now(platform, book, number, &update, vec![Edit::Address(invent::readdress(&mut rng))], now);
     }
 }

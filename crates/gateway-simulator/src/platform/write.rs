@@ -1,14 +1,20 @@
 //! Writing (section 4 of the wire contract): sign 签收, reply 答复, refuse 退单, complete 办结, with the state rules.
 
+use std::sync::MutexGuard;
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Platform;
+use super::inject::hit;
 use super::life::next_update;
 use super::server::Answer;
+use crate::book::Book;
 use crate::book::entry::{Edit, Entry, Operation, Push};
 use crate::clock;
+use crate::digest::{Dataset, ItemKey};
 use crate::faults::FaultKind;
+use crate::faults::injected::{Heals, Hit};
 use crate::record::{Completion, Event, Order, state};
 
 #[derive(Deserialize, Default)]
@@ -47,49 +53,87 @@ impl Platform {
                 (true, _) => receipt(earlier),
             };
         }
-        let Some(held) = book.order(number) else { return Answer::refused(1002, "工单不存在") };
-        let edits = match judge(&held.order, operation, &body, request_id) {
+        // Where a number was given more than once, it means the order that got it last.
+        let place = book.keys(number).last().cloned();
+        let Some((place, held)) = place.and_then(|place| Some((place.clone(), book.order(&place)?))) else {
+            return Answer::refused(1002, "工单不存在");
+        };
+        let mut edits = match judge(&held.order, operation, &body, request_id) {
             Verdict::Done(edits) => edits,
             Verdict::AlreadySubmitted => return Answer::refused(1001, "重复提交"),
             Verdict::Forbidden => return Answer::refused(1003, "状态不允许"),
             Verdict::Invalid(field) => return Answer::invalid(field),
         };
         let now = self.now();
-        let update = next_update(held, now);
+        let update = next_update(self, held, now);
         let version = held.version;
-        let lost = operation == "reply" && self.inject(&mut book, FaultKind::LostReply);
+        let fault = self.lose(&mut book, &place, operation, &edits, now);
+        let lost = matches!(fault, Some(FaultKind::LostReply | FaultKind::LostOperation));
+        if fault == Some(FaultKind::LostEvent) {
+            edits.retain(|edit| !matches!(edit, Edit::Event(_)));
+        }
         let done = Operation {
             request_id: request_id.to_owned(),
             operation: operation.to_owned(),
             order_no: number.to_owned(),
             receipt_no: format!("R{number}-{version}-{}", book.operations.len() + 1),
-            received_at: clock::wire_time(now),
+            received_at: clock::wire_time(self.shown_ms(now)),
             lost,
+            receipt_from: (fault == Some(FaultKind::LostReceipt)).then(|| receipt_from(version, now)),
         };
-        let answer = receipt(&done);
-        let entry = if lost {
-            Entry::Change {
-                at: now,
-                no: number.to_owned(),
-                update: None,
-                edits: Vec::new(),
-                operation: Some(done),
-                push: Push::None,
-            }
-        } else {
-            Entry::Change {
-                at: now,
-                no: number.to_owned(),
-                update: Some(update),
-                edits,
-                operation: Some(done),
-                push: Push::Record,
-            }
-        };
+        let mut answer = receipt(&done);
+        answer.lost = fault == Some(FaultKind::LostReceipt);
+        let (update, edits, push) =
+            if lost { (None, Vec::new(), Push::None) } else { (Some(update), edits, Push::Record) };
+        let entry = Entry::Change { at: now, no: place.clone(), update, edits, operation: Some(done), push };
         self.ledger.write(&mut book, &entry);
-        self.plan(&book, number, now);
+        self.plan(&book, &place, now);
         answer
     }
+
+    /// Which fault befalls an operation that is about to be done.
+    fn lose(
+        &self,
+        book: &mut MutexGuard<'_, Book>,
+        place: &str,
+        operation: &str,
+        edits: &[Edit],
+        now: i64,
+    ) -> Option<FaultKind> {
+        let kinds: &[FaultKind] = match operation {
+            "reply" => &[FaultKind::LostReply, FaultKind::LostReceipt],
+            "complete" => &[FaultKind::LostOperation, FaultKind::LostEvent],
+            _ => &[FaultKind::LostOperation, FaultKind::LostEvent, FaultKind::LostReceipt],
+        };
+        let kind = kinds.iter().copied().find(|kind| self.take(book, *kind, now))?;
+        let made = hit(book, place, operation);
+        let version = book.order(place).map_or(0, |held| held.version);
+        // What the operation should have made: the item that is owed.
+        let (number, day) = made.order.clone().unwrap_or_default();
+        let owed = |dataset, part| ItemKey { dataset, number: number.clone(), day: day.clone(), part };
+        let items = edits.iter().filter_map(|edit| match edit {
+            Edit::Event(event) => Some(owed(Dataset::Handling, format!("e:{}", event.event_id))),
+            Edit::Completion(completion) => Some(owed(Dataset::Completion, format!("c{}", completion.round))),
+            _ => None,
+        });
+        let variant = match kind {
+            FaultKind::LostReceipt if for_ever(version) => format!("{operation}_for_ever"),
+            FaultKind::LostReceipt => format!("{operation}_for_hours"),
+            _ => operation.to_owned(),
+        };
+        let hit = Hit { variant, items: items.collect(), heals: Heals::Redone, ..made };
+        self.log(book, kind, now, hit);
+        Some(kind)
+    }
+}
+
+/// From when on a receipt that was lost is known: for ever not, or some hours later.
+fn receipt_from(version: u64, now: i64) -> i64 {
+    if for_ever(version) { i64::MAX } else { now + (1 + version as i64 % 6) * 3_600_000 }
+}
+
+fn for_ever(version: u64) -> bool {
+    version.is_multiple_of(2)
 }
 
 fn receipt(operation: &Operation) -> Answer {

@@ -1,6 +1,8 @@
 //! Tests of the simulators and the judge, over real loopback HTTP. Waiting is level-triggered with a deadline.
 
 mod account;
+mod campaign;
+mod crude;
 mod data;
 mod desk_and_judge;
 mod faults;
