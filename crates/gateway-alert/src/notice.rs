@@ -162,7 +162,9 @@ impl Writer {
         }
     }
 
-    fn entry(&self, item: &NotificationItem, now: Timestamp) -> Entry {
+    /// One incident in words.
+    #[must_use]
+    pub fn entry(&self, item: &NotificationItem, now: Timestamp) -> Entry {
         let text = texts::find(&item.code).unwrap_or(&texts::UNKNOWN);
         let words = match self.language {
             Language::Zh => &text.zh,

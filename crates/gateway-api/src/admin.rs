@@ -3,8 +3,8 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, commands, dead_letters, deliveries, flow, gap_groups, gaps, health, orders, raw, reconcile, report,
-    status, trace,
+    ApiState, commands, dead_letters, deliveries, flow, gap_groups, gaps, health, incidents, orders, raw, reconcile,
+    report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -34,6 +34,10 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/reports/monthly/{month}", get(report::monthly))
         .route("/api/v1/orders/{id}/trace", get(trace::trace))
         .route("/api/v1/balance", get(report::balance::balance))
+        .route("/api/v1/incidents", get(incidents::list))
+        .route("/api/v1/incidents/{id}", get(incidents::one))
+        .route("/api/v1/silences", get(silences::list))
+        .route("/api/v1/notifiers", get(incidents::notifiers))
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
     let operate = Router::new()
@@ -42,6 +46,9 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/reconcile", post(reconcile::ask))
         .route("/api/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/v1/dead-letters/{id}/waive", post(dead_letters::waive))
+        .route("/api/v1/incidents/{id}/acknowledge", post(incidents::acknowledge))
+        .route("/api/v1/silences", post(silences::add))
+        .route("/api/v1/silences/{id}/end", post(silences::end))
         .route("/api/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
         .route("/api/v1/deliveries/{id}/waive", post(deliveries::waive));
     let open = Router::new()

@@ -65,6 +65,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Report(options) => commands::report(options).await,
         Command::Balance(options) => commands::balance(options).await,
         Command::Trace(options) => commands::trace(options).await,
+        Command::Alert(options) => commands::alert(options).await,
     }
 }
 

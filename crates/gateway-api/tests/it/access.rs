@@ -17,6 +17,10 @@ const READ: &[&str] = &[
     "/api/v1/reconcile",
     "/api/v1/dead-letters",
     "/api/v1/dead-letters/1",
+    "/api/v1/incidents",
+    "/api/v1/incidents/1",
+    "/api/v1/silences",
+    "/api/v1/notifiers",
     "/api/v1/status",
     "/api/v1/raw/1",
 ];
@@ -27,6 +31,9 @@ const CHANGE: &[&str] = &[
     "/api/v1/reconcile",
     "/api/v1/dead-letters/1/retry",
     "/api/v1/dead-letters/1/waive",
+    "/api/v1/incidents/1/acknowledge",
+    "/api/v1/silences",
+    "/api/v1/silences/1/end",
     "/api/v1/deliveries/1/redeliver",
     "/api/v1/deliveries/1/waive",
 ];

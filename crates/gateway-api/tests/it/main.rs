@@ -7,6 +7,7 @@ mod commands;
 mod gateway;
 mod health;
 mod history;
+mod incidents;
 mod letters;
 mod orders;
 mod reports;

@@ -1,6 +1,7 @@
 //! The commands that ask a gateway something. They talk to a running `serve` over its API; where none runs, to the same API opened over the
 //! locked directory for the length of the command. One road, so a command shows the same either way.
 
+mod alert;
 mod check;
 mod client;
 mod gaps;
@@ -10,6 +11,7 @@ mod order;
 mod print;
 mod report;
 
+pub use alert::alert;
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
 pub use gaps::gaps;
