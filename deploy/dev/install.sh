@@ -15,7 +15,9 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://rustup.rs)"
 
 # program:Debian package
-wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd)
+# prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; python3 checks signatures and reads the mails.
+wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3
+    prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd)
 packages=()
 for pair in "${wanted[@]}"; do
     has "${pair%%:*}" || packages+=("${pair##*:}")
@@ -26,7 +28,19 @@ if [ ${#packages[@]} -gt 0 ]; then
     printf 'install: Debian packages %s\n' "${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q || fail "apt-get update failed: is a Debian mirror reachable?"
+    # The tests start what they need on ports of their own: no package may start a service of the system, now or at the next boot.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
     apt-get install -q -y --no-install-recommends "${packages[@]}" || fail "apt-get could not install: ${packages[*]}"
+    case " ${packages[*]} " in
+    *" prometheus-alertmanager "*)
+        systemctl disable --quiet prometheus-alertmanager || fail "prometheus-alertmanager.service could not be disabled"
+        ;;
+    esac
 fi
 
 for component in rustfmt clippy; do
