@@ -8,6 +8,7 @@ mod desk_and_judge;
 mod faults;
 mod golden;
 mod journal;
+mod lies;
 mod mini_gateway;
 mod platform;
 mod pushes;
