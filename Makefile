@@ -49,3 +49,4 @@ demo:
 bench:
 	cargo bench --locked --package gateway-bus --bench append
 	cargo bench --locked --package gateway-store --bench ingest
+	cargo bench --locked --package gateway-reconcile --bench cost

@@ -76,6 +76,9 @@ pub struct ReconcileConfig {
     pub merge_between_buckets: u32,
     /// A differing bucket with at most this many items is listed at once instead of narrowed further.
     pub list_below_items: u64,
+    /// A total that differs is halved by further totals until its window has split so often into two halves that both differ; from there on it is
+    /// narrowed by buckets. Halving takes more calls and far fewer bytes, as long as few things differ; 0 = never.
+    pub halving_splits: u32,
     /// With this many suspicions and gaps, comparing waits until looks and repairs have caught up.
     pub max_active: usize,
     /// The oldest event time that is compared, unless the channel or the book knows older ones.
@@ -124,6 +127,7 @@ impl Default for ReconcileConfig {
             buckets_per_call: 1_000,
             merge_between_buckets: 24,
             list_below_items: 24,
+            halving_splits: 5,
             max_active: 20_000,
             since: Day::constant(2000, 1, 1),
             until: Day::constant(2101, 1, 1),

@@ -1,6 +1,7 @@
 //! From a coarse difference to the items: which account to ask for next. Pure.
 //!
-//! Total → month → day → hour → ten minutes → ids, skipping grains that the channel lacks. Two short cuts save calls: a differing bucket with few items,
+//! A total that differs is halved by further totals as long as few things differ (`halve`): each costs one small bucket. Where many do, and on
+//! channels without totals, the calendar is the ladder: month → day → hour → ten minutes → ids, skipping grains that the channel lacks. Two short cuts save calls: a differing bucket with few items,
 //! or one of which a side lacks most, is listed at once. Date-only items are absent from hours and ten minutes, so they show as a rest: what
 //! the day differs by, less what its hours differ by. They lie in the first second of their day, so one tiny list finds them; a
 //! change between the two accounts looks the same, and costs only that list.
@@ -9,7 +10,7 @@
 
 use crate::compare::{Differing, Tally};
 use crate::config::ReconcileConfig;
-use gateway_model::{Grain, Timestamp, Window};
+use gateway_model::{Bucket, Grain, Timestamp, Window};
 
 /// One account to ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Step {
     pub parents: Option<Parents>,
     /// How often it was asked in vain for a contradicting account.
     pub doubts: u32,
+    /// Where the window, whose total is known to differ, is to be halved: how often it has split into two differing halves on the way here.
+    pub half: Option<u32>,
 }
 
 /// The coarser account that led to a step.
@@ -52,6 +55,7 @@ pub struct Ladder {
     ids_per_call: u64,
     buckets_per_call: i64,
     merge_between: i64,
+    halving_splits: u32,
 }
 
 impl Ladder {
@@ -67,6 +71,7 @@ impl Ladder {
             ids_per_call: config.ids_per_call,
             buckets_per_call: i64::from(config.buckets_per_call.max(1)),
             merge_between: i64::from(config.merge_between_buckets),
+            halving_splits: config.halving_splits,
         }
     }
 
@@ -82,12 +87,15 @@ impl Ladder {
         let align = grain.clamp(Grain::Month, Grain::Day);
         let last = Timestamp::from_second(span.end.as_second() - 1).unwrap_or(span.end);
         let window = Window::new(align.bucket(span.start).start, align.bucket(last).end);
-        Some(Step { window, grain, parents: None, doubts: 0 })
+        Some(Step { window, grain, parents: None, doubts: 0, half: None })
     }
 
     /// What follows from the differing buckets of a step's account.
     #[must_use]
     pub fn descend(&self, step: &Step, as_of: Timestamp, differing: &[Differing]) -> Descent {
+        if step.grain == Grain::Total {
+            return self.below_totals(as_of, 0, differing);
+        }
         let mut descent = Descent::default();
         let finer = self.grains.iter().copied().find(|grain| *grain > step.grain);
         let (mut list, mut narrow) = (Vec::new(), Vec::new());
@@ -107,15 +115,68 @@ impl Ladder {
         descent
     }
 
+    /// What follows from the two halves of a window that was to be halved.
+    #[must_use]
+    pub fn split(&self, step: &Step, as_of: Timestamp, halves: [Differing; 2]) -> Descent {
+        let differing: Vec<Differing> = halves.into_iter().filter(|half| half.ours != half.theirs).collect();
+        let splits = step.half.unwrap_or(0) + u32::from(differing.len() == 2);
+        self.below_totals(as_of, splits, &differing)
+    }
+
+    /// What follows from a window that can't be halved after all.
+    #[must_use]
+    pub fn unhalved(&self, as_of: Timestamp, differing: &[Differing]) -> Descent {
+        self.below_totals(as_of, u32::MAX, differing)
+    }
+
+    fn below_totals(&self, as_of: Timestamp, splits: u32, differing: &[Differing]) -> Descent {
+        let mut descent = Descent::default();
+        for bucket in differing {
+            let step = |grain, half| {
+                let parents = Some(Parents { grain: Grain::Total, as_of, buckets: vec![*bucket] });
+                Step { window: bucket.window, grain, parents, doubts: 0, half }
+            };
+            let halving = splits < self.halving_splits && self.names_items() && self.grains.contains(&Grain::Total);
+            let most = bucket.theirs.count.max(bucket.ours.count);
+            if self.better_listed(bucket) && (!halving || most <= ITEMS_OF_A_TOTAL || self.lacks_most(bucket)) {
+                descent.steps.push(step(Grain::Ids, None));
+            } else if halving && halving_grain(bucket.window).is_some() {
+                descent.steps.push(step(Grain::Total, Some(splits)));
+            } else if let Some(grain) = self.filling(bucket.window) {
+                descent.steps.push(step(grain, None));
+            } else if self.names_items() {
+                descent.steps.push(step(Grain::Ids, None));
+            } else {
+                descent.unnamed.push(*bucket);
+            }
+        }
+        descent
+    }
+
+    // The coarsest grain of which several buckets fill a window.
+    fn filling(&self, window: Window) -> Option<Grain> {
+        let last = Timestamp::from_second(window.end.as_second() - 1).unwrap_or(window.end);
+        let fills = |grain: &&Grain| {
+            let (first, last) = (grain.bucket(window.start), grain.bucket(last));
+            first.start == window.start && last.end == window.end && first != last
+        };
+        self.grains.iter().filter(|grain| !matches!(grain, Grain::Total | Grain::Ids)).find(fills).copied()
+    }
+
     fn names_items(&self) -> bool {
         self.grains.last() == Some(&Grain::Ids)
     }
 
     fn better_listed(&self, bucket: &Differing) -> bool {
         let most = bucket.theirs.count.max(bucket.ours.count);
+        self.names_items() && (most <= self.list_below || self.lacks_most(bucket))
+    }
+
+    // One side lacks so much of it that a list names little that is known.
+    fn lacks_most(&self, bucket: &Differing) -> bool {
+        let most = bucket.theirs.count.max(bucket.ours.count);
         let lacking = bucket.theirs.count.abs_diff(bucket.ours.count);
-        self.names_items()
-            && (most <= self.list_below || (most <= self.ids_per_call && lacking.saturating_mul(2) >= most))
+        most <= self.ids_per_call && lacking.saturating_mul(2) >= most
     }
 
     // Windows close to each other become one call, up to a size.
@@ -148,7 +209,8 @@ impl Ladder {
         }
         let step = |buckets: Vec<Differing>| {
             let window = Window::new(buckets.first()?.window.start, buckets.last()?.window.end);
-            Some(Step { window, grain: to, parents: Some(Parents { grain: from, as_of, buckets }), doubts: 0 })
+            let parents = Some(Parents { grain: from, as_of, buckets });
+            Some(Step { window, grain: to, parents, doubts: 0, half: None })
         };
         groups.into_iter().filter_map(step).collect()
     }
@@ -165,12 +227,53 @@ impl Ladder {
             parent.delta() != explained
         };
         let list = |parent: &Differing| {
-            let one_day = parents.grain == Grain::Day;
+            let one_day = Grain::Day.bucket(parent.window.start) == parent.window;
             let window = if one_day { first_second(parent.window) } else { parent.window };
-            Step { window, grain: Grain::Ids, parents: None, doubts: 0 }
+            Step { window, grain: Grain::Ids, parents: None, doubts: 0, half: None }
         };
         parents.buckets.iter().filter(rest).map(list).collect()
     }
+}
+
+/// A list of so many items weighs no more than a further total or two.
+const ITEMS_OF_A_TOTAL: u64 = 3;
+
+/// The kept grain at whose bucket borders a window is halved; `None` for ten minutes and less.
+#[must_use]
+pub fn halving_grain(window: Window) -> Option<Grain> {
+    match window.end.as_second() - window.start.as_second() {
+        ..=600 => None,
+        601..=3_600 => Some(Grain::TenMinutes),
+        3_601..=86_400 => Some(Grain::Hour),
+        86_401..=5_356_800 => Some(Grain::Day),
+        _ => Some(Grain::Month),
+    }
+}
+
+/// Where to halve a window: at the border of buckets of [`halving_grain`] that has as many of our items before it as behind it; in the middle of
+/// time where we hold nothing. `None` where no border lies inside.
+#[must_use]
+pub fn middle(window: Window, grain: Grain, ours: &[Bucket]) -> Option<Timestamp> {
+    let (start, end) = (window.start.as_second(), window.end.as_second());
+    let all: u64 = ours.iter().map(|bucket| bucket.count).sum();
+    let mut before = 0;
+    let half = ours.iter().find(|bucket| {
+        before += bucket.count;
+        before.saturating_mul(2) >= all
+    });
+    let at = match half {
+        // With the bucket that crosses the half, or without it, whichever is nearer.
+        Some(bucket) if all > 0 => {
+            let without = before - bucket.count;
+            let border = grain.bucket(bucket.start);
+            if before.saturating_mul(2) - all <= all - without.saturating_mul(2) { border.end } else { border.start }
+        }
+        _ => grain.bucket(Timestamp::from_second(start.midpoint(end)).unwrap_or(window.end)).start,
+    };
+    let inside = |at: Timestamp| at > window.start && at < window.end;
+    let first = grain.bucket(window.start).end;
+    let last = grain.bucket(Timestamp::from_second(end - 1).unwrap_or(window.end)).start;
+    [at, if at <= window.start { first } else { last }, first].into_iter().find(|at| inside(*at))
 }
 
 fn first_second(day: Window) -> Window {

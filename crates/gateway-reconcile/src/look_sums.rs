@@ -22,8 +22,7 @@ pub(crate) async fn look_at_sums(
         if tour.is_half_spent() {
             break;
         }
-        let expected = total(&tour.our_sums(gap.dataset, gap.window, finest).await?).count;
-        let steady = tour.steady_sums(gap.dataset, gap.window, finest, expected).await?;
+        let steady = tour.steady_sums(gap.dataset, gap.window, finest).await?;
         let Ok(Some((theirs, as_of))) = steady else { continue };
         let ours = total(&tour.our_sums(gap.dataset, gap.window, finest).await?);
         let now = tour.context.now();

@@ -7,7 +7,7 @@
 use crate::classify::Found;
 use crate::compare::{Differing, Tally, diff, in_step, narrow};
 use crate::cut::cut;
-use crate::descend::{Ladder, Step};
+use crate::descend::{Descent, Ladder, Step, halving_grain, middle};
 use crate::doubt::Doubt;
 use crate::error::ReconcileError;
 use crate::reliability::{Unreliable, contradicted, proves_lie};
@@ -100,7 +100,7 @@ impl SavedStep {
 
     fn step(&self) -> (Dataset, Step) {
         let window = Window::new(self.start, self.end);
-        (self.dataset, Step { window, grain: self.grain, parents: None, doubts: 0 })
+        (self.dataset, Step { window, grain: self.grain, parents: None, doubts: 0, half: None })
     }
 }
 
@@ -204,6 +204,7 @@ impl Sweep {
                 self.steps.push_front((dataset, rest));
             }
             let taken = match step.grain {
+                Grain::Total if step.half.is_some() => self.halve(tour, ladder, dataset, &step, findings).await,
                 Grain::Ids => self.list(tour, dataset, &step, findings).await,
                 _ => self.compare(tour, ladder, dataset, &step, findings).await,
             };
@@ -235,8 +236,7 @@ impl Sweep {
         step: &Step,
         findings: &mut Findings,
     ) -> Result<Vec<Step>, ReconcileError> {
-        let expected = total(&tour.our_sums(dataset, step.window, step.grain).await?).count;
-        let (theirs, as_of) = match tour.steady_sums(dataset, step.window, step.grain, expected).await? {
+        let (theirs, as_of) = match tour.steady_sums(dataset, step.window, step.grain).await? {
             Ok(Some(answer)) => answer,
             Ok(None) => {
                 self.doubted = true;
@@ -258,6 +258,53 @@ impl Sweep {
             self.size(tour, dataset, total(&ours).count, theirs);
         }
         let descent = ladder.descend(step, as_of, &differing);
+        Ok(self.follow(tour, dataset, as_of, descent, findings))
+    }
+
+    // Asks for the total of one half; the other's is what is left.
+    async fn halve(
+        &mut self,
+        tour: &mut Tour<'_>,
+        ladder: &Ladder,
+        dataset: Dataset,
+        step: &Step,
+        findings: &mut Findings,
+    ) -> Result<Vec<Step>, ReconcileError> {
+        let whole = step.parents.as_ref().and_then(|parents| parents.buckets.first()).copied();
+        let (Some(whole), Some(grain)) = (whole, halving_grain(step.window)) else { return Ok(Vec::new()) };
+        let Some(at) = middle(step.window, grain, &tour.our_sums(dataset, step.window, grain).await?) else {
+            let descent = ladder.unhalved(tour.context.now(), &[whole]);
+            return Ok(self.follow(tour, dataset, tour.context.now(), descent, findings));
+        };
+        let (first, second) = (Window::new(step.window.start, at), Window::new(at, step.window.end));
+        let (theirs, as_of) = match tour.sums(dataset, first, Grain::Total).await? {
+            Ok(answer) => answer,
+            Err(unreliable) => return Ok(self.again(tour, dataset, step.clone(), unreliable)),
+        };
+        let descent = match &theirs {
+            Sums::Buckets(said) if total(said).count <= whole.theirs.count => {
+                let asked = Step { window: first, ..step.clone() };
+                let ours = tour.our_sums(dataset, first, Grain::Total).await?;
+                tour.record(dataset, &asked, &theirs, &ours, as_of).await?;
+                let rest = total(&tour.our_sums(dataset, second, Grain::Total).await?);
+                let (ours, said) = (total(&ours), total(said));
+                let rest = Differing { window: second, ours: rest, theirs: whole.theirs.minus(said) };
+                ladder.split(step, as_of, [Differing { window: first, ours, theirs: said }, rest])
+            }
+            // It changed meanwhile, or it only counts now.
+            _ => ladder.unhalved(as_of, &[whole]),
+        };
+        Ok(self.follow(tour, dataset, as_of, descent, findings))
+    }
+
+    fn follow(
+        &mut self,
+        tour: &Tour<'_>,
+        dataset: Dataset,
+        as_of: Timestamp,
+        descent: Descent,
+        findings: &mut Findings,
+    ) -> Vec<Step> {
         self.clean &= descent.unnamed.is_empty();
         let compared_at = tour.context.now();
         findings.unnamed.extend(descent.unnamed.iter().map(|bucket| Unnamed {
@@ -268,7 +315,7 @@ impl Sweep {
             as_of,
             compared_at,
         }));
-        Ok(descent.steps)
+        descent.steps
     }
 
     async fn list(

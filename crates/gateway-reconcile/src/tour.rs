@@ -9,9 +9,15 @@ use crate::doubt::Doubt;
 use crate::error::ReconcileError;
 use crate::memory::Memory;
 use crate::reliability::{Unreliable, check_buckets, check_items};
-use crate::{Defences, compare::Tally, descend::Step};
+use crate::{
+    Defences,
+    compare::{Tally, item_window},
+    descend::Step,
+};
 use gateway_connector::{Connector, ManifestSource, RequestError};
-use gateway_model::{BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Timestamp, Window, day_of};
+use gateway_model::{
+    BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Moment, Timestamp, Window, day_of,
+};
 use gateway_store::{AccountDay, Days, LeaseGrant, NewAccount, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -203,14 +209,13 @@ impl<'a> Tour<'a> {
         dataset: Dataset,
         window: Window,
         grain: Grain,
-        ours: u64,
     ) -> Result<Result<Option<(Sums, Timestamp)>, Unreliable>, ReconcileError> {
         let (sums, as_of) = match self.sums(dataset, window, grain).await? {
             Ok(answer) => answer,
             Err(unreliable) => return Ok(Err(unreliable)),
         };
         let Sums::Count(first) = sums else { return Ok(Ok(Some((sums, as_of)))) };
-        if first == ours {
+        if first == total(&self.our_sums(dataset, window, grain).await?).count {
             return Ok(Ok(Some((Sums::Count(first), as_of))));
         }
         let again = match self.sums(dataset, window, grain).await? {
@@ -250,12 +255,32 @@ impl<'a> Tour<'a> {
         let version = self.context.connector.normalizer().projection_version();
         let kept = if grain == Grain::Total { filling(window) } else { grain };
         let buckets = self.context.store.buckets(&self.context.channel, dataset, version, kept, window).await?;
-        let Tally { count, sum } = total(&buckets);
+        let mut all = total(&buckets);
+        if kept > Grain::Day && grain == Grain::Total {
+            all = all.plus(self.our_date_only(dataset, window).await?);
+        }
+        let Tally { count, sum } = all;
         Ok(match grain {
             Grain::Total if count == 0 => Vec::new(),
             Grain::Total => vec![Bucket { start: window.start, count, sum }],
             _ => buckets,
         })
+    }
+
+    // What a total counts and hours and ten minutes do not: it lies in the first second of its day.
+    async fn our_date_only(&self, dataset: Dataset, window: Window) -> Result<Tally, ReconcileError> {
+        let mut all = Tally::default();
+        let mut day = Grain::Day.bucket(window.start);
+        while day.start < window.end {
+            if window.contains(day.start) {
+                let second = item_window(Moment::At(day.start));
+                let items = self.context.store.items(&self.context.channel, dataset, second).await?;
+                let date_only = items.iter().map(|held| &held.item).filter(|item| item.event_time.is_date_only());
+                all = all.plus(Tally::of(date_only));
+            }
+            day = Grain::Day.bucket(day.end);
+        }
+        Ok(all)
     }
 
     /// Writes the channel's account down, for the reports of any past day: its days where it told them, and what is in step by a coarser sum.
@@ -267,6 +292,11 @@ impl<'a> Tour<'a> {
         ours: &[Bucket],
         as_of: Timestamp,
     ) -> Result<(), ReconcileError> {
+        let is_midnight = |at: Timestamp| Grain::Day.bucket(at).start == at;
+        if !is_midnight(step.window.start) || !is_midnight(step.window.end) {
+            // A part of a day says nothing about the day.
+            return Ok(());
+        }
         let days_of = |window: Window| Days { from: day_of(window.start), to: day_of(window.end) };
         let said = |day, count, sum| AccountDay { dataset, day, count, sum, as_of };
         let (days, in_step) = match (theirs, step.grain) {
@@ -298,10 +328,10 @@ impl<'a> Tour<'a> {
     }
 }
 
-// Windows of totals are whole days at least (`Ladder::first`).
+// The coarsest kept grain whose buckets fill a window.
 fn filling(window: Window) -> Grain {
-    let begins = |at| Grain::Month.bucket(at).start == at;
-    if begins(window.start) && begins(window.end) { Grain::Month } else { Grain::Day }
+    let fills = |grain: &Grain| [window.start, window.end].iter().all(|at| grain.bucket(*at).start == *at);
+    Grain::BUCKETS.into_iter().find(fills).unwrap_or(Grain::TenMinutes)
 }
 
 /// All buckets in one.

@@ -48,9 +48,12 @@ async fn a_missing_order_opens_only_at_the_second_look() {
 
 #[tokio::test]
 async fn ids_are_listed_only_in_the_bucket_that_differs() {
-    let mut world =
-        World::with(ReconcileConfig { list_below_items: 0, ..config() }, &crate::world::GRAINS, Defences::default())
-            .await;
+    let mut world = World::with(
+        ReconcileConfig { list_below_items: 0, halving_splits: 0, ..config() },
+        &crate::world::GRAINS,
+        Defences::default(),
+    )
+    .await;
     // 200 orders every 37 minutes over five days.
     world.agree(&many(0, 200)).await;
     let lost = item(Dataset::Acceptance, 900, 37 * 100 + 1, 1);
@@ -273,4 +276,29 @@ async fn a_channel_without_ids_names_the_narrowest_bucket() {
     world.hold(&[order(99)]).await;
     world.run_for(6).await;
     assert_eq!(world.gap().await.state, GapState::Closed);
+}
+
+#[tokio::test]
+async fn halving_finds_one_among_many_by_totals_alone_and_counts_date_only_items() {
+    let mut world = World::new().await;
+    world.agree(&many(0, 400)).await;
+    // Of the day on which one is lost; hours and ten minutes do not count them, totals do.
+    let day_only: Vec<_> = (1_000..1_030)
+        .map(|n| {
+            let mut item = order(n);
+            item.event_time = Moment::On("2026-01-08".parse().unwrap());
+            item
+        })
+        .collect();
+    world.agree(&day_only).await;
+    let lost = item(Dataset::Acceptance, 900, 3 * 1_440 + 15, 1);
+    assert_eq!(lost.event_time.day(), "2026-01-08".parse().unwrap());
+    world.peer.put(lost.clone());
+    world.round().await.unwrap();
+    let calls = world.peer.take_calls();
+    assert!(calls.iter().all(|call| matches!(call.grain, Grain::Total | Grain::Ids)), "{calls:?}");
+    let lists: Vec<usize> = calls.iter().filter(|call| call.grain == Grain::Ids).map(|call| call.listed).collect();
+    assert!(lists.len() == 1 && lists[0] <= 3, "{lists:?}");
+    assert!(calls.len() <= 3 + 10 + 1, "about one call for each halving of 430 items: {}", calls.len());
+    assert_eq!(world.gap().await.key, Some(lost.key));
 }

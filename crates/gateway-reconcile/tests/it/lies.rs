@@ -33,7 +33,7 @@ async fn a_lying_list_is_asked_once_again_suspected_confirmed_and_closed_when_it
     let lies = [
         (Lie::Twice, "ids item_twice"),
         (Lie::Outside, "ids item_outside"),
-        (Lie::LeavesOut, "ids list_not_as_counted hour"),
+        (Lie::LeavesOut, "ids list_not_as_counted total"),
         (Lie::OtherWindow, "ids other_account"),
         (Lie::OtherDataset, "ids other_account"),
         (Lie::Truncated, "ids unreadable"),

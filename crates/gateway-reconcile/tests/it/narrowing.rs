@@ -5,8 +5,8 @@ use gateway_model::{
     BookItem, BookSide, Dataset, Grain, ItemKey, Moment, Part, SourceNumber, Timestamp, Window, digest_of_pairs,
 };
 use gateway_reconcile::ReconcileConfig;
-use gateway_reconcile::compare::{Difference, diff, in_step, narrow};
-use gateway_reconcile::descend::Ladder;
+use gateway_reconcile::compare::{Difference, Differing, Tally, diff, in_step, narrow};
+use gateway_reconcile::descend::{Descent, Ladder, Step, halving_grain, middle};
 use gateway_store::StoredItem;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +82,10 @@ fn found(
             }
             continue;
         }
+        if step.half.is_some() {
+            steps.extend(halved(&ladder, &step, ours, theirs).steps);
+            continue;
+        }
         let (our_sums, their_sums) =
             (buckets_of(ours.values(), step.grain, step.window), buckets_of(theirs.values(), step.grain, step.window));
         let differing = narrow(step.grain, step.window, &our_sums, &their_sums);
@@ -90,6 +94,27 @@ fn found(
         steps.extend(descent.steps);
     }
     (keys, ids)
+}
+
+/// As a sweep does: the channel tells one half, the other is what is left.
+fn halved(
+    ladder: &Ladder,
+    step: &Step,
+    ours: &BTreeMap<ItemKey, BookItem>,
+    theirs: &BTreeMap<ItemKey, BookItem>,
+) -> Descent {
+    let grain = halving_grain(step.window).unwrap();
+    let at = middle(step.window, grain, &buckets_of(ours.values(), grain, step.window)).unwrap();
+    assert!(at > step.window.start && at < step.window.end);
+    let tally = |items: &BTreeMap<ItemKey, BookItem>, window| {
+        Tally::of(items.values().filter(|item| Window::contains(&window, item.event_time.start())))
+    };
+    let (first, second) = (Window::new(step.window.start, at), Window::new(at, step.window.end));
+    let whole = step.parents.as_ref().unwrap().buckets[0];
+    let said = tally(theirs, first);
+    let first = Differing { window: first, ours: tally(ours, first), theirs: said };
+    let second = Differing { window: second, ours: tally(ours, second), theirs: whole.theirs.minus(said) };
+    ladder.split(step, Timestamp::UNIX_EPOCH, [first, second])
 }
 
 fn symmetric(ours: &BTreeMap<ItemKey, BookItem>, theirs: &BTreeMap<ItemKey, BookItem>) -> BTreeSet<ItemKey> {
@@ -117,6 +142,7 @@ proptest! {
         grains in ladders(),
         list_below in prop_oneof![Just(0u64), Just(3), Just(24)],
         merge_between in prop_oneof![Just(0u32), Just(24)],
+        halving_splits in prop_oneof![Just(0u32), Just(1), Just(5)],
         long: bool,
     ) {
         // Date-only items are absent from hours, so a channel whose coarsest grain is finer than a day can't account for them at all.
@@ -130,7 +156,7 @@ proptest! {
         let (common, only_ours, only_theirs) = (inside(common), inside(only_ours), inside(only_theirs));
         let ours = book(common.iter().cloned().chain(only_ours).collect());
         let theirs = book(common.into_iter().chain(only_theirs).collect());
-        let config = ReconcileConfig { list_below_items: list_below, merge_between_buckets: merge_between, ..ReconcileConfig::default() };
+        let config = ReconcileConfig { list_below_items: list_below, merge_between_buckets: merge_between, halving_splits, ..ReconcileConfig::default() };
         let (keys, ids) = found(&ours, &theirs, &grains, &config, days);
         let expected = symmetric(&ours, &theirs);
         prop_assert_eq!(&keys, &expected);
