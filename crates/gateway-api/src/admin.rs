@@ -3,8 +3,8 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, commands, dead_letters, deliveries, flow, gap_groups, gaps, health, incidents, orders, raw, reconcile,
-    report, silences, status, trace,
+    ApiState, commands, dead_letters, deliveries, flow, gap_export, gap_groups, gaps, health, incidents, orders, raw,
+    reconcile, repair_stops, report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -26,6 +26,10 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/flow", get(flow::flow))
         .route("/api/v1/gaps", get(gaps::list))
         .route("/api/v1/gap-groups", get(gap_groups::list))
+        .route("/api/v1/gaps/repair-plan", get(gap_export::repair_plan))
+        .route("/api/v1/gaps/export", get(gap_export::export))
+        .route("/api/v1/repair-stops", get(repair_stops::list))
+        .route("/api/v1/comparisons", get(reconcile::comparisons))
         .route("/api/v1/gaps/{id}", get(gaps::one))
         .route("/api/v1/reconcile", get(reconcile::totals))
         .route("/api/v1/dead-letters", get(dead_letters::list))
@@ -43,6 +47,8 @@ pub fn admin_router(state: ApiState) -> Router {
     let operate = Router::new()
         .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
         .route("/api/v1/gaps/{id}/waive", post(gaps::waive))
+        .route("/api/v1/gaps/repair", post(gaps::repair_many))
+        .route("/api/v1/repair-stops/approve", post(repair_stops::approve))
         .route("/api/v1/reconcile", post(reconcile::ask))
         .route("/api/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/v1/dead-letters/{id}/waive", post(dead_letters::waive))

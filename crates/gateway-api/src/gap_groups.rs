@@ -41,7 +41,7 @@ impl Stops {
         Ok(Self(waiting.map(|stop| (stop.channel, stop.dataset)).collect()))
     }
 
-    fn holds(&self, channel: &ChannelId, dataset: Dataset) -> bool {
+    pub(crate) fn holds(&self, channel: &ChannelId, dataset: Dataset) -> bool {
         self.0.contains(&(channel.clone(), dataset))
     }
 
@@ -106,6 +106,22 @@ fn show(group: &GapGroupRow, stops: &Stops, now: Timestamp) -> Value {
         "opened_at": ChinaTime(group.opened_at), "last_opened_at": ChinaTime(group.last_opened_at),
         "since": since.map(ChinaTime), "ended_at": group.ended_at.map(ChinaTime),
     })
+}
+
+/// How many unfinished gaps there are by severity; the whole group matters as much as its worst.
+pub(crate) fn open_by_severity(groups: &[GapGroupRow], stops: &Stops, now: Timestamp) -> BTreeMap<Severity, u64> {
+    let mut counted = BTreeMap::new();
+    for group in groups {
+        let unfinished: u64 =
+            group.tallies.iter().filter(|tally| stops.owner(group, tally).is_some()).map(|tally| tally.count).sum();
+        for tally in &group.tallies {
+            if let Some(owner) = stops.owner(group, tally) {
+                let severity = gap_severity(tally.kind, owner, unfinished, age_ms(tally.opened_at, now));
+                *counted.entry(severity).or_insert(0) += tally.count;
+            }
+        }
+    }
+    counted
 }
 
 fn counts<T: serde::Serialize>(counted: &BTreeMap<T, u64>) -> Value {

@@ -11,10 +11,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use gateway_model::{ChannelId, Clock, GapGroupId, GapId, GapState, SourceNumber, Timestamp};
-use gateway_store::{GapFilter, GapRow, Store};
+use gateway_store::{GapFilter, GapGroupFilter, GapRow, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// Unfinished groups are few: one for each outage.
+const MOST_GROUPS: u32 = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +108,36 @@ pub(crate) async fn repair(
     unsettled(&row)?;
     let jobs = enqueue(&*store, &*waker, clock.now(), vec![(row.channel, format!("gap {}", row.id))]).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"gap_id": row.id, "jobs": jobs}))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    group: Option<GapGroupId>,
+    channel: Option<ChannelId>,
+}
+
+/// `POST /api/v1/gaps/repair`: the unfinished gaps of a group, of a channel, or all of them; in pieces, as live traffic allows.
+pub(crate) async fn repair_many(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(waker): State<Arc<dyn Waker>>,
+    State(config): State<Arc<ApiConfig>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let many: Many = read_json(&headers, body, 4096, config.body_timeout()).await?;
+    let filter = GapGroupFilter { channel: many.channel.clone(), unfinished: true, after: None };
+    let groups = store.gap_groups(&filter, MOST_GROUPS).await?;
+    let chosen = groups.iter().filter(|group| many.group.is_none_or(|id| id == group.id));
+    let subjects: Vec<_> = chosen.map(|group| (group.channel.clone(), format!("group {}", group.id))).collect();
+    if subjects.is_empty()
+        && let Some(id) = many.group
+    {
+        return Err(Problem::not_found("group with unfinished gaps", id));
+    }
+    let jobs = enqueue(&*store, &*waker, clock.now(), subjects).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "jobs": jobs }))))
 }
 
 /// `POST /api/v1/gaps/{id}/waive`

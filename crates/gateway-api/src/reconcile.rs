@@ -1,15 +1,16 @@
 //! Reconciliation: what comparing cost and found, and asking for a comparison now.
 
-use crate::extract::read_json;
-use crate::state::Channels;
+use crate::extract::{Params, page_limit, read_json};
+use crate::gap_groups::{Stops, open_by_severity};
+use crate::state::{ChannelInfo, Channels};
 use crate::views::ChinaTime;
 use crate::{ApiConfig, Code, Problem, Waker};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use gateway_model::{ChannelId, Clock, Timestamp};
-use gateway_store::{ComparisonKind, JobKind, NewJob, Store};
+use gateway_model::{ChannelId, Clock, Dataset, Timestamp};
+use gateway_store::{ComparisonKind, GapGroupFilter, JobKind, NewJob, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,15 +19,13 @@ use std::sync::Arc;
 pub(crate) async fn totals(
     State(store): State<Arc<dyn Store>>,
     State(channels): State<Channels>,
+    State(clock): State<Arc<dyn Clock>>,
 ) -> Result<Json<Value>, Problem> {
     let (calls, bytes, vanished) = store.comparison_totals().await?;
+    let now = clock.now();
     let mut shown = Vec::new();
     for info in channels.0.iter() {
-        let last = store.last_comparison(&info.channel, ComparisonKind::Whole).await?;
-        let last = last.map(|last| {
-            json!({"started_at": ChinaTime(last.started_at), "ended_at": ChinaTime(last.ended_at), "in_step": last.in_step})
-        });
-        shown.push(json!({"channel": info.channel, "verifiable": info.manifest, "last_whole_comparison": last}));
+        shown.push(of_channel(&*store, info, now).await?);
     }
     let gaps = store.gap_tallies().await?;
     let gaps: Vec<_> = gaps
@@ -36,6 +35,83 @@ pub(crate) async fn totals(
     Ok(Json(json!({
         "manifest": {"calls": calls, "bytes": bytes}, "suspicions_vanished": vanished, "channels": shown, "gaps": gaps,
     })))
+}
+
+/// How the reconciliation of a channel stands, by the store: the same before and after a restart.
+pub(crate) async fn of_channel(store: &dyn Store, info: &ChannelInfo, now: Timestamp) -> Result<Value, Problem> {
+    let last = async |kind| -> Result<Value, Problem> {
+        let last = store.last_comparison(&info.channel, kind).await?;
+        Ok(last.map_or(Value::Null, |last| {
+            json!({"started_at": ChinaTime(last.started_at), "ended_at": ChinaTime(last.ended_at), "in_step": last.in_step})
+        }))
+    };
+    let learnt: Option<Learnt> = match store.checkpoint(&info.channel, "reconcile").await? {
+        Some(text) => serde_json::from_str(&text).ok(),
+        None => None,
+    };
+    let watermark = learnt.as_ref().map(|learnt| ChinaTime(earlier(now, learnt.allowance_ms)));
+    let filter = GapGroupFilter { channel: Some(info.channel.clone()), unfinished: true, after: None };
+    let groups = store.gap_groups(&filter, 1_000).await?;
+    let stops = Stops::load(store).await?;
+    let open = open_by_severity(&groups, &stops, now);
+    let stopped = store.repair_stops().await?;
+    let stopped: Vec<_> =
+        stopped.iter().filter(|stop| stop.channel == info.channel).map(crate::repair_stops::show).collect();
+    Ok(json!({
+        "channel": info.channel, "verifiable": info.manifest,
+        "last_whole_comparison": last(ComparisonKind::Whole).await?, "last_recent_comparison": last(ComparisonKind::Recent).await?,
+        "last_outage_comparison": last(ComparisonKind::Outage).await?,
+        "allowance_ms": learnt.as_ref().map(|learnt| learnt.allowance_ms), "watermark": watermark,
+        "open_by_severity": open, "repair_stops": stopped,
+    }))
+}
+
+/// What the reconciler learnt, as far as it is shown.
+#[derive(Deserialize)]
+struct Learnt {
+    allowance_ms: u64,
+}
+
+fn earlier(now: Timestamp, ms: u64) -> Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(now.as_millisecond().saturating_sub(ms)).unwrap_or(Timestamp::MIN)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ComparisonParams {
+    channel: Option<ChannelId>,
+    limit: Option<u32>,
+}
+
+/// `GET /api/v1/comparisons`: the last ones, the newest first.
+pub(crate) async fn comparisons(
+    State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
+    Params(params): Params<ComparisonParams>,
+) -> Result<Json<Value>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let chosen =
+        channels.0.iter().filter(|info| params.channel.as_ref().is_none_or(|channel| *channel == info.channel));
+    let mut rows = Vec::new();
+    for info in chosen {
+        rows.extend(store.comparisons(&info.channel, limit).await?);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.ended_at));
+    let shown: Vec<_> = rows
+        .iter()
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+        .map(|row| {
+            // Looks at gaps compare nothing, so they are neither in step nor not.
+            let in_step = (row.kind != ComparisonKind::Look).then_some(row.in_step);
+            json!({
+                "channel": row.channel, "kind": row.kind.as_str(), "started_at": ChinaTime(row.started_at),
+                "ended_at": ChinaTime(row.ended_at), "in_step": in_step, "calls": row.calls, "bytes": row.bytes,
+                "suspicions_vanished": row.vanished,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "comparisons": shown })))
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -50,6 +126,17 @@ enum Scope {
 struct Asked {
     channel: Option<ChannelId>,
     scope: Option<Scope>,
+    /// Of this dataset only, where a window is given.
+    dataset: Option<Dataset>,
+    /// Only this window of event times.
+    window: Option<AskedWindow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedWindow {
+    start: Timestamp,
+    end: Timestamp,
 }
 
 /// `POST /api/v1/reconcile`
@@ -73,11 +160,24 @@ pub(crate) async fn ask(
             Some(_) => vec![channel],
         },
     };
-    let subject = match asked.scope.unwrap_or(Scope::Whole) {
-        Scope::Whole => "whole",
-        Scope::Recent => "recent",
+    let subject = match (&asked.window, asked.scope) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(Code::MalformedBody, "either `scope` or `window`, not both"));
+        }
+        (Some(window), None) if window.start >= window.end => {
+            return Err(Problem::new(Code::MalformedBody, "`window.start` must be before `window.end`"));
+        }
+        (Some(window), None) => {
+            let dataset = asked.dataset.map_or("all", Dataset::as_str);
+            format!("window {dataset} {} {}", window.start, window.end)
+        }
+        (None, _) if asked.dataset.is_some() => {
+            return Err(Problem::new(Code::MalformedBody, "`dataset` needs a `window`"));
+        }
+        (None, Some(Scope::Recent)) => "recent".to_owned(),
+        (None, _) => "whole".to_owned(),
     };
-    let subjects = chosen.into_iter().map(|channel| (channel, subject.to_owned())).collect();
+    let subjects = chosen.into_iter().map(|channel| (channel, subject.clone())).collect();
     let jobs = enqueue(&*store, &*waker, clock.now(), subjects).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"jobs": jobs}))))
 }

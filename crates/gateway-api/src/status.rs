@@ -4,13 +4,14 @@
 
 use crate::flow::lag;
 use crate::health::unready;
+use crate::reconcile::of_channel;
 use crate::state::{ChannelInfo, Channels};
 use crate::views::ChinaTime;
 use crate::{ApiConfig, Problem, StatusSource, Warning};
 use axum::Json;
 use axum::extract::State;
 use gateway_bus::Bus;
-use gateway_model::{ChannelId, Clock, Severity};
+use gateway_model::{ChannelId, Clock, Severity, Timestamp};
 use gateway_runtime::{TaskHealth, TaskStatus};
 use gateway_store::{DeadLetterFilter, DeadLetterState, Store};
 use serde_json::{Value, json};
@@ -40,6 +41,20 @@ pub(crate) async fn status(
     } else {
         None
     };
+    let reconcile = if books_readable {
+        tokio::time::timeout(config.check_timeout(), reconciled(&*store, &channels, clock.now())).await.ok()
+    } else {
+        None
+    };
+    let reconcile = reconcile.and_then(Result::ok);
+    for stop in reconcile.iter().flatten().flat_map(|channel| channel["repair_stops"].as_array()).flatten() {
+        if stop["waiting"] == true {
+            warnings.push(json!({
+                "code": "repair_stopped", "channel": stop["channel"], "since": stop["since"],
+                "text": format!("{} gaps of {}: nothing is repaired until a person has looked and approves", stop["gaps"], stop["dataset"].as_str().unwrap_or_default()),
+            }));
+        }
+    }
     let books = match books {
         Some(Ok(books)) => books,
         Some(Err(problem)) => {
@@ -52,7 +67,7 @@ pub(crate) async fn status(
         "at": now, "started_at": ChinaTime(status.started_at()), "version": env!("CARGO_PKG_VERSION"),
         "ready": reasons.is_empty(), "healthy": reasons.is_empty() && unhealthy.is_none(), "health": worst(tasks.iter()), "tasks": tasks,
         "channels": channels.0.iter().map(|info| channel(info, &tasks)).collect::<Vec<_>>(),
-        "books": books, "warnings": warnings,
+        "reconcile": reconcile, "books": books, "warnings": warnings,
     }))
 }
 
@@ -88,6 +103,14 @@ fn channel(info: &ChannelInfo, tasks: &[TaskStatus]) -> Value {
         "channel": info.channel, "connector": info.connector, "source": info.source, "receiver": info.receiver, "sink": info.sink,
         "verifiable": info.manifest, "health": worst(own()), "tasks": own().map(|task| &task.name).collect::<Vec<_>>(),
     })
+}
+
+async fn reconciled(store: &dyn Store, channels: &Channels, now: Timestamp) -> Result<Vec<Value>, Problem> {
+    let mut shown = Vec::new();
+    for info in channels.0.iter() {
+        shown.push(of_channel(store, info, now).await?);
+    }
+    Ok(shown)
 }
 
 async fn books(store: &dyn Store, bus: &dyn Bus, channels: &Channels) -> Result<Value, Problem> {

@@ -13,6 +13,7 @@ mod delivery;
 mod field;
 mod gap;
 mod gap_group;
+mod gap_repair;
 mod ids;
 mod incident;
 mod lifecycle;
@@ -30,6 +31,7 @@ pub use delivery::{AskBy, DeliveryState, Operation, Receipt, ReceiptSource};
 pub use field::{Field, FieldKind, FieldValue, Fields};
 pub use gap::{GapEvidence, GapKind, GapState, Severity};
 pub use gap_group::{Direction, GapStanding, Owner, gap_severity};
+pub use gap_repair::RepairStep;
 pub use ids::{
     ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapGroupId, GapId, IncidentId, InvalidId, JobId,
     NotificationId, OrderId, RawId, SilenceId, SourceNumber,

@@ -10,6 +10,7 @@
 
 mod account_time;
 mod accounts;
+mod asked;
 mod carry;
 mod classify;
 pub mod compare;

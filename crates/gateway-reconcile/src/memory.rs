@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     pub(crate) spending: Spending,
     /// How late records come.
     pub(crate) lateness: Lateness,
+    /// The lateness allowance that follows, for those who only read this.
+    pub(crate) allowance_ms: u64,
     /// Until when accounts were true, by dataset.
     pub(crate) account_times: BTreeMap<Dataset, AccountTime>,
     /// How many items a dataset has, here and there.

@@ -3,6 +3,7 @@
 //! A round looks first (second looks, verification), repairs, then compares on, and writes down what it found whatever happened. A channel is
 //! reconciled by one replica at a time, under the lease `reconcile/<channel>`.
 
+use crate::asked::{AskedRepairs, GroupRepairs};
 use crate::config::{Defences, ReconcileConfig, later};
 use crate::descend::Ladder;
 use crate::error::ReconcileError;
@@ -17,7 +18,7 @@ use crate::sweep::{Findings, Scope, Sweep};
 use crate::tour::{Context, Tour};
 use async_trait::async_trait;
 use gateway_connector::{Connector, ManifestSource};
-use gateway_model::{ChannelId, Clock, Dataset, GapId, Grain, JobId, Moment, Timestamp, Window};
+use gateway_model::{ChannelId, Clock, Dataset, GapGroupId, GapId, Grain, JobId, Moment, Timestamp, Window};
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, Store};
 use std::collections::HashSet;
@@ -43,6 +44,7 @@ pub struct Reconciler {
     /// Jobs that wait for a comparison: whole ones, recent ones.
     whole_jobs: Vec<(JobId, u64)>,
     recent_jobs: Vec<(JobId, u64)>,
+    group_repairs: GroupRepairs,
     status: Arc<Mutex<ReconcileStatus>>,
 }
 
@@ -69,6 +71,7 @@ impl Reconciler {
             looked: Looked::new(),
             whole_jobs: Vec::new(),
             recent_jobs: Vec::new(),
+            group_repairs: GroupRepairs::default(),
             status: Arc::new(Mutex::new(status)),
         }
     }
@@ -106,7 +109,8 @@ impl Reconciler {
         let mut tour = Tour::new(&self.context, &mut memory, source, stopping);
         let mut outcome = look(&mut tour, &mut self.looked, self.finest).await;
         if outcome.is_ok() {
-            outcome = repair_open(&self.context, tour.memory, &asked.gaps).await.map(drop);
+            let mut repairs = AskedRepairs { gaps: &asked.gaps, groups: &mut self.group_repairs };
+            outcome = repair_open(&self.context, tour.memory, &mut repairs).await.map(drop);
         }
         let looks = (tour.calls, tour.bytes);
         if outcome.is_ok() && unrest.active() < self.context.config.max_active {
@@ -131,6 +135,7 @@ impl Reconciler {
         self.write_down(looks, vanished).await?;
         let done = self.finish(&mut memory).await?;
         memory.under_way = self.under_way.iter().map(Sweep::saved).collect();
+        memory.allowance_ms = allowance_ms;
         if memory != before {
             memory.save(&self.context, lease).await?;
         }
@@ -282,6 +287,11 @@ impl Reconciler {
             let done = (job.id, job.requested);
             let gap = job.subject.strip_prefix("gap ").and_then(|id| id.trim().parse().ok()).map(GapId);
             let window = job.subject.strip_prefix("window ").and_then(read_window);
+            let group = job.subject.strip_prefix("group ").and_then(|id| id.trim().parse().ok()).map(GapGroupId);
+            if let Some(group) = group {
+                self.group_repairs.take(group, done);
+                continue;
+            }
             match (job.subject.as_str(), gap, window) {
                 ("whole", ..) => add(&mut self.whole_jobs, done),
                 ("recent", ..) => add(&mut self.recent_jobs, done),
@@ -379,8 +389,10 @@ impl Task for Reconciler {
         };
         let asked = self.take_jobs().await?;
         let ran = self.round(source, &lease, &asked, &round.stopping).await;
-        if !asked.done.is_empty() {
-            self.context.store.finish_jobs(&asked.done).await.map_err(ReconcileError::from)?;
+        let mut done = asked.done;
+        done.extend(self.group_repairs.take_done());
+        if !done.is_empty() {
+            self.context.store.finish_jobs(&done).await.map_err(ReconcileError::from)?;
         }
         Ok(ran?)
     }

@@ -3,6 +3,7 @@
 //! A repair is asked for first and written down afterwards: both ways of repairing are idempotent, so a crash in between costs one more read,
 //! while the other order would lose a generation. Repairs are `job` rows and delivery generations; whoever runs them keeps the channel's pace.
 
+use crate::asked::AskedRepairs;
 use crate::classify::{Sent, sent_by};
 use crate::compare::Difference;
 use crate::config::later;
@@ -11,15 +12,14 @@ use crate::gaps;
 use crate::memory::Memory;
 use crate::stop::stopped;
 use crate::tour::Context;
-use gateway_model::{GapId, GapKind, GapState, Timestamp};
+use gateway_model::{GapKind, GapState, RepairStep, Timestamp};
 use gateway_store::{GapRow, JobKind, NewJob, StoreError};
-use std::collections::HashSet;
 
 /// Begins the repairs of open gaps: those asked for, and the rest as far as that is allowed. Returns how many began.
 pub(crate) async fn repair_open(
     context: &Context,
     memory: &mut Memory,
-    asked: &HashSet<GapId>,
+    asked: &mut AskedRepairs<'_>,
 ) -> Result<usize, ReconcileError> {
     let compared = |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged);
     let open: Vec<GapRow> = gaps::in_state(context, GapState::Open).await?.into_iter().filter(compared).collect();
@@ -33,22 +33,23 @@ pub(crate) async fn repair_open(
             && gap.generation < context.config.max_generations
             && !stopped.contains(&gap.dataset)
     };
-    let repairable = || open.iter().filter(|gap| is_repairable(gap.kind));
-    let by_hand = repairable().filter(|gap| asked.contains(&gap.id));
-    let by_itself: Vec<&GapRow> = repairable().filter(|gap| !asked.contains(&gap.id) && automatic(gap)).collect();
-    let room = if by_itself.is_empty() { 0 } else { room(context, memory).await? };
-    let due: Vec<&GapRow> = by_hand.chain(by_itself.into_iter().take(room)).collect();
+    let repairable = || open.iter().filter(|gap| gap.kind != GapKind::ManifestUnreliable);
+    let by_hand: Vec<&GapRow> = repairable().filter(|gap| asked.gaps.contains(&gap.id)).collect();
+    // Asked for in the mass, they come first and keep to what live traffic allows, as those that come by themselves.
+    let in_mass = |gap: &GapRow| gap.group_id.is_some_and(|group| asked.groups.wants(group, gap.id));
+    let others = || repairable().filter(|gap| !asked.gaps.contains(&gap.id));
+    let mut waiting: Vec<&GapRow> = others().filter(|gap| in_mass(gap)).collect();
+    waiting.extend(others().filter(|gap| !in_mass(gap) && automatic(gap)));
+    let room = if waiting.is_empty() { 0 } else { room(context, memory).await? };
+    waiting.truncate(room);
     let mut began = 0;
-    for gap in due {
+    for gap in by_hand.into_iter().chain(waiting) {
+        asked.groups.begun(gap);
         began += usize::from(repair(context, gap).await?);
     }
+    asked.groups.settle(&open);
     memory.spending.repaired(began as u64, context.now());
     Ok(began)
-}
-
-/// Whether reading again or sending again can end a gap of this kind.
-pub(crate) fn is_repairable(kind: GapKind) -> bool {
-    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::ManifestUnreliable)
 }
 
 // How many repairs may begin by themselves now. Live traffic goes first: while reads or deliveries of the channel wait already, none.
@@ -80,12 +81,8 @@ async fn room(context: &Context, memory: &Memory) -> Result<usize, ReconcileErro
 /// Begins a repair: the next generation of the gap. `false` when the gap was left as it is, or to a person.
 pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, ReconcileError> {
     let now = context.now();
-    let send_again = match gap.kind {
-        GapKind::NotHeldByDestination => gap.delivery_id,
-        // The channel's own word first: it may have been changed there on purpose.
-        GapKind::HeldDifferently if gap.generation > 0 => gap.delivery_id,
-        _ => None,
-    };
+    let step = gap.kind.repair_step(gap.generation, gap.key.is_some(), gap.delivery_id.is_some());
+    let send_again = gap.delivery_id.filter(|_| step == RepairStep::SendAgain);
     if let Some(delivery) = send_again {
         if let Some(row) = context.store.delivery(delivery).await?
             && row.state.is_in_flight()
@@ -108,7 +105,7 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
                 return Ok(false);
             }
         }
-        let Some(job) = job_for(context, gap, now) else { return Ok(false) };
+        let Some(job) = job_for(context, gap, step, now) else { return Ok(false) };
         context.store.enqueue(&[job]).await?;
     }
     context.store.move_gap(gap.id, GapState::Repairing, None, None, None, now).await?;
@@ -129,13 +126,13 @@ pub(crate) async fn leave(context: &Context, gap: &GapRow, reason: &str, now: Ti
     Ok(())
 }
 
-fn job_for(context: &Context, gap: &GapRow, now: Timestamp) -> Option<NewJob> {
-    let (kind, subject) = match (&gap.key, gap.kind) {
-        (Some(key), _) => (JobKind::Reread, key.number.to_string()),
-        (None, GapKind::CountMismatch) => {
+fn job_for(context: &Context, gap: &GapRow, step: RepairStep, now: Timestamp) -> Option<NewJob> {
+    let (kind, subject) = match (step, &gap.key) {
+        (RepairStep::ReadAgain, Some(key)) => (JobKind::Reread, key.number.to_string()),
+        (RepairStep::FetchAgain, _) => {
             (JobKind::Backfill, format!("{} {} {}", gap.dataset, gap.window.start, gap.window.end))
         }
-        (None, _) => return None,
+        _ => return None,
     };
     Some(NewJob { kind, channel: context.channel.clone(), subject, reason: format!("gap_{}", gap.kind), run_at: now })
 }

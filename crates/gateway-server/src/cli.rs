@@ -214,14 +214,77 @@ pub enum GapsAction {
         #[command(flatten)]
         query: QueryOptions,
     },
-    /// Repair a gap now.
+    /// Repair a gap now, the unfinished gaps of a group, or all; a group as fast as live traffic allows.
     Repair {
-        /// Its id.
-        id: i64,
+        /// The gap.
+        #[arg(required_unless_present_any = ["group", "all"], conflicts_with_all = ["group", "all"])]
+        id: Option<i64>,
+        /// The group.
+        #[arg(long, conflicts_with = "all")]
+        group: Option<i64>,
+        /// Every unfinished gap.
+        #[arg(long)]
+        all: bool,
+        /// Tell what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Where to ask.
         #[command(flatten)]
         query: QueryOptions,
     },
+    /// Settle a gap without repair.
+    Waive {
+        /// Its id.
+        id: i64,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who decides.
+        #[arg(long)]
+        by: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Let the repair of a dataset go on that was stopped because so much of it differs.
+    Approve {
+        /// The channel.
+        #[arg(long)]
+        channel: String,
+        /// The dataset: acceptance, handling, completion, evaluation, knowledge.
+        #[arg(long)]
+        dataset: String,
+        /// Who approves.
+        #[arg(long)]
+        by: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// The list of unfinished gaps to send to the other side; no personal data. 导出差异清单
+    Export {
+        /// Of this group.
+        #[arg(long)]
+        group: Option<i64>,
+        /// Of this channel.
+        #[arg(long)]
+        channel: Option<String>,
+        /// csv (for Excel) or json.
+        #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
+        format: ExportFormat,
+        /// Which installation.
+        #[command(flatten)]
+        installation: InstallationOptions,
+    },
+}
+
+/// The dress of a list that leaves the house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated, UTF-8 with a byte order mark, Chinese heads.
+    Csv,
+    /// One line of JSON.
+    Json,
 }
 
 /// Options of `reconcile`.
@@ -230,6 +293,21 @@ pub struct ReconcileOptions {
     /// The channel; all of them where absent.
     #[arg(long)]
     pub channel: Option<String>,
+    /// Compare the recent past only.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub recent: bool,
+    /// Compare only event times from here on, as 2026-11-01T00:00:00+08:00.
+    #[arg(long, requires = "to")]
+    pub from: Option<String>,
+    /// Compare only event times before this.
+    #[arg(long, requires = "from")]
+    pub to: Option<String>,
+    /// Compare only this dataset, within --from and --to.
+    #[arg(long, requires = "from")]
+    pub dataset: Option<String>,
+    /// Compare nothing; show how it stands and the last comparisons.
+    #[arg(long, conflicts_with_all = ["recent", "from", "to", "dataset"])]
+    pub show: bool,
     /// Where to ask.
     #[command(flatten)]
     pub query: QueryOptions,

@@ -127,7 +127,9 @@ impl ApiClient {
             let rows = page.get_mut(key).map(Value::take).unwrap_or_default();
             let Value::Array(rows) = rows else { return Err(Failure(format!("the API's answer has no {key}"))) };
             let more = page["more"].as_bool().unwrap_or(false);
-            after = rows.last().map(|row| row["id"].to_string());
+            // Where a page shows only some of the rows it went through, it says how far it went.
+            let through = page["last_id"].as_i64().map(|id| id.to_string());
+            after = through.or_else(|| rows.last().map(|row| row["id"].to_string()));
             all.extend(rows);
             if !more || after.is_none() {
                 return Ok(all);

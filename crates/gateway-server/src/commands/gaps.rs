@@ -2,9 +2,9 @@
 
 use super::ApiClient;
 use super::ops::{asked, show};
-use super::print::{cell, json, table};
+use super::print::{cell, json, say, table};
 use crate::Failure;
-use crate::cli::{GapsAction, GapsOptions};
+use crate::cli::{ExportFormat, GapsAction, GapsOptions};
 use serde_json::{Value, json as object};
 use std::process::ExitCode;
 
@@ -40,13 +40,134 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
             show(&gap, query.json);
             Ok(ExitCode::SUCCESS)
         }
-        GapsAction::Repair { id, query } => {
+        GapsAction::Repair { id, group, dry_run: true, query, .. } => {
+            let api = ApiClient::connect(&query.installation).await?;
+            let chosen = [("gap", id.map(|id| id.to_string())), ("group", group.map(|id| id.to_string()))];
+            let filter: Vec<(&str, &str)> =
+                chosen.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
+            plan(&api.list("/api/v1/gaps/repair-plan", "plan", &filter).await?, query.json);
+            Ok(ExitCode::SUCCESS)
+        }
+        GapsAction::Repair { id: Some(id), query, .. } => {
             let api = ApiClient::connect(&query.installation).await?;
             let answer = api.post(&format!("/api/v1/gaps/{id}/repair"), &object!({})).await?;
             asked(&answer, query.json, &api, &format!("the repair of gap {id} is asked for 已提交修复"));
             Ok(ExitCode::SUCCESS)
         }
+        GapsAction::Repair { id: None, group, query, .. } => {
+            let api = ApiClient::connect(&query.installation).await?;
+            let body = group.map_or_else(|| object!({}), |group| object!({ "group": group }));
+            let answer = api.post("/api/v1/gaps/repair", &body).await?;
+            asked(
+                &answer,
+                query.json,
+                &api,
+                "the repairs are asked for; they go as live traffic allows 已提交修复,随业务流量进行",
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        GapsAction::Waive { id, reason, by, query } => {
+            let api = ApiClient::connect(&query.installation).await?;
+            let gap = api.post(&format!("/api/v1/gaps/{id}/waive"), &object!({ "reason": reason, "by": by })).await?;
+            show(&gap, query.json);
+            Ok(ExitCode::SUCCESS)
+        }
+        GapsAction::Approve { channel, dataset, by, query } => {
+            let api = ApiClient::connect(&query.installation).await?;
+            let body = object!({ "channel": channel, "dataset": dataset, "by": by });
+            let stop = api.post("/api/v1/repair-stops/approve", &body).await?;
+            show(&stop, query.json);
+            Ok(ExitCode::SUCCESS)
+        }
+        GapsAction::Export { group, channel, format, installation } => {
+            let api = ApiClient::connect(&installation).await?;
+            let group = group.map(|group| group.to_string());
+            let chosen = [("group", &group), ("channel", &channel)];
+            let filter: Vec<(&str, &str)> =
+                chosen.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
+            let gaps = api.list("/api/v1/gaps/export", "gaps", &filter).await?;
+            match format {
+                ExportFormat::Json => json(&object!({ "gaps": gaps })),
+                ExportFormat::Csv => csv(&gaps)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+/// What a repair would do.
+fn plan(plan: &[Value], as_json: bool) {
+    if as_json {
+        json(&object!({ "plan": plan }));
+        return;
+    }
+    let rows = plan.iter().map(|gap| {
+        let by_itself = if gap["by_itself"] == true { "yes 是" } else { "no 否" };
+        let mut row = ["id", "channel", "dataset", "kind", "step", "subject"].map(|key| cell(&gap[key])).to_vec();
+        row.extend([by_itself.to_owned(), cell(&gap["why"])]);
+        row
+    });
+    let head = [
+        "id",
+        "channel 渠道",
+        "dataset 数据集",
+        "kind 类型",
+        "step 修复方式",
+        "subject 对象",
+        "by itself 自动",
+        "why 说明",
+    ];
+    table(&head, &rows.collect::<Vec<_>>());
+}
+
+/// The list for the other side, as Excel opens it: UTF-8 needs its mark there, and text that begins like a formula a quote before it.
+fn csv(gaps: &[Value]) -> Result<(), Failure> {
+    let mut writer = csv::Writer::from_writer(vec![0xef, 0xbb, 0xbf]);
+    let head = [
+        "序号",
+        "渠道",
+        "数据集",
+        "工单编号",
+        "创建日期",
+        "环节或事件",
+        "差异类型",
+        "事件时间起",
+        "事件时间止",
+        "贵方摘要",
+        "我方摘要",
+        "贵方清单时间",
+        "确认时间",
+        "说明",
+        "请贵方",
+    ];
+    writer.write_record(head)?;
+    for gap in gaps {
+        let cells = [
+            cell(&gap["id"]),
+            cell(&gap["channel"]),
+            cell(&gap["dataset_name"]),
+            cell(&gap["number"]),
+            cell(&gap["day"]),
+            cell(&gap["part"]),
+            cell(&gap["kind_name"]),
+            cell(&gap["event_time"]["start"]),
+            cell(&gap["event_time"]["end"]),
+            cell(&gap["theirs"]),
+            cell(&gap["ours"]),
+            cell(&gap["as_of"]),
+            cell(&gap["since"]),
+            cell(&gap["detail"]),
+            cell(&gap["asked"]),
+        ];
+        writer.write_record(cells.map(|text| harmless(&text)))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| Failure(error.to_string()))?;
+    say(String::from_utf8_lossy(&bytes).trim_end());
+    Ok(())
+}
+
+fn harmless(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// Gaps one by one.

@@ -41,6 +41,9 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
         &["task 任务", "health 状态", "last success 上次成功", "failures 失败", "error 错误"],
         &rows.collect::<Vec<_>>(),
     );
+    if let Some(channels) = status["reconcile"].as_array() {
+        channel_table(channels);
+    }
     books(&status["books"]);
     for warning in status["warnings"].as_array().into_iter().flatten() {
         let (code, channel) = (cell(&warning["code"]), cell(&warning["channel"]));
@@ -76,10 +79,101 @@ fn books(books: &Value) {
 /// What the API tells.
 pub async fn reconcile(options: ReconcileOptions) -> Result<ExitCode, Failure> {
     let api = ApiClient::connect(&options.query.installation).await?;
-    let body = options.channel.map_or_else(|| object!({}), |channel| object!({ "channel": channel }));
+    if options.show {
+        return show_comparisons(&api, &options).await;
+    }
+    let mut body = object!({});
+    for (key, value) in [("channel", &options.channel), ("dataset", &options.dataset)] {
+        if let Some(value) = value {
+            body[key] = Value::from(value.as_str());
+        }
+    }
+    let text = match (&options.from, &options.to) {
+        (Some(from), Some(to)) => {
+            body["window"] = object!({ "start": from, "end": to });
+            "a comparison of the window is asked for 已提交时段对账"
+        }
+        _ if options.recent => {
+            body["scope"] = Value::from("recent");
+            "a comparison of the recent past is asked for 已提交近期对账"
+        }
+        _ => "a whole comparison is asked for 已提交全量对账",
+    };
     let answer = api.post("/api/v1/reconcile", &body).await?;
-    asked(&answer, options.query.json, &api, "a whole comparison is asked for 已提交全量对账");
+    asked(&answer, options.query.json, &api, text);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show_comparisons(api: &ApiClient, options: &ReconcileOptions) -> Result<ExitCode, Failure> {
+    let filter: Vec<(&str, &str)> = options.channel.iter().map(|channel| ("channel", channel.as_str())).collect();
+    let totals = api.get_one("/api/v1/reconcile", &[], "account of comparisons").await?;
+    let chosen = |row: &&Value| options.channel.as_ref().is_none_or(|channel| row["channel"] == channel.as_str());
+    let channels: Vec<Value> = totals["channels"].as_array().into_iter().flatten().filter(chosen).cloned().collect();
+    let mut query = filter;
+    query.push(("limit", "20"));
+    let page = api.get_one("/api/v1/comparisons", &query, "list of comparisons").await?;
+    if options.query.json {
+        json(&object!({ "channels": channels, "comparisons": page["comparisons"] }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    channel_table(&channels);
+    let rows = page["comparisons"].as_array().into_iter().flatten().map(|row| {
+        ["channel", "kind", "started_at", "ended_at", "in_step", "calls", "bytes", "suspicions_vanished"]
+            .map(|key| cell(&row[key]))
+            .to_vec()
+    });
+    let head = [
+        "channel 渠道",
+        "comparison 对账",
+        "started 开始",
+        "ended 结束",
+        "in step 相符",
+        "calls 调用",
+        "bytes 字节",
+        "vanished 疑似消失",
+    ];
+    table(&head, &rows.collect::<Vec<_>>());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How the reconciliation of each channel stands.
+fn channel_table(channels: &[Value]) {
+    let comparison = |last: &Value| match last["in_step"].as_bool() {
+        None => "never 从未".to_owned(),
+        Some(true) => format!("{} in step 相符", cell(&last["ended_at"])),
+        Some(false) => format!("{} differs 有差异", cell(&last["ended_at"])),
+    };
+    let counts = |value: &Value| {
+        let pairs = value.as_object().into_iter().flatten().map(|(name, count)| format!("{name} {count}"));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    let rows = channels.iter().map(|row| {
+        let stopped = row["repair_stops"].as_array().into_iter().flatten().filter(|stop| stop["waiting"] == true);
+        let stopped: Vec<String> = stopped.map(|stop| cell(&stop["dataset"])).collect();
+        if row["verifiable"] != true {
+            let mut cells = vec![cell(&row["channel"]), "unverifiable 不可核对".to_owned()];
+            cells.extend([String::new(), String::new(), counts(&row["open_by_severity"]), stopped.join(", ")]);
+            return cells;
+        }
+        let allowance = row["allowance_ms"].as_u64().map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default();
+        vec![
+            cell(&row["channel"]),
+            comparison(&row["last_whole_comparison"]),
+            comparison(&row["last_recent_comparison"]),
+            allowance,
+            counts(&row["open_by_severity"]),
+            stopped.join(", "),
+        ]
+    });
+    let head = [
+        "channel 渠道",
+        "whole 全量",
+        "recent 近期",
+        "allowance 容许",
+        "open gaps 未闭合缺口",
+        "repair stopped 修复暂停",
+    ];
+    table(&head, &rows.collect::<Vec<_>>());
 }
 
 /// Prints an object key by key, or as JSON.
