@@ -136,7 +136,7 @@ impl Batch {
                 window: Window::new(now, now),
                 delivery_id: None,
                 evidence: GapEvidence { theirs: None, ours: None, as_of: now, compared_at: now },
-                detail: None,
+                detail: Some(format!("offsets {} {} {} {}", range.topic, range.partition, range.from, range.to)),
                 at: now,
             };
             let reason = format!(

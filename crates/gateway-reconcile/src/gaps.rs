@@ -2,18 +2,27 @@
 
 use crate::error::ReconcileError;
 use crate::tour::Context;
-use gateway_model::{DeliveryId, GapId, GapKind, GapState, ItemKey, Window};
-use gateway_store::{GapFilter, GapRow};
+use gateway_model::{ChannelId, DeliveryId, GapId, GapKind, GapState, ItemKey, Window};
+use gateway_store::{GapFilter, GapRow, Store};
 use std::collections::{HashMap, HashSet};
 
 const PAGE: u32 = 1_000;
 
 /// All gaps of the channel in a state, ascending by id.
 pub(crate) async fn in_state(context: &Context, state: GapState) -> Result<Vec<GapRow>, ReconcileError> {
-    let mut filter = GapFilter { channel: Some(context.channel.clone()), state: Some(state), ..GapFilter::default() };
+    all_in_state(&*context.store, &context.channel, state).await
+}
+
+/// The same, where there is no channel's account to compare with.
+pub(crate) async fn all_in_state(
+    store: &dyn Store,
+    channel: &ChannelId,
+    state: GapState,
+) -> Result<Vec<GapRow>, ReconcileError> {
+    let mut filter = GapFilter { channel: Some(channel.clone()), state: Some(state), ..GapFilter::default() };
     let mut all = Vec::new();
     loop {
-        let page = context.store.gaps(&filter, PAGE).await?;
+        let page = store.gaps(&filter, PAGE).await?;
         let full = page.len() >= PAGE as usize;
         filter.after = page.last().map(|gap| gap.id);
         all.extend(page);

@@ -11,6 +11,7 @@
 mod account_time;
 mod accounts;
 mod asked;
+mod audit;
 mod carry;
 mod classify;
 pub mod compare;
@@ -37,6 +38,7 @@ mod sweep;
 mod tour;
 mod verdict;
 
+pub use audit::Auditor;
 pub use config::{Defences, ReconcileConfig, Tier};
 pub use error::ReconcileError;
 pub use reconciler::Reconciler;

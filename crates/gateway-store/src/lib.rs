@@ -22,6 +22,6 @@ pub use error::StoreError;
 pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
-    AlertStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore, GapStore, HistoryStore,
-    IngestStore, JobStore, LeaseStore, OrderReader, RepairStopStore, Store, TraceStore, WatchStore,
+    AlertStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore, GapStore,
+    HistoryStore, IngestStore, JobStore, LeaseStore, OrderReader, RepairStopStore, Store, TraceStore, WatchStore,
 };

@@ -272,6 +272,39 @@ pub trait TraceStore: Send + Sync {
     ) -> Result<OrderTrace>;
 }
 
+/// Auditing our own books: what is kept is held against what it is kept of.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// The start of the first day (China time) that has an item or a kept sum of a dataset at or after an instant, of any projection version up to
+    /// `newest_version`.
+    async fn next_book_day(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        newest_version: u32,
+        from: Timestamp,
+    ) -> Result<Option<Timestamp>>;
+    /// Adds a day's items up again and holds the sums against the kept ones of day, hour and ten minutes, and the month's against its kept days; all
+    /// in one snapshot.
+    async fn audit_day(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        newest_version: u32,
+        day: Timestamp,
+    ) -> Result<DayAudit>;
+    /// Replaces the kept sums of a day by those of its items, and the month's by those of its days.
+    async fn restore_day(
+        &self,
+        channel: &ChannelId,
+        dataset: Dataset,
+        newest_version: u32,
+        day: Timestamp,
+    ) -> Result<()>;
+    /// The ranges `[from, to)` of accounted offsets that have no record.
+    async fn missing_offsets(&self, topic: &str, partition: u32, from: u64, to: u64) -> Result<Vec<(u64, u64)>>;
+}
+
 /// Background jobs.
 #[async_trait]
 pub trait JobStore: Send + Sync {
@@ -440,6 +473,7 @@ pub trait Store:
     + GapStore
     + HistoryStore
     + GapGroupStore
+    + AuditStore
     + RepairStopStore
     + TraceStore
     + JobStore

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod absence;
+mod audit;
 mod gaps;
 mod letters;
 mod lies;

@@ -24,7 +24,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub config: ReconcileConfig,
     pub reconciler: Reconciler,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 pub fn channel() -> ChannelId {
@@ -73,7 +73,7 @@ impl World {
         let reconciler =
             Reconciler::new(channel(), peer.clone(), store.clone(), clock.clone(), config.clone(), "test".to_owned())
                 .with_defences(defences);
-        Self { peer, store, clock, config, reconciler, _dir: dir }
+        Self { peer, store, clock, config, reconciler, dir }
     }
 
     /// The gateway starts anew on the same store.

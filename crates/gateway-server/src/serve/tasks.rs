@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use gateway_alert::Check;
 use gateway_alert::checks::{self, LastLook};
 use gateway_api::Waker;
-use gateway_bus::Bus;
+use gateway_bus::{Bus, TopicName};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
-use gateway_reconcile::Reconciler;
+use gateway_reconcile::{Auditor, Reconciler};
 use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHealth, TaskHost, TaskStatus};
 use gateway_store::JobKind;
 use std::collections::BTreeMap;
@@ -149,6 +149,17 @@ pub fn start(
             let policy = config.reconcile.policy.clone();
             let every = Duration::from_millis(policy.recent_every_ms.min(policy.whole_every_ms));
             let (connector, store, clock) = (connector.clone(), store.clone(), clock.clone());
+            let topics = [TopicName::raw(channel), TopicName::raw_backfill(channel)];
+            let auditor = Auditor::new(
+                channel.clone(),
+                connector.clone(),
+                store.clone(),
+                clock.clone(),
+                policy.clone(),
+                holder.clone(),
+                topics.map(|topic| topic.to_string()).to_vec(),
+            );
+            host.spawn(auditor, Schedule::every(Duration::from_millis(policy.audit_every_ms)));
             let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
             let task = host.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
             waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);

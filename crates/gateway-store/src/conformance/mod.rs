@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alert;
+mod audit;
 mod book;
 mod book_property;
 mod command;
@@ -27,6 +28,7 @@ mod park;
 mod watch;
 
 pub use alert::*;
+pub use audit::*;
 pub use book::*;
 pub use book_property::*;
 pub use command::*;
@@ -119,6 +121,8 @@ macro_rules! store_conformance {
             a_gaps_life_is_kept_step_by_step
             dead_letters_are_shown_as_they_were
             first_arrivals_tell_how_late_records_come
+            a_sound_book_adds_up
+            offsets_without_records_are_told
             one_outage_is_one_group
             a_group_counts_its_gaps
             what_is_no_suspicion_is_not_confirmed

@@ -1,6 +1,7 @@
 //! The rows as the rest of the gateway sees them.
 
 mod alert;
+mod audit;
 mod book;
 mod delivery;
 mod gap_group;
@@ -15,6 +16,7 @@ pub use alert::{
     AlertRound, AlertState, IncidentFilter, IncidentRow, NewNotification, NewSilence, NotificationItem,
     NotificationRow, NotifierRow, SilenceRow, Told,
 };
+pub use audit::{BucketDamage, DayAudit};
 pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,

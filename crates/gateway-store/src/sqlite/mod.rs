@@ -19,6 +19,7 @@ macro_rules! sql {
 mod alert;
 mod alert_row;
 mod anomaly;
+mod audit;
 mod batch;
 mod book;
 mod book_put;
