@@ -4,9 +4,9 @@ SELECT min((
     FROM book_bucket AS b
     WHERE b.channel = $1
         AND b.dataset = $2
-        AND b.projection_version = versions.value
-        AND b.grain = grains.value
+        AND b.projection_version = wanted_version.value
+        AND b.grain = wanted_grain.value
         AND b.start_at >= $3
 ))
-FROM json_each($4) AS versions
-CROSS JOIN json_each($5) AS grains
+FROM json_each($4) AS wanted_version
+CROSS JOIN json_each($5) AS wanted_grain
