@@ -396,8 +396,6 @@ pub trait WatchStore: Send + Sync {
     async fn waiting_dead_letters(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
     /// The parked records that wait since before a time, by channel; the others are not counted.
     async fn waiting_parked(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
-    /// The gaps that are open or being repaired.
-    async fn waiting_gaps(&self) -> Result<Vec<WaitingGaps>>;
     /// Order numbers of a channel below a text (all where `None`), descending by their bytes, each once.
     async fn numbers_below(&self, channel: &ChannelId, below: Option<&str>, limit: u32) -> Result<Vec<SourceNumber>>;
     /// Order numbers of a channel in `[from, to)`, ascending by their bytes, each once.

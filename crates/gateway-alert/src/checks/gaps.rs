@@ -1,64 +1,96 @@
-//! Sync gaps that are not closed yet.
+//! Sync gaps that are not closed yet, in the groups in which people meet them.
 
 use super::latch::elapsed;
 use super::{CheckDeps, finding};
 use crate::{Check, CheckError, Finding};
 use async_trait::async_trait;
-use gateway_model::{ChannelId, GapKind, GapState, Severity, Timestamp};
-use gateway_store::{Store, WaitingGaps};
+use gateway_model::{GapKind, GapStanding, GapState, Owner, Severity, Timestamp, gap_severity};
+use gateway_store::{GapGroupFilter, GapGroupRow, GapTally, RepairStop, Store};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// When gaps are told.
+/// Groups told at most; more than these are read by nobody.
+const GROUPS: u32 = 200;
+
+/// Whether gaps are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GapsConfig {
     /// Whether they are looked at.
     pub enabled: bool,
-    /// A gap that is younger is worth knowing, since its repair may be under way; an older one is a warning.
-    pub repair_within_s: u64,
 }
 
 impl Default for GapsConfig {
     fn default() -> Self {
-        Self { enabled: true, repair_within_s: 1_800 }
+        Self { enabled: true }
     }
 }
 
-/// `book_damaged` (critical) and `manifest_unreliable` (a warning), by channel; `gap_group_open` for all other kinds, subject = the kind: info while
-/// repair may still end it, then a warning; `lost_offset` is critical at once. Facts: `kind`, `gaps`, `repairing` (of these), `oldest_s`.
-/// They end when the gaps are closed or waived.
+/// By channel, subject = the group's id, from the gaps of a group that are open or being repaired:
+/// - `book_damaged` (critical), `manifest_unreliable`: those of these kinds;
+/// - `gap_needs_person`: those whose owner is a person or the counterparty;
+/// - `gap_group_open`: the others, which the gateway repairs.
+///
+/// Facts of all four: `kind` (the kinds), `gaps`, `repairing` (of these), `oldest_s`. The severity is that of [`gap_severity`]: it rises with age and
+/// count. And `mass_difference` (critical), subject = the dataset, where automatic repair is stopped until a person approves it: facts `gaps`,
+/// `ours` and `theirs` (items on both sides). All end when the gaps are closed or waived, the stop when it is approved.
 pub(super) struct Gaps {
     store: Arc<dyn Store>,
-    config: GapsConfig,
 }
 
 impl Gaps {
-    pub(super) fn new(deps: &CheckDeps, config: GapsConfig) -> Self {
-        Self { store: deps.store.clone(), config }
+    pub(super) fn new(deps: &CheckDeps) -> Self {
+        Self { store: deps.store.clone() }
     }
+}
 
-    fn tell(&self, channel: &ChannelId, kind: GapKind, gaps: &[WaitingGaps], now: Timestamp) -> Option<Finding> {
-        let since = gaps.iter().map(|one| one.oldest).min()?;
-        let count = gaps.iter().map(|one| one.count).sum();
-        let repairing: u64 = gaps.iter().filter(|one| one.kind.2 == GapState::Repairing).map(|one| one.count).sum();
-        let oldest_s = elapsed(since, now).as_secs();
-        let (code, subject, severity) = match kind {
-            GapKind::BookDamaged => ("book_damaged", "", Severity::Critical),
-            GapKind::ManifestUnreliable => ("manifest_unreliable", "", Severity::Warning),
-            GapKind::LostOffset => ("gap_group_open", kind.as_str(), Severity::Critical),
-            _ if oldest_s < self.config.repair_within_s => ("gap_group_open", kind.as_str(), Severity::Info),
-            _ => ("gap_group_open", kind.as_str(), Severity::Warning),
-        };
-        let facts = [
-            ("kind", kind.to_string()),
-            ("gaps", u64::to_string(&count)),
-            ("repairing", repairing.to_string()),
-            ("oldest_s", oldest_s.to_string()),
-        ];
-        Some(finding(code, Some(channel), subject, severity, count, since, facts))
+/// Whose turn it is; `None` for what is over.
+fn owner(group: &GapGroupRow, tally: &GapTally, stops: &[RepairStop]) -> Option<Owner> {
+    let stopped =
+        |stop: &RepairStop| stop.channel == group.channel && stop.dataset == tally.dataset && stop.is_waiting();
+    let standing = GapStanding {
+        kind: tally.kind,
+        state: tally.state,
+        left: tally.left,
+        generation: u32::from(tally.tried),
+        stopped: stops.iter().any(stopped),
+    };
+    standing.owner()
+}
+
+fn code_of(kind: GapKind, owner: Owner) -> &'static str {
+    match (kind, owner) {
+        (GapKind::BookDamaged, _) => "book_damaged",
+        (GapKind::ManifestUnreliable, _) => "manifest_unreliable",
+        (_, Owner::Gateway) => "gap_group_open",
+        (_, Owner::Person | Owner::Counterparty) => "gap_needs_person",
     }
+}
+
+fn tell(group: &GapGroupRow, code: &'static str, gaps: &[(&GapTally, Owner)], now: Timestamp) -> Option<Finding> {
+    let since = gaps.iter().map(|(tally, _)| tally.opened_at).min()?;
+    let count: u64 = gaps.iter().map(|(tally, _)| tally.count).sum();
+    let repairing: u64 =
+        gaps.iter().filter(|(tally, _)| tally.state == GapState::Repairing).map(|(tally, _)| tally.count).sum();
+    let age = elapsed(since, now);
+    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    // The worst of them, each by the count of all: an outage is one thing.
+    let severity = gaps.iter().map(|(tally, owner)| gap_severity(tally.kind, *owner, count, age_ms)).max()?;
+    let kinds: BTreeSet<&str> = gaps.iter().map(|(tally, _)| tally.kind.as_str()).collect();
+    let facts = [
+        ("kind", kinds.into_iter().collect::<Vec<_>>().join(", ")),
+        ("gaps", count.to_string()),
+        ("repairing", repairing.to_string()),
+        ("oldest_s", age.as_secs().to_string()),
+    ];
+    Some(finding(code, Some(&group.channel), &group.id.to_string(), severity, count, since, facts))
+}
+
+fn stopped(stop: &RepairStop) -> Finding {
+    let facts = [("gaps", stop.gaps.to_string()), ("ours", stop.ours.to_string()), ("theirs", stop.theirs.to_string())];
+    let (channel, subject, count) = (Some(&stop.channel), stop.dataset.as_str(), stop.gaps.max(1));
+    finding("mass_difference", channel, subject, Severity::Critical, count, stop.since, facts)
 }
 
 #[async_trait]
@@ -68,10 +100,19 @@ impl Check for Gaps {
     }
 
     async fn look(&mut self, now: Timestamp) -> Result<Vec<Finding>, CheckError> {
-        let mut by_kind: BTreeMap<(ChannelId, GapKind), Vec<WaitingGaps>> = BTreeMap::new();
-        for gaps in self.store.waiting_gaps().await? {
-            by_kind.entry((gaps.kind.0.clone(), gaps.kind.1)).or_default().push(gaps);
+        let stops = self.store.repair_stops().await?;
+        let unfinished = GapGroupFilter { unfinished: true, ..GapGroupFilter::default() };
+        let groups = self.store.gap_groups(&unfinished, GROUPS).await?;
+        let mut findings: Vec<Finding> = stops.iter().filter(|stop| stop.is_waiting()).map(stopped).collect();
+        for group in &groups {
+            let mut by_code: BTreeMap<&'static str, Vec<(&GapTally, Owner)>> = BTreeMap::new();
+            for tally in &group.tallies {
+                if let Some(owner) = owner(group, tally, &stops) {
+                    by_code.entry(code_of(tally.kind, owner)).or_default().push((tally, owner));
+                }
+            }
+            findings.extend(by_code.iter().filter_map(|(code, gaps)| tell(group, code, gaps, now)));
         }
-        Ok(by_kind.iter().filter_map(|((channel, kind), gaps)| self.tell(channel, *kind, gaps, now)).collect())
+        Ok(findings)
     }
 }

@@ -156,7 +156,7 @@ pub fn all(deps: &CheckDeps, config: &ChecksConfig) -> (Vec<Box<dyn Check>>, Arc
     );
     add(config.unmapped_codes.enabled, Box::new(unmapped_codes::UnmappedCodes::new(deps, &config.unmapped_codes)));
     add(config.number_holes.enabled, Box::new(number_holes::NumberHoles::new(deps, config.number_holes)));
-    add(config.gaps.enabled, Box::new(gaps::Gaps::new(deps, config.gaps)));
+    add(config.gaps.enabled, Box::new(gaps::Gaps::new(deps)));
     let last = Arc::new(LastLook::default());
     let remembered = checks
         .into_iter()

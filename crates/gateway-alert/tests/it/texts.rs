@@ -47,8 +47,8 @@ fn every_code_that_a_check_may_find_has_words_and_gives_the_values_in_them() {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();
-        // As `finding("code", …)`, and as `=> ("code", …)` where one check finds several.
-        let codes = ["finding(\"", "=> (\""].into_iter().flat_map(|mark| source.split(mark).skip(1));
+        // As `finding("code", …)`, and as `) => "code"` where one check finds several.
+        let codes = ["finding(\"", ") => \""].into_iter().flat_map(|mark| source.split(mark).skip(1));
         for code in codes.filter_map(|rest| rest.split('"').next()) {
             let Some(text) = texts::find(code) else {
                 mistakes.push(format!("{}: {code} has no words", path.display()));

@@ -61,7 +61,7 @@ pub async fn watched_time_is_kept_by_hour(place: &dyn StoreUnderTest) {
     assert_eq!(store.watched_hours(hour(0)).await.unwrap(), all[1..]);
 }
 
-/// Deliveries, dead letters, parked records and gaps: how many, how many of them overdue, and since when.
+/// Deliveries, dead letters and parked records: how many, how many of them overdue, and since when.
 pub async fn what_waits_is_told_with_its_age(place: &dyn StoreUnderTest) {
     let store = place.open().await;
     write_orders(&*store, 1, 5).await;
@@ -105,23 +105,6 @@ pub async fn what_waits_is_told_with_its_age(place: &dyn StoreUnderTest) {
     assert_eq!(store.waiting_dead_letters(at(20)).await.unwrap(), records(2, 1));
     assert_eq!(store.waiting_parked(at(20)).await.unwrap(), records(1, 1));
     assert!(store.waiting_parked(at(10)).await.unwrap().is_empty());
-
-    let gap = |at: Timestamp| NewGap {
-        channel: municipal(),
-        dataset: Dataset::Acceptance,
-        kind: GapKind::MissingOrder,
-        key: None,
-        window: Window::new(at, at),
-        delivery_id: None,
-        evidence: GapEvidence { theirs: None, ours: None, as_of: at, compared_at: at },
-        detail: None,
-        at,
-    };
-    let ids = store.suspect(&[gap(at(1)), gap(at(2))]).await.unwrap();
-    assert!(store.waiting_gaps().await.unwrap().is_empty(), "a suspicion is not a gap");
-    store.move_gap(ids[1], GapState::Open, None, None, None, at(30)).await.unwrap();
-    let kind = (municipal(), GapKind::MissingOrder, GapState::Open);
-    assert_eq!(store.waiting_gaps().await.unwrap(), [Waiting { kind, count: 1, overdue: 1, oldest: at(30) }]);
 }
 
 /// By their bytes, each number once, whatever its day.

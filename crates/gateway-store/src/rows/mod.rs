@@ -33,5 +33,5 @@ pub use ingest::{
 };
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
 pub use trace::OrderTrace;
-pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingGaps, WaitingRecords, WatchedHour};
+pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingRecords, WatchedHour};
 pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

@@ -1,6 +1,6 @@
 //! What the checks of silence and slowness look at: arrivals by hour, and what waits since when.
 
-use gateway_model::{ChannelId, DeliveryState, GapKind, GapState, Timestamp};
+use gateway_model::{ChannelId, DeliveryState, Timestamp};
 
 /// What a channel sent of itself in an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,5 +37,3 @@ pub struct Waiting<K> {
 pub type WaitingDeliveries = Waiting<DeliveryState>;
 /// Dead letters or parked records of a channel.
 pub type WaitingRecords = Waiting<ChannelId>;
-/// Gaps, by channel, kind and state; one waits since it was confirmed.
-pub type WaitingGaps = Waiting<(ChannelId, GapKind, GapState)>;

@@ -3,7 +3,7 @@
 use super::batch::write_rows;
 use super::column::{Columns, to_ms};
 use super::{Result, SqliteStore};
-use crate::{ArrivalHour, NewRaw, Waiting, WaitingDeliveries, WaitingGaps, WaitingRecords, WatchStore, WatchedHour};
+use crate::{ArrivalHour, NewRaw, Waiting, WaitingDeliveries, WaitingRecords, WatchStore, WatchedHour};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, Grain, Origin, SourceNumber, Timestamp};
 use sqlx::SqliteConnection;
@@ -114,18 +114,6 @@ impl WatchStore for SqliteStore {
             .map(|row| {
                 let mut columns = Columns::of("parked_record", row);
                 let (kind, count) = (columns.id()?, columns.count()?);
-                Ok(Waiting { kind, count, overdue: count, oldest: columns.time()? })
-            })
-            .collect()
-    }
-
-    async fn waiting_gaps(&self) -> Result<Vec<WaitingGaps>> {
-        let rows = sqlx::query(sql!("gap/waiting")).fetch_all(&self.readers).await?;
-        rows.iter()
-            .map(|row| {
-                let mut columns = Columns::of("gap", row);
-                let kind = (columns.id()?, columns.word()?, columns.word()?);
-                let count = columns.count()?;
                 Ok(Waiting { kind, count, overdue: count, oldest: columns.time()? })
             })
             .collect()

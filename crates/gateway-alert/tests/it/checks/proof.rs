@@ -52,32 +52,60 @@ async fn gap(world: &World, kind: GapKind, opened_at: Timestamp) -> GapId {
 }
 
 #[tokio::test]
-async fn gaps_are_told_by_kind_until_they_are_closed() {
+async fn gaps_are_told_by_group_and_by_whose_turn_it_is_until_they_are_closed() {
     let world = World::new().await;
     let mut check = world.check("gaps");
     check.nothing(at(0)).await;
     let first = gap(&world, GapKind::MissingOrder, at(10)).await;
-    let second = gap(&world, GapKind::MissingOrder, at(20)).await;
+    let second = gap(&world, GapKind::MissingItem, at(20)).await;
     world.store.move_gap(first, GapState::Repairing, None, None, None, at(30)).await.unwrap();
     let found = check.one(at(40)).await;
-    assert_eq!(
-        (found.code, found.subject.as_str(), found.severity),
-        ("gap_group_open", "missing_order", Severity::Info)
-    );
+    assert_eq!((found.code, found.subject.as_str(), found.severity), ("gap_group_open", "1", Severity::Info));
     assert_eq!((found.count, found.since), (2, at(10)));
-    let expected = [("gaps", "2"), ("kind", "missing_order"), ("oldest_s", "30"), ("repairing", "1")];
+    let expected = [("gaps", "2"), ("kind", "missing_item, missing_order"), ("oldest_s", "30"), ("repairing", "1")];
     assert_eq!(facts(&found), expected.into());
     assert_eq!(check.one(at(1_810)).await.severity, Severity::Warning);
+    // A repair that does not help: the other half is a person's.
+    world.store.move_gap(second, GapState::Open, None, Some("repair does not help"), None, at(1_820)).await.unwrap();
+    let found = check.look(at(1_821)).await;
+    let told: Vec<_> = found.iter().map(|found| (found.code, found.count, found.severity)).collect();
+    assert_eq!(told, [("gap_group_open", 1, Severity::Warning), ("gap_needs_person", 1, Severity::Warning)]);
     world.store.move_gap(first, GapState::Closed, None, None, None, at(1_900)).await.unwrap();
-    assert_eq!(check.one(at(1_901)).await.count, 1);
+    assert_eq!(check.one(at(1_901)).await.code, "gap_needs_person");
     world.store.move_gap(second, GapState::Waived, None, Some("known"), Some("a person"), at(1_902)).await.unwrap();
     check.nothing(at(1_903)).await;
 
-    gap(&world, GapKind::BookDamaged, at(2_000)).await;
-    gap(&world, GapKind::ManifestUnreliable, at(2_000)).await;
-    let found = check.look(at(2_001)).await;
+    gap(&world, GapKind::BookDamaged, at(9_000)).await;
+    gap(&world, GapKind::ManifestUnreliable, at(9_000)).await;
+    let found = check.look(at(9_001)).await;
     let told: Vec<_> = found.iter().map(|found| (found.code, found.severity)).collect();
-    assert_eq!(told, [("manifest_unreliable", Severity::Warning), ("book_damaged", Severity::Critical)]);
+    assert_eq!(told, [("book_damaged", Severity::Critical), ("manifest_unreliable", Severity::Warning)]);
+}
+
+#[tokio::test]
+async fn a_mass_difference_is_told_until_a_person_has_answered() {
+    let world = World::new().await;
+    let mut check = world.check("gaps");
+    let stop = RepairStop {
+        channel: municipal(),
+        dataset: Dataset::Acceptance,
+        since: at(5),
+        gaps: 4_000,
+        ours: 1_000,
+        theirs: 5_000,
+        approved_at: None,
+        approved_by: None,
+    };
+    world.store.stop_repair(&stop).await.unwrap();
+    gap(&world, GapKind::MissingOrder, at(5)).await;
+    let found = check.look(at(6)).await;
+    let told: Vec<_> = found.iter().map(|found| (found.code, found.subject.as_str(), found.severity)).collect();
+    let expected =
+        [("mass_difference", "acceptance", Severity::Critical), ("gap_needs_person", "1", Severity::Warning)];
+    assert_eq!(told, expected);
+    assert_eq!(facts(&found[0]), [("gaps", "4000"), ("ours", "1000"), ("theirs", "5000")].into());
+    world.store.approve_repair(&municipal(), Dataset::Acceptance, "a person", at(7)).await.unwrap();
+    assert_eq!(check.one(at(8)).await.code, "gap_group_open");
 }
 
 #[tokio::test]
