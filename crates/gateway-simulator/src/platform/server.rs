@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, OriginalUri, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::any;
 use serde_json::{Value, json};
@@ -47,6 +48,16 @@ impl Answer {
     }
 }
 
+/// The platform's own time, which may be driven, and not the machine's.
+async fn dated(State(platform): State<Arc<Platform>>, mut answer: Response) -> Response {
+    let now = jiff::Timestamp::from_millisecond(platform.now()).ok();
+    let text = now.and_then(|now| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok());
+    if let Some(date) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
+}
+
 /// Serves, lives and pushes until shut down.
 pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Result<PlatformEnd, SimError> {
     let shutdown = platform.shutdown.clone();
@@ -54,6 +65,7 @@ pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Resul
         .nest("/sim", control::routes(platform.clone()))
         .route("/gateway/{*rest}", any(call))
         .layer(DefaultBodyLimit::max(4 << 20))
+        .layer(middleware::map_response_with_state(platform.clone(), dated))
         .with_state(platform.clone());
     // Stepped, it lives and pushes when its handle says so.
     let own = if platform.options.stepped {

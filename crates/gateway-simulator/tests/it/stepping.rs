@@ -167,3 +167,13 @@ async fn nothing_moves_between_steps_and_pushes_are_answered_when_a_step_returns
     assert_eq!(life["pushes_queued"], 0);
     assert_eq!(life["orders"], webhook.numbers().len());
 }
+
+#[tokio::test]
+async fn answers_are_dated_by_the_driven_clock() {
+    let dir = TempDir::new().expect("a directory");
+    let driven = Driven::start();
+    let platform = start_platform(stepped(&dir, &driven, 100.0)).await.expect("platform");
+    let peer = Peer::of(&platform);
+    let answer = peer.client.get(format!("{}/gateway/anything", peer.url)).send().await.expect("an answer");
+    assert_eq!(answer.headers()["date"], "Sun, 01 Nov 2026 22:00:00 GMT");
+}
