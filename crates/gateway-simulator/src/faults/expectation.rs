@@ -192,6 +192,7 @@ pub const RULES: &[Rule] = &[
     rule(K::ManifestStale, "fresh_as_of_once", Seen::Account, Outcome::Absorbed, &[], Repair::None),
     rule(K::ManifestTruncated, "once", Seen::Account, Outcome::Absorbed, &[], Repair::None),
     rule(K::RestoredBackup, "", Seen::EveryGrain, Outcome::Gap, ANY, Repair::Reading),
+    rule(K::RestoredBackup, "unseen", Seen::NoDifference, Outcome::Absorbed, ANY, Repair::None),
     rule(K::RestoredBackup, "items_gone", Seen::EveryGrain, Outcome::Deleted, DENIED, Repair::Reading),
     rule(K::RestoredBackup, "gone", Seen::EveryGrain, Outcome::Deleted, DENIED, Repair::Reading),
     unreliable(K::ManifestCountLie),

@@ -134,6 +134,11 @@ fn restored_backup(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i6
             group = group.or(Some(id));
         }
     }
+    if group.is_none() {
+        // Nobody missed anything; it happened all the same.
+        let variant = "unseen".to_owned();
+        platform.log(book, kind, now, Hit { variant, window: Some((to, now)), ..Hit::default() });
+    }
     for key in touched.keys() {
         platform.plan(book, key, now);
     }

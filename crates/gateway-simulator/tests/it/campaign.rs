@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_simulator::digest::{Dataset, ItemKey};
 use gateway_simulator::faults::expectation;
 use gateway_simulator::faults::injected::Heals;
-use gateway_simulator::{Expected, FaultKind, FaultPlan, Injected, PlatformHandle, start_platform};
+use gateway_simulator::{Expected, FaultKind, FaultPlan, Injected, PlatformHandle, PlatformOptions, start_platform};
 use tempfile::TempDir;
 
 use crate::crude::{Crude, OVERLAP};
@@ -20,6 +20,7 @@ struct World {
     driven: Driven,
     platform: PlatformHandle,
     crude: Crude,
+    options: PlatformOptions,
 }
 
 impl World {
@@ -34,9 +35,9 @@ impl World {
         options.overlap = OVERLAP;
         options.seconds = Some((days * DAY / 1000) as u64);
         options.faults = FaultPlan::Campaign { per_kind: plan };
-        let platform = start_platform(options).await.expect("platform");
+        let platform = start_platform(options.clone()).await.expect("platform");
         let crude = Crude::of(&platform, webhook).await;
-        Self { _dir: dir, driven, platform, crude }
+        Self { _dir: dir, driven, platform, crude, options }
     }
 
     async fn pass(&self, ms: i64) {
@@ -135,6 +136,16 @@ async fn the_same_seed_brings_the_same_faults_and_another_one_others() {
         let world = World::start(plan, seed, 60.0, 3).await;
         world.pass(3 * DAY).await;
         logs.push(world.platform.injected());
+
+        // The journal adds up to the same book, restored backups and all.
+        let World { platform, options, _dir, .. } = world;
+        let (injected, items, orders) = (platform.injected(), platform.items(), platform.orders());
+        platform.shutdown().cancel();
+        platform.ended().await.expect("ended");
+        let again = start_platform(options).await.expect("again");
+        assert_eq!(again.injected(), injected);
+        assert_eq!(again.items(), items);
+        assert_eq!(again.orders(), orders);
     }
     assert!(logs[0].len() > 60, "{}", logs[0].len());
     assert_eq!(logs[0], logs[1]);
