@@ -179,11 +179,13 @@ impl Writer {
             } else {
                 format!(" ({})", item.subject)
             };
+        // A test notice is about no incident.
+        let number = if item.news == News::Test { String::new() } else { format!("#{} ", item.incident_id) };
         let ended = matches!(item.news, News::Resolved | News::Passed);
         Entry {
             news: self.news(item.news),
             severity: self.severity(item.severity),
-            name: format!("#{} {channel}{}{subject}", item.incident_id, words.name),
+            name: format!("{number}{channel}{}{subject}", words.name),
             what: format!(
                 "{}{}{}",
                 texts::fill(words.what, item),
