@@ -3,7 +3,7 @@
 use crate::world::{GRAINS, LOOK, World, channel, config, item, order};
 use gateway_model::{Clock, Dataset, GapKind, GapState};
 use gateway_reconcile::{Defences, ReconcileConfig};
-use gateway_store::{JobKind, JobStore, NewJob};
+use gateway_store::{JobKind, JobStore, NewJob, RepairStopStore};
 
 async fn confirmed(world: &mut World) {
     world.round().await.unwrap();
@@ -147,4 +147,83 @@ async fn only_one_replica_reconciles_a_channel() {
     world.wait(61);
     gateway_runtime::Task::run(&mut other, &round).await.unwrap();
     assert!(!world.peer.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_stopped_repair_survives_a_restart_and_goes_on_when_it_is_approved() {
+    let few = ReconcileConfig { repair_share_floor: 5, max_repair_share: 0.1, ..config() };
+    let mut world = World::with(few, &GRAINS, Defences::default()).await;
+    world.hold(&(0..50).map(order).collect::<Vec<_>>()).await;
+    (0..30).for_each(|n| world.peer.put(order(n)));
+    confirmed(&mut world).await;
+    let stops = world.store.repair_stops().await.unwrap();
+    assert_eq!(stops.len(), 1);
+    assert!(stops[0].is_waiting() && stops[0].dataset == Dataset::Acceptance && stops[0].gaps == 20, "{stops:?}");
+    world.restart();
+    world.run_for(20).await;
+    assert!(world.take_jobs(JobKind::Reread).await.is_empty());
+    assert_eq!(world.store.repair_stops().await.unwrap()[0].since, stops[0].since);
+    world.store.approve_repair(&channel(), Dataset::Acceptance, "li", world.clock.now()).await.unwrap();
+    world.run_for(2).await;
+    assert_eq!(world.take_jobs(JobKind::Reread).await.len(), 20);
+    (30..50).for_each(|n| world.peer.put(order(n)));
+    world.run_for(10).await;
+    assert_eq!(world.states().await, [GapState::Closed; 20]);
+    world.run_for(2).await;
+    assert!(world.store.repair_stops().await.unwrap().is_empty(), "the difference is gone");
+}
+
+#[tokio::test]
+async fn a_group_is_repaired_in_pieces_and_only_once() {
+    let by_hand = ReconcileConfig { auto_repair: false, repairs_per_round: 7, ..config() };
+    let mut world = World::with(by_hand, &GRAINS, Defences::default()).await;
+    world.agree(&(0..50).map(order).collect::<Vec<_>>()).await;
+    (100..120).for_each(|n| world.peer.put(order(n)));
+    confirmed(&mut world).await;
+    let group = world.gaps().await[0].group_id.unwrap();
+    let job = NewJob {
+        kind: JobKind::Reconcile,
+        channel: channel(),
+        subject: format!("group {group}"),
+        reason: "by hand".to_owned(),
+        run_at: world.clock.now(),
+    };
+    world.store.enqueue(&[job]).await.unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        world.run_for(2).await;
+        let now = world.take_jobs(JobKind::Reread).await;
+        assert!(now.len() <= 14, "in pieces: {}", now.len());
+        asked.extend(now);
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), 20);
+    assert!(world.take_jobs(JobKind::Reconcile).await.is_empty(), "the job is done");
+}
+
+#[tokio::test]
+async fn repairs_wait_while_reads_of_the_channel_wait() {
+    let busy = ReconcileConfig { repairs_waiting_max: 3, ..config() };
+    let mut world = World::with(busy, &GRAINS, Defences::default()).await;
+    world.agree(&(0..50).map(order).collect::<Vec<_>>()).await;
+    (100..110).for_each(|n| world.peer.put(order(n)));
+    confirmed(&mut world).await;
+    world.run_for(6).await;
+    assert_eq!(world.take_jobs(JobKind::Reread).await.len(), 3, "no more than the reads that may wait");
+    world.run_for(2).await;
+    assert!(!world.take_jobs(JobKind::Reread).await.is_empty(), "there is room again");
+}
+
+#[tokio::test]
+async fn repairs_of_a_minute_are_capped() {
+    let slow = ReconcileConfig { repairs_per_minute: 4, repair_patience_ms: 600_000, ..config() };
+    let mut world = World::with(slow, &GRAINS, Defences::default()).await;
+    world.agree(&(0..50).map(order).collect::<Vec<_>>()).await;
+    (100..110).for_each(|n| world.peer.put(order(n)));
+    confirmed(&mut world).await;
+    world.run_for(40).await;
+    assert_eq!(world.take_jobs(JobKind::Reread).await.len(), 4);
+    world.run_for(30).await;
+    assert_eq!(world.take_jobs(JobKind::Reread).await.len(), 4);
 }
