@@ -9,8 +9,9 @@ use gateway_store::{AccountDay, AccountSpan, BookDay};
 use serde::Serialize;
 use std::time::Duration;
 
-/// A change may be decided this long before its transaction gets its turn; one that is younger than that at a comparison may not have been in it.
-const TURN: Duration = Duration::from_secs(60);
+/// A change may be decided this long before its transaction gets its turn (the store's queue and lock time out sooner); one that is younger than that
+/// at a comparison may not have been in it.
+const TURN: Duration = Duration::from_secs(15);
 
 /// What is known of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -228,7 +229,7 @@ mod tests {
         let proven = judge(ours(5, 1, 0), Some(said(4, Some(9), 100)), &[span(200)], none);
         assert_eq!((proven.standing, proven.theirs), (Standing::Verified, Some(5)));
         assert_eq!(proven.verified_at.unwrap().0, at(200));
-        let changed = judge(ours(5, 1, 150), Some(said(4, Some(9), 100)), &[span(200)], none);
+        let changed = judge(ours(5, 1, 190), Some(said(4, Some(9), 100)), &[span(200)], none);
         assert_eq!((changed.standing, changed.theirs), (Standing::Unverified, Some(4)), "too young to be sure");
         let newer = judge(ours(5, 1, 0), Some(said(4, Some(9), 300)), &[span(200)], none);
         assert_eq!((newer.standing, newer.difference), (Standing::Differing, Some(-1)), "the newer word counts");

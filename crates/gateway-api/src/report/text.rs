@@ -3,8 +3,8 @@
 use super::document::{Cell, Document, Table};
 use super::words::Language;
 
-/// How many columns of the lines are shown; the other forms have all.
-const COLUMNS: usize = 9;
+/// The columns of the lines that are shown; the other forms have all.
+const COLUMNS: [usize; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 16, 18, 23, 27];
 /// How many gaps are listed.
 const MOST_ROWS: usize = 50;
 
@@ -13,17 +13,19 @@ pub(crate) fn render(document: &Document) -> String {
     for (label, value) in &document.head {
         text.push_str(&format!("{label}: {value}\n"));
     }
-    push_columns(&mut text, &document.lines, COLUMNS, document.language);
+    push_columns(&mut text, &document.lines, &COLUMNS, document.language);
     for table in document.tables().skip(usize::from(!document.lines.rows.is_empty())) {
-        push_columns(&mut text, table, table.columns.len(), document.language);
+        let all: Vec<usize> = (0..table.columns.len()).collect();
+        push_columns(&mut text, table, &all, document.language);
     }
     text
 }
 
-fn push_columns(text: &mut String, table: &Table, columns: usize, language: Language) {
+fn push_columns(text: &mut String, table: &Table, columns: &[usize], language: Language) {
     text.push_str(&format!("\n{}\n", table.name));
-    let head = table.columns.iter().take(columns).map(|column| column.name.to_owned()).collect();
-    let row = |cells: &Vec<Cell>| cells.iter().take(columns).map(|cell| cell.show(language)).collect();
+    let head = columns.iter().filter_map(|at| table.columns.get(*at)).map(|column| column.name.to_owned()).collect();
+    let row =
+        |cells: &Vec<Cell>| columns.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.show(language)).collect();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(table.rows.iter().take(MOST_ROWS).map(row)).collect();
     push_aligned(text, &rows);
     if table.rows.len() > MOST_ROWS {

@@ -3,6 +3,7 @@
 
 mod absence;
 mod audit;
+mod accounts;
 mod gaps;
 mod letters;
 mod lies;
