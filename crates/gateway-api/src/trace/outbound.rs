@@ -3,6 +3,7 @@
 use super::stage::Stage;
 use crate::report::Language;
 use crate::views::ChinaTime;
+use gateway_model::format_china;
 use gateway_store::{AttemptRow, DeliveryRow};
 use serde_json::json;
 
@@ -54,19 +55,26 @@ pub(super) fn push(stages: &mut Vec<Stage>, delivery: &DeliveryRow, attempts: &[
             }),
         });
     }
-    // A receipt without a time of its own came with the last answer.
+    // Told when we learnt it: the destination's own time is by another clock, often cut to the second, and would come before the attempt.
     let receipt = delivery.receipt.as_ref();
-    let at = receipt.and_then(|receipt| receipt.received_at.or(delivery.last_attempt_ended_at));
+    let at = receipt.and_then(|receipt| delivery.last_attempt_ended_at.or(receipt.received_at));
     if let (Some(receipt), Some(at)) = (receipt, at) {
         let number = receipt.receipt_number.as_deref().unwrap_or_default();
+        let theirs = receipt.received_at.map_or_else(String::new, |at| {
+            format!(
+                ", {} {}",
+                l.say("对端时间", "by its clock"),
+                format_china(at).trim_end_matches("+08:00").replace('T', " ")
+            )
+        });
         stages.push(Stage {
             at,
             rank: 7,
             kind: "receipt",
-            text: format!("{name} {} {number}", l.say("回执", "receipt")),
+            text: format!("{name} {} {number}{theirs}", l.say("回执", "receipt")),
             details: json!({
                 "delivery_id": delivery.id, "destination": delivery.destination, "receipt_number": receipt.receipt_number,
-                "source": receipt.source,
+                "received_at": receipt.received_at.map(ChinaTime), "source": receipt.source,
             }),
         });
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod absence;
-mod audit;
 mod accounts;
+mod audit;
 mod gaps;
 mod letters;
 mod lies;
