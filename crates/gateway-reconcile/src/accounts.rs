@@ -34,13 +34,12 @@ pub(crate) async fn their_deliveries(
     tour: &Tour<'_>,
     gaps: &[GapRow],
 ) -> Result<HashMap<DeliveryId, DeliveryRow>, ReconcileError> {
-    let mut deliveries = HashMap::new();
-    for gap in gaps.iter().filter(|gap| gap.state != GapState::Suspected) {
-        if let Some(id) = gap.delivery_id
-            && let Some(row) = tour.context.store.delivery(id).await?
-        {
-            deliveries.insert(id, row);
-        }
+    let confirmed = gaps.iter().filter(|gap| gap.state != GapState::Suspected);
+    let ids: Vec<DeliveryId> = confirmed.filter_map(|gap| gap.delivery_id).collect();
+    let mut deliveries = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(500) {
+        let rows = tour.context.store.deliveries(ids).await?;
+        deliveries.extend(rows.into_iter().map(|row| (row.id, row)));
     }
     Ok(deliveries)
 }

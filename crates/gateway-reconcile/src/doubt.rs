@@ -3,15 +3,17 @@
 //! Nothing is concluded from such an account, and nothing repaired because of it; the gap closes when the same account is consistent later.
 
 use crate::carry::{close, forget, open};
-use crate::compare::{Differing, Tally};
+use crate::compare::{Difference, Differing, Tally, diff};
 use crate::config::later;
 use crate::error::ReconcileError;
 use crate::gaps::Known;
 use crate::look::Looked;
 use crate::reliability::{Unreliable, contradicted, proves_lie};
 use crate::tour::{Sums, Tour};
-use gateway_model::{Dataset, GapEvidence, GapId, GapKind, GapState, Grain, Timestamp, Window};
+use crate::witness::{Says, Witness};
+use gateway_model::{Dataset, GapEvidence, GapId, GapKind, GapState, Grain, SourceNumber, Timestamp, Window};
 use gateway_store::{GapRow, NewGap};
+use std::collections::HashSet;
 
 /// An account that contradicted itself, also when asked again.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,8 +109,12 @@ pub(crate) async fn look_at_doubts(
         }
         let Some((grain, code, said_by)) = remembered(gap) else { continue };
         let flips = code == Unreliable::Flips.code();
-        let mut contradiction = ask_again(tour, gap, grain, said_by, flips).await?;
-        if contradiction.is_some() {
+        let mut contradiction = if code == Unreliable::RecordsDiffer.code() {
+            records_differ(tour, gap).await?
+        } else {
+            ask_again(tour, gap, grain, said_by, flips).await?
+        };
+        if contradiction.is_some() && code != Unreliable::RecordsDiffer.code() {
             contradiction = ask_again(tour, gap, grain, said_by, flips).await?;
         }
         let now = tour.context.now();
@@ -122,6 +128,25 @@ pub(crate) async fn look_at_doubts(
         }
     }
     Ok(())
+}
+
+// Whether records still say what we hold where the account does not; a few of them tell.
+async fn records_differ(tour: &mut Tour<'_>, gap: &GapRow) -> Result<Option<Unreliable>, ReconcileError> {
+    const FEW: usize = 20;
+    let (theirs, _) = match tour.items(gap.dataset, gap.window).await? {
+        Ok(answer) => answer,
+        Err(why) => return Ok(Some(why)),
+    };
+    let ours = tour.context.store.items(&tour.context.channel, gap.dataset, gap.window).await?;
+    let mut differences = diff(&ours, &theirs);
+    differences.truncate(FEW);
+    let numbers: HashSet<SourceNumber> = differences.iter().map(|one| one.key.number.clone()).collect();
+    if numbers.is_empty() {
+        return Ok(None);
+    }
+    let witness = Witness::ask(tour, &numbers).await?;
+    let lies = |one: &Difference| witness.says(&one.key, one.theirs.as_ref(), one.ours.as_ref()) == Says::Ours;
+    Ok(differences.iter().any(lies).then_some(Unreliable::RecordsDiffer))
 }
 
 // The same account again; a list with the account of the sums around it.

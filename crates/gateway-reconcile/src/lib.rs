@@ -37,6 +37,7 @@ mod suspect;
 mod sweep;
 mod tour;
 mod verdict;
+mod witness;
 
 pub use audit::Auditor;
 pub use config::{Defences, ReconcileConfig, Tier};

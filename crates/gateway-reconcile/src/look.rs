@@ -5,15 +5,19 @@
 
 use crate::accounts::{Accounts, our_items, their_deliveries};
 use crate::carry::{Carried, apply, forget, open};
+use crate::classify::known_orders;
 use crate::compare::Difference;
 use crate::config::{ReconcileConfig, later};
-use crate::doubt::look_at_doubts;
+use crate::doubt::{Doubt, look_at_doubts};
 use crate::error::ReconcileError;
 use crate::gaps;
 use crate::look_sums::look_at_sums;
+use crate::reliability::Unreliable;
+use crate::repair::read_again;
 use crate::tour::Tour;
-use crate::verdict::{Seen, second_look, verify};
-use gateway_model::{DeliveryId, GapEvidence, GapId, GapKind, GapState, Grain, ItemKey, Timestamp};
+use crate::verdict::{Seen, Verdict, second_look, verify};
+use crate::witness::{Says, Witness};
+use gateway_model::{DeliveryId, GapEvidence, GapId, GapKind, GapState, Grain, ItemKey, SourceNumber, Timestamp};
 use gateway_store::{DeliveryRow, GapRow, StoredItem};
 use std::collections::{HashMap, HashSet};
 
@@ -104,6 +108,36 @@ fn is_due(
     (changed && waited(config.recent_every_ms)) || waited(config.relook_every_ms())
 }
 
+// What was seen of one gap, and what follows.
+struct Look<'a> {
+    gap: &'a GapRow,
+    key: &'a ItemKey,
+    seen: Seen,
+    as_of: Timestamp,
+    verdict: Verdict,
+}
+
+impl Look<'_> {
+    fn wants_a_witness(&self) -> bool {
+        wants_a_witness(self.gap, &self.verdict)
+    }
+}
+
+// Before a difference is confirmed, and before something is sent once more or given up.
+fn wants_a_witness(gap: &GapRow, verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Open => true,
+        Verdict::Repair | Verdict::Leave(_) => gap.kind.was_sent(),
+        _ => false,
+    }
+}
+
+// One doubt for the day: an account of hours ago is wrong about hundreds of orders at once.
+fn records_differ(gap: &GapRow) -> Doubt {
+    let window = Grain::Day.bucket(gap.window.start);
+    Doubt { dataset: gap.dataset, window, grain: Grain::Ids, said_by: None, why: Unreliable::RecordsDiffer }
+}
+
 // Our book is read again just before deciding: it may have changed while the channel was asked.
 async fn decide(
     tour: &mut Tour<'_>,
@@ -114,7 +148,13 @@ async fn decide(
     let listed: Vec<GapRow> = gaps.iter().filter(|gap| accounts.as_of(gap).is_some()).cloned().collect();
     let ours = our_items(tour, &listed).await?;
     let deliveries = their_deliveries(tour, &listed).await?;
-    let (mut gone, mut confirmed) = (Vec::new(), Vec::new());
+    let sent: Vec<SourceNumber> = listed
+        .iter()
+        .filter(|gap| gap.kind.was_sent())
+        .filter_map(|gap| gap.key.as_ref().map(|key| key.number.clone()))
+        .collect();
+    let known = if sent.is_empty() { HashSet::new() } else { known_orders(tour.context, &sent).await? };
+    let mut looks = Vec::new();
     for gap in &listed {
         let (Some(key), Some(as_of)) = (&gap.key, accounts.as_of(gap)) else { continue };
         let delivery = gap.delivery_id.and_then(|id| deliveries.get(&id)).cloned();
@@ -125,25 +165,54 @@ async fn decide(
             ours: ours.get(key).cloned(),
             delivered: delivered.cloned(),
             delivery,
+            order_known: known.contains(&(key.number.clone(), key.day)),
         };
         let now = tour.context.now();
         looked.insert(gap.id, now);
+        let verdict = match gap.state {
+            GapState::Suspected => second_look(gap, &seen, as_of, tour.allowance_ms()),
+            _ => verify(gap, &seen, as_of, now, &tour.context.config),
+        };
+        looks.push(Look { gap, key, seen, as_of, verdict });
+    }
+    let doubtful: HashSet<SourceNumber> =
+        looks.iter().filter(|look| look.wants_a_witness()).map(|look| look.key.number.clone()).collect();
+    let witness = if doubtful.is_empty() { Witness::default() } else { Witness::ask(tour, &doubtful).await? };
+    let (mut gone, mut confirmed) = (Vec::new(), Vec::new());
+    for Look { gap, key, seen, as_of, mut verdict } in looks {
+        if verdict == Verdict::Open {
+            verdict = match witness.says(key, seen.theirs.as_ref(), seen.ours.as_ref()) {
+                Says::Theirs | Says::Nothing => Verdict::Open,
+                Says::Neither => Verdict::Again,
+                Says::Ours => {
+                    tour.doubt(records_differ(gap));
+                    Verdict::Forget
+                }
+            };
+        } else if wants_a_witness(gap, &verdict) {
+            let sent = seen.delivery.as_ref().and_then(|delivery| delivery.item.as_ref());
+            if sent.is_some_and(|item| witness.shows(item)) {
+                tour.doubt(records_differ(gap));
+                verdict = Verdict::Wait;
+            }
+        }
+        let now = tour.context.now();
         let evidence = GapEvidence {
             theirs: seen.theirs.as_ref().map(|item| item.digest),
             ours: seen.ours.as_ref().map(|held| held.item.digest),
             as_of,
             compared_at: now,
         };
-        let config = &tour.context.config;
-        let verdict = match gap.state {
-            GapState::Suspected => second_look(gap, &seen, as_of, tour.allowance_ms()),
-            _ => verify(gap, &seen, as_of, now, config),
-        };
+        let closes = matches!(verdict, Verdict::Close(_));
         let difference = Difference { key: key.clone(), theirs: seen.theirs, ours: seen.ours };
         match apply(tour, gap, verdict, &difference, evidence).await? {
             Carried::Done => {}
             Carried::Vanished => gone.push(gap.id),
             Carried::Confirmed(evidence) => confirmed.push((gap, evidence)),
+        }
+        if closes && gap.kind.was_sent() && seen.delivered.as_ref().is_some_and(|item| item.key != *key) {
+            // It stands under another event id: the record tells that the old one is gone.
+            read_again(tour.context, gap).await?;
         }
     }
     open(tour, &confirmed).await?;

@@ -40,6 +40,9 @@ pub enum Unreliable {
     /// Of three answers in a row the first and the third say the same, and the second does not.
     #[error("the account says now this and now that")]
     Flips,
+    /// The records, read by number, say what we hold, and the account says something else.
+    #[error("the records say otherwise than the account")]
+    RecordsDiffer,
     /// It is the snapshot of long ago, again.
     #[error("the account is a stale snapshot")]
     StaleSnapshot,
@@ -63,6 +66,7 @@ impl Unreliable {
             Unreliable::Shape => "other_account",
             Unreliable::Unreadable => "unreadable",
             Unreliable::Flips => "flips",
+            Unreliable::RecordsDiffer => "records_differ",
             Unreliable::StaleSnapshot => "stale_snapshot",
             Unreliable::GoesBack => "goes_back",
         }

@@ -12,8 +12,8 @@ use crate::gaps;
 use crate::memory::Memory;
 use crate::stop::stopped;
 use crate::tour::Context;
-use gateway_model::{GapKind, GapState, RepairStep, Timestamp};
-use gateway_store::{GapRow, JobKind, NewJob, StoreError};
+use gateway_model::{DeliveryState, GapKind, GapState, RepairStep, Timestamp};
+use gateway_store::{DeliveryRow, GapRow, JobKind, NewJob, StoreError};
 
 /// Begins the repairs of open gaps: those asked for, and the rest as far as that is allowed. Returns how many began.
 pub(crate) async fn repair_open(
@@ -40,6 +40,11 @@ pub(crate) async fn repair_open(
     let others = || repairable().filter(|gap| !asked.gaps.contains(&gap.id));
     let mut waiting: Vec<&GapRow> = others().filter(|gap| in_mass(gap)).collect();
     waiting.extend(others().filter(|gap| !in_mass(gap) && automatic(gap)));
+    // What was sent is sent again in its order: a reply before its signing would be refused.
+    waiting.sort_by_key(|gap| {
+        let number = gap.key.as_ref().map(|key| key.number.clone());
+        gap.delivery_id.filter(|_| gap.kind.was_sent()).map(|delivery| (number, delivery))
+    });
     let room = if waiting.is_empty() { 0 } else { room(context, memory).await? };
     waiting.truncate(room);
     let mut began = 0;
@@ -82,13 +87,17 @@ async fn room(context: &Context, memory: &Memory) -> Result<usize, ReconcileErro
 pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, ReconcileError> {
     let now = context.now();
     let step = gap.kind.repair_step(gap.generation, gap.key.is_some(), gap.delivery_id.is_some());
-    let send_again = gap.delivery_id.filter(|_| step == RepairStep::SendAgain);
-    if let Some(delivery) = send_again {
-        if let Some(row) = context.store.delivery(delivery).await?
-            && row.state.is_in_flight()
-        {
-            return Ok(false);
-        }
+    let sent = match gap.delivery_id.filter(|_| step == RepairStep::SendAgain) {
+        Some(delivery) => context.store.delivery(delivery).await?,
+        None => None,
+    };
+    if sent.as_ref().is_some_and(|row| row.state.is_in_flight()) {
+        return Ok(false);
+    }
+    // A destination that does not know the order would refuse it for ever: its record tells whether the order is gone.
+    let unknown = sent.as_ref().is_some_and(was_unknown);
+    let step = if unknown { RepairStep::ReadAgain } else { step };
+    if let Some(delivery) = sent.map(|row| row.id).filter(|_| !unknown) {
         match context.store.redeliver(delivery, now).await {
             Ok(()) => {}
             Err(StoreError::WrongState { state, .. }) => {
@@ -114,6 +123,17 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
         .increment(1);
     tracing::info!(channel = %context.channel, gap = %gap.id, kind = %gap.kind, generation = gap.generation + 1, "repair begun");
     Ok(true)
+}
+
+/// Asks for the order of a gap to be read again.
+pub(crate) async fn read_again(context: &Context, gap: &GapRow) -> Result<(), ReconcileError> {
+    let job = job_for(context, gap, RepairStep::ReadAgain, context.now());
+    Ok(context.store.enqueue(&job.into_iter().collect::<Vec<_>>()).await?)
+}
+
+/// Whether the destination refused a delivery because it does not know the order.
+pub(crate) fn was_unknown(delivery: &DeliveryRow) -> bool {
+    delivery.state == DeliveryState::Rejected && delivery.reason_code.as_deref() == Some("unknown_order")
 }
 
 /// Leaves a gap to a person, saying why.

@@ -5,6 +5,7 @@
 
 use crate::compare::{in_step, same_item};
 use crate::config::{ReconcileConfig, later};
+use crate::repair::was_unknown;
 use gateway_model::{BookItem, DeliveryState, GapEvidence, GapKind, GapState, Timestamp};
 use gateway_store::{DeliveryRow, GapRow, StoredItem};
 
@@ -19,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) delivery: Option<DeliveryRow>,
     /// What the channel holds under the key that the delivery has now; a repeated event has another one.
     pub(crate) delivered: Option<BookItem>,
+    /// Whether our book holds the order at all; one that the channel, asked by number, does not have leaves it.
+    pub(crate) order_known: bool,
 }
 
 /// What follows.
@@ -64,7 +67,8 @@ pub(crate) fn verify(gap: &GapRow, seen: &Seen, as_of: Timestamp, now: Timestamp
     if as_of <= gap.evidence.as_of {
         return Verdict::Wait;
     }
-    if let Some(verdict) = if gap.kind.was_sent() { verify_sent(gap, seen) } else { verify_held(gap, seen) } {
+    let verdict = if gap.kind.was_sent() { verify_sent(gap, seen, config) } else { verify_held(gap, seen) };
+    if let Some(verdict) = verdict {
         return verdict;
     }
     unrepaired(gap, now, config)
@@ -73,7 +77,9 @@ pub(crate) fn verify(gap: &GapRow, seen: &Seen, as_of: Timestamp, now: Timestamp
 /// A gap whose difference is still there.
 pub(crate) fn unrepaired(gap: &GapRow, now: Timestamp, config: &ReconcileConfig) -> Verdict {
     let started = gap.repair_started_at.unwrap_or(now);
-    if gap.state != GapState::Repairing || now < later(started, config.repair_patience_ms) {
+    // Repairs come ever farther apart: what has to come first may itself be waiting to be found.
+    let patience = config.repair_patience_ms.saturating_mul(1 << gap.generation.saturating_sub(1).min(6));
+    if gap.state != GapState::Repairing || now < later(started, patience) {
         Verdict::Wait
     } else if gap.generation < config.max_generations {
         Verdict::Repair
@@ -90,7 +96,7 @@ fn verify_held(gap: &GapRow, seen: &Seen) -> Option<Verdict> {
     (caught_up || in_step(seen.theirs.as_ref(), seen.ours.as_ref())).then_some(Verdict::Close(None))
 }
 
-fn verify_sent(gap: &GapRow, seen: &Seen) -> Option<Verdict> {
+fn verify_sent(gap: &GapRow, seen: &Seen, config: &ReconcileConfig) -> Option<Verdict> {
     // Nothing on both sides is no agreement: a repair takes our item out of the book until it is acknowledged anew.
     if let (Some(theirs), Some(ours)) = (&seen.theirs, &seen.ours)
         && same_item(theirs, &ours.item)
@@ -111,6 +117,11 @@ fn verify_sent(gap: &GapRow, seen: &Seen) -> Option<Verdict> {
             Some(Verdict::Close(Some("the delivery was superseded by a newer one".to_owned())))
         }
         DeliveryState::Waived => Some(Verdict::Close(Some("the delivery was waived".to_owned()))),
+        DeliveryState::Rejected if was_unknown(delivery) && !seen.order_known => Some(Verdict::Close(Some(
+            "the order is gone at the destination, which was asked for it by number".to_owned(),
+        ))),
+        // What has to come before it in its order may have been sent again only afterwards.
+        DeliveryState::Rejected if gap.generation > 0 && gap.generation < config.max_generations => None,
         DeliveryState::Rejected | DeliveryState::DeadLettered if gap.generation > 0 => {
             let code = delivery.reason_code.as_deref().unwrap_or("no code");
             let text = delivery.reason.as_deref().unwrap_or("no reason given");

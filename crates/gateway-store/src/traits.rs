@@ -93,6 +93,8 @@ pub trait DeliveryStore: Send + Sync {
     async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()>;
     /// A delivery.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
+    /// Those of these deliveries that there are, in any order.
+    async fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>>;
     /// The deliveries whose item has this key at this destination, the newest first. After [`DeliveryStore::redeliver`] the item of the last attempt
     /// counts until the next one begins.
     async fn deliveries_of_item(
@@ -227,10 +229,10 @@ pub trait HistoryStore: Send + Sync {
 /// Gaps in groups, one for each outage.
 #[async_trait]
 pub trait GapGroupStore: Send + Sync {
-    /// Confirms suspicions: each becomes open and joins the youngest group of its channel and direction, if that one still has unfinished gaps or
-    /// confirmed its last gap less than `group_within_ms` ago; else it begins one. Returns the groups, in the order of the suspicions.
+    /// Confirms suspicions: each becomes open and joins the youngest group of its channel and direction, if that one confirmed its last gap less than
+    /// `group_within_ms` ago; else it begins one. Returns the groups, in the order of the suspicions.
     ///
-    /// A gap that [`GapStore::move_gap`] opens joins a group that has unfinished gaps, or begins one.
+    /// A gap that [`GapStore::move_gap`] opens joins the youngest that confirmed one in the past hour, or begins one.
     ///
     /// # Errors
     /// [`StoreError::WrongState`], and none is opened, when one of them is more than a suspicion; [`StoreError::NotFound`] when one is gone.

@@ -61,6 +61,10 @@ impl DeliveryStore for FaultyDeliveries {
         self.store.waive_delivery(id, reason, now).await
     }
 
+    async fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        self.store.deliveries(ids).await
+    }
+
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
         self.store.delivery(id).await
     }

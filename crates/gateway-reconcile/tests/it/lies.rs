@@ -144,3 +144,42 @@ async fn a_waived_lie_is_not_raised_again() {
     world.run_for(30).await;
     assert_eq!(world.states().await, [GapState::Waived]);
 }
+
+#[tokio::test]
+async fn an_account_that_the_records_contradict_is_unreliable_and_no_order_of_it_a_gap() {
+    let mut world = with(&GRAINS, config()).await;
+    world.peer.readable.store(true, Ordering::SeqCst);
+    world.round().await.unwrap();
+    // Its accounts stand still and say nothing of it; what is read by number is as of now.
+    world.peer.freeze();
+    world.peer.clock_behind_ms.store(0, Ordering::SeqCst);
+    world.agree(&(50..60).map(order).collect::<Vec<_>>()).await;
+    for _ in 0..40 {
+        world.peer.refreeze();
+        world.wait(1);
+        world.round().await.unwrap();
+    }
+    let gaps = unreliable(&world).await;
+    assert!(gaps.iter().any(|gap| gap.state == GapState::Open && detail(gap) == "ids records_differ"), "{gaps:?}");
+    assert!(
+        world
+            .gaps()
+            .await
+            .iter()
+            .all(|gap| gap.state == GapState::Suspected || gap.kind == GapKind::ManifestUnreliable)
+    );
+    assert!(world.take_jobs(JobKind::Reread).await.is_empty(), "nothing is repaired because of it");
+    world.peer.thaw();
+    world.run_for(40).await;
+    assert!(world.gaps().await.iter().all(|gap| gap.state == GapState::Closed), "{:?}", world.states().await);
+}
+
+#[tokio::test]
+async fn a_difference_that_the_record_confirms_is_a_gap_as_ever() {
+    let mut world = with(&GRAINS, config()).await;
+    world.peer.readable.store(true, Ordering::SeqCst);
+    world.peer.put(order(60));
+    world.run_for(LOOK + 2).await;
+    let gap = world.gap().await;
+    assert_eq!((gap.kind, gap.state), (GapKind::MissingOrder, GapState::Repairing));
+}

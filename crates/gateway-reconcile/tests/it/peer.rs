@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
+    Connector, Cursor, Descriptor, ManifestSource, NormalizeError, Normalizer, Page, RawRecord, Receiver, RequestError,
+    Sink, Source,
 };
 use gateway_model::{
-    BookItem, Bucket, BucketSum, Change, Clock, Dataset, Grain, ItemKey, Manifest, ManifestBody, ManualClock,
-    Timestamp, Window,
+    BookItem, Bucket, BucketSum, Change, Clock, Dataset, Fields, Grain, ItemKey, Manifest, ManifestBody, ManualClock,
+    SourceNumber, Timestamp, Window,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub struct Peer {
     pub calls: Mutex<Vec<Call>>,
     pub lie: Mutex<Option<Lie>>,
     pub down: AtomicBool,
+    /// Whether its records can be read by number; what is read is as of now, also while its accounts are frozen.
+    pub readable: AtomicBool,
     /// Answers with a number only.
     pub counts_only: AtomicBool,
     /// How old its answers are; the content is as of now all the same, which only a slower clock would do.
@@ -59,6 +62,7 @@ impl Peer {
             calls: Mutex::default(),
             lie: Mutex::default(),
             down: AtomicBool::new(false),
+            readable: AtomicBool::new(false),
             counts_only: AtomicBool::new(false),
             clock_behind_ms: AtomicU64::new(0),
             snapshot: Mutex::default(),
@@ -76,6 +80,13 @@ impl Peer {
     /// From now on it answers from a snapshot made now, until told otherwise.
     pub fn freeze(&self) {
         *self.snapshot.lock().unwrap() = Some((self.clock.now(), self.items.lock().unwrap().clone()));
+    }
+
+    /// The snapshot passes for one of now.
+    pub fn refreeze(&self) {
+        if let Some(snapshot) = &mut *self.snapshot.lock().unwrap() {
+            snapshot.0 = self.clock.now();
+        }
     }
 
     pub fn thaw(&self) {
@@ -166,9 +177,51 @@ impl ManifestSource for Peer {
     }
 }
 
+#[async_trait]
+impl Source for Peer {
+    async fn poll(&self, _: Option<Timestamp>, _: Option<&Cursor>, _: u32) -> Result<Page, RequestError> {
+        unreachable!("reconciliation does not poll")
+    }
+
+    async fn fetch_window(&self, _: Dataset, _: Window, _: Option<&Cursor>) -> Result<Page, RequestError> {
+        unreachable!("reconciliation fetches no windows itself")
+    }
+
+    async fn fetch_ids(&self, numbers: &[SourceNumber]) -> Result<Page, RequestError> {
+        let items = self.items.lock().unwrap();
+        let record = |number: &SourceNumber| {
+            let of_order: Vec<&BookItem> = items.values().filter(|item| item.key.number == *number).collect();
+            let body = serde_json::to_vec(&of_order).unwrap().into();
+            let known = !of_order.is_empty();
+            known.then_some(RawRecord { number: Some(number.clone()), body, updated_at: None, undecodable: None })
+        };
+        let records = numbers.iter().filter_map(record).collect();
+        Ok(Page { records, next: None, datasets: self.datasets.clone(), read_at: self.clock.now() })
+    }
+
+    fn ids_per_fetch(&self) -> usize {
+        100
+    }
+}
+
 impl Normalizer for Peer {
-    fn normalize(&self, _body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
-        Ok(Vec::new())
+    fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        let items: Vec<BookItem> = serde_json::from_slice(body).unwrap();
+        let change = |item: BookItem| Change {
+            dataset: item.key.dataset,
+            number: item.key.number,
+            day: Some(item.key.day),
+            part: item.key.part,
+            revision: None,
+            event_time: item.event_time,
+            digest: item.digest,
+            fields: Fields::default(),
+            person: Fields::default(),
+            unmapped: Default::default(),
+            operation: None,
+            oddities: Vec::new(),
+        };
+        Ok(items.into_iter().map(change).collect())
     }
 
     fn projection_version(&self) -> u32 {
@@ -185,7 +238,7 @@ impl Connector for Peer {
         self
     }
     fn source(&self) -> Option<&dyn Source> {
-        None
+        self.readable.load(Ordering::SeqCst).then_some(self)
     }
     fn receiver(&self) -> Option<&dyn Receiver> {
         None

@@ -151,16 +151,24 @@ async fn a_lost_event_comes_back_under_another_id() {
 }
 
 #[tokio::test]
-async fn a_refused_repetition_is_left_to_a_person() {
+async fn a_repetition_refused_again_and_again_is_left_to_a_person() {
     let (mut world, id) = replied().await;
     confirmed(&mut world).await;
-    begin(&world, id, &reply()).await;
-    end(&world, id, DeliveryState::Rejected).await;
-    world.run_for(20).await;
+    let most = world.config.max_generations;
+    for generation in 1..=most {
+        assert_eq!(
+            world.gap().await.generation,
+            generation,
+            "refused once, it is tried again: what comes before it may come later"
+        );
+        begin(&world, id, &reply()).await;
+        end(&world, id, DeliveryState::Rejected).await;
+        world.run_for(20).await;
+    }
     let gap = world.gap().await;
-    assert_eq!((gap.state, gap.generation), (GapState::Open, 1));
+    assert_eq!((gap.state, gap.generation), (GapState::Open, most));
     assert!(gap.reason.unwrap().contains("1003"));
-    assert_eq!(state(&world, id).await, (DeliveryState::Rejected, 2));
+    assert_eq!(state(&world, id).await, (DeliveryState::Rejected, most + 1));
 }
 
 #[tokio::test]

@@ -118,6 +118,8 @@ pub async fn an_attempt_begins_only_from_owed(place: &dyn StoreUnderTest) {
     let unknown = store.begin_attempts(&[start(DeliveryId(99), reply_item(0, 1), at(6))]).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
     assert_eq!(store.delivery(DeliveryId(99)).await.unwrap(), None);
+    let some = store.deliveries(&[DeliveryId(99), first]).await.unwrap();
+    assert_eq!(some.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
 
     store.end_attempts(&[end(first, DeliveryState::Owed, at(7))]).await.unwrap();
     store.begin_attempts(&[start(first, reply_item(0, 2), at(9))]).await.unwrap();

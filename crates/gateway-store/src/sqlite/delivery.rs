@@ -191,8 +191,12 @@ impl DeliveryStore for SqliteStore {
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
-        let row = sqlx::query(sql!("delivery/of")).bind(list([id])?).fetch_optional(&self.readers).await?;
-        row.map(|row| Ok(read_delivery(&mut Columns::of("delivery", &row))?.row)).transpose()
+        Ok(self.deliveries(&[id]).await?.pop())
+    }
+
+    async fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(sql!("delivery/of")).bind(list(ids)?).fetch_all(&self.readers).await?;
+        read_all(&rows)
     }
 
     async fn deliveries_of_item(&self, destination: &ChannelId, key: &ItemKey) -> Result<Vec<DeliveryRow>> {

@@ -11,6 +11,9 @@ use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumb
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
+/// A gap that is opened by itself joins the youngest group that confirmed one in the past hour.
+const MOVED_WITHIN_MS: u64 = 3_600_000;
+
 #[async_trait]
 impl GapStore for SqliteStore {
     async fn suspect(&self, gaps: &[NewGap]) -> Result<Vec<GapId>> {
@@ -87,7 +90,7 @@ impl GapStore for SqliteStore {
         let mut gap = before.clone();
         step(&mut gap, to, at)?;
         if gap.group_id.is_none() {
-            gap.group_id = Some(join(&mut tx, &gap, 0, at).await?);
+            gap.group_id = Some(join(&mut tx, &gap, MOVED_WITHIN_MS, at).await?);
         }
         let group = gap.group_id;
         gap.evidence = evidence.unwrap_or(gap.evidence);

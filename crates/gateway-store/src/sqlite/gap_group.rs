@@ -104,9 +104,9 @@ pub(super) async fn join(
         .await?;
     if let Some(row) = youngest {
         let mut columns = Columns::of("gap_group", &row);
-        let (id, last, unfinished) = (columns.int()?, columns.int()?, columns.flag()?);
+        let (id, last) = (columns.int()?, columns.int()?);
         let within = i64::try_from(group_within_ms).unwrap_or(i64::MAX);
-        if unfinished || to_ms(at).saturating_sub(last) < within {
+        if to_ms(at).saturating_sub(last) < within {
             sqlx::query(sql!("gap_group/join")).bind(id).bind(to_ms(at)).execute(connection).await?;
             return Ok(GapGroupId(id));
         }

@@ -41,8 +41,9 @@ const MIGRATIONS: &[Migration] = migrations![
 
 /// Checks that the file has this program's schema; makes it in an empty file.
 pub(super) async fn check_or_create(writer: &SqlitePool) -> Result<()> {
-    let mut connection = writer.acquire().await?;
-    match applied(&mut connection).await? {
+    // One snapshot: another process may make the store between two looks.
+    let mut snapshot = writer.begin().await?;
+    match applied(&mut snapshot).await? {
         Some(versions) => {
             let missing = missing(&versions)?;
             if let Some(first) = missing.first() {
@@ -52,12 +53,12 @@ pub(super) async fn check_or_create(writer: &SqlitePool) -> Result<()> {
             }
             return Ok(());
         }
-        None if is_empty(&mut connection).await? => {}
+        None if is_empty(&mut snapshot).await? => {}
         None => {
             return Err(StoreError::Schema { what: "the file holds tables of something else".into() });
         }
     }
-    drop(connection);
+    snapshot.rollback().await?;
     migrate(writer).await.map(drop)
 }
 
