@@ -1,6 +1,7 @@
 # make test    everything that is checked, from nothing: tools, formatting, lints, licences, deployment files, all tests
 # make quick   the same without whole-gateway scenarios, for every few minutes of work
 # make demo    the gateway at work with a simulated platform, judged
+# make campaign  simulated weeks with thousands of faults; every observable one must be found; see docs/RELIABILITY.md
 # make bench   the benchmarks; their figures go to docs/BENCHMARKS.md by hand
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PROGRAM := $(TARGET)/debug/hotline-gateway
 export PATH := $(TARGET)/tools/bin:$(PATH)
 
-.PHONY: test quick demo bench tools fmt lint deny build deploy tests
+.PHONY: test quick demo campaign bench tools fmt lint deny build deploy tests
 
 test: tools fmt deny lint build deploy tests
 
@@ -45,6 +46,10 @@ tests: build
 
 demo:
 	cargo run --locked --release -- demo
+
+# Three seeds of their own, printed; CAMPAIGN="--seed 7" repeats one.
+campaign:
+	cargo run --locked --release --package gateway-e2e --bin campaign -- $(or $(CAMPAIGN),--runs 3)
 
 bench:
 	cargo bench --locked --package gateway-bus --bench append

@@ -1,1 +1,3 @@
-//! The tests of the gateway as a whole: its architecture, and whole gateways at work with simulated platforms and faults.
+//! The gateway as a whole: its architecture, whole gateways at work with simulated platforms and faults, and the detection campaign.
+
+pub mod campaign;

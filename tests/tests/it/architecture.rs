@@ -57,7 +57,7 @@ const BEHIND_A_SEAM: [(&str, &[&str]); 6] = [
     ("axum", &["gateway-api", "gateway-simulator"]),
     ("config", &["gateway-server"]),
     ("backon", &["gateway-connector"]),
-    ("reqwest", &["gateway-connector", "gateway-alert", "gateway-simulator", "gateway-server"]),
+    ("reqwest", &["gateway-connector", "gateway-alert", "gateway-simulator", "gateway-server", "gateway-e2e"]),
 ];
 
 /// What the top level may hold, besides files that begin with a dot.

@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod balance;
+mod campaign;
 mod commands;
 mod corruption;
 mod defences;

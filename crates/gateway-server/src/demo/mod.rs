@@ -10,6 +10,7 @@ use crate::{Failure, config::TelemetryConfig};
 use child::Supervised;
 use gateway_simulator::{FaultPlan, Verdict};
 use setup::Setup;
+pub use setup::unhurried_profile;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -52,7 +52,7 @@ impl Setup {
         let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
         let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options: options.clone() };
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml())?;
-        std::fs::write(dir.join("gateway/profile.toml"), profile()?)?;
+        std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(CLIENT_TIMEOUT_MS)?)?;
         Ok(setup)
     }
 
@@ -208,12 +208,15 @@ webhook_secret_files = ["../secrets/webhook.secret"]
 }
 
 /// The default profile with the limits of a platform that stands beside us.
-fn profile() -> Result<String, Failure> {
+///
+/// # Errors
+/// When the profile has no such limits.
+pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
     let mut text = connector_municipal_12345::DEFAULT_PROFILE.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
         ("concurrency", "64".to_owned()),
-        ("request_timeout_ms", CLIENT_TIMEOUT_MS.to_string()),
+        ("request_timeout_ms", request_timeout_ms.to_string()),
     ];
     for (key, value) in limits {
         let start = text

@@ -51,24 +51,23 @@ impl Watch {
             flow[side].as_array().into_iter().flatten().filter_map(|row| row[key].as_u64()).sum::<u64>()
         };
         let status = self.read(self.admin, "/api/v1/status", &token).await.unwrap_or_default();
-        let unrepaired = |row: &&Value| matches!(row["state"].as_str(), Some("open" | "repairing"));
-        let gaps: u64 = status["books"]["gaps"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(unrepaired)
-            .filter_map(|row| row["count"].as_u64())
-            .sum();
+        let gaps = |state: &str| {
+            let rows = status["books"]["gaps"].as_array().into_iter().flatten();
+            rows.filter(|row| row["state"] == state).filter_map(|row| row["count"].as_u64()).sum::<u64>()
+        };
         let created = life.map_or_else(|| "?".to_owned(), |life| life["created"].to_string());
         format!(
-            "orders created {created} · changes captured {} (applied {}, in flight {}) · deliveries owed {} (acknowledged {}, in flight {}) · gaps open {} · restarts {restarts}",
+            "orders created {created} · changes captured {} (applied {}, in flight {}) · deliveries owed {} (acknowledged {}, in flight {}) · gaps suspected {}, open {}, repairing {}, closed {} · restarts {restarts}",
             sum("inbound", "captured"),
             sum("inbound", "applied"),
             sum("inbound", "in_flight"),
             sum("outbound", "owed"),
             sum("outbound", "acknowledged"),
             sum("outbound", "in_flight"),
-            gaps,
+            gaps("suspected"),
+            gaps("open"),
+            gaps("repairing"),
+            gaps("closed"),
         )
     }
 

@@ -142,6 +142,12 @@ impl Injections {
         self.open.contains_key(key)
     }
 
+    /// The places of the orders with this number that have a fault in place, whether or not they are still there.
+    pub fn open_of(&self, number: &str) -> Vec<String> {
+        let of_number = |index: &usize| self.all.get(*index).and_then(|fault| fault.number.as_deref()) == Some(number);
+        self.open.iter().filter(|(_, open)| open.iter().any(of_number)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// An order was shown with this update time. `fetched`: somebody asked for just this order.
     pub fn shown(&mut self, key: &str, update_time: &str, at_ms: i64, fetched: bool) {
         self.settle(key, |injected| {

@@ -88,15 +88,17 @@ impl Holdings {
 
     fn take(&mut self, order: &Value, channel: &str) {
         let list = |name: &str| order[name].as_array().into_iter().flatten().filter(|part| part["channel"] == channel);
-        let Some(number) = list("numbers").next() else { return };
+        // What the gateway says that the channel has taken back is not claimed to be held.
+        let Some(number) = list("numbers").find(|number| number["absent_since"].is_null()) else { return };
         let key = (text(&number["number"]), text(&number["day"]));
         let mut held = HeldOrder { id: text(&order["id"]), ..HeldOrder::default() };
-        for facet in list("facets") {
+        let stands = |item: &&Value| item["gone_at"].is_null();
+        for facet in list("facets").filter(stands) {
             let Some(dataset) = facet["dataset"].as_str().and_then(Dataset::parse) else { continue };
             let item = self.item(facet, None);
             held.items.insert((dataset, text(&facet["part"])), item);
         }
-        for event in list("events") {
+        for event in list("events").filter(stands) {
             let Some(dataset) = event["dataset"].as_str().and_then(Dataset::parse) else { continue };
             let item = self.item(event, Some(&event["kind"]));
             held.items.insert((dataset, format!("e:{}", text(&event["event_id"]))), item);

@@ -67,6 +67,7 @@ impl Platform {
         drop(late);
         if total > page * size && self.inject(&mut book, FaultKind::PageDrift, now) {
             let records = self.records(&book, &keys);
+            self.shown(&mut book, keys.iter(), false, now);
             let answer = json!({"total": total, "page": page, "records": records});
             tricks::drift(self, &mut book, &keys.iter().take(3).cloned().collect::<Vec<_>>(), now);
             return Answer::data(answer);
@@ -115,6 +116,16 @@ impl Platform {
         let mut book = self.ledger.lock();
         let asked: Vec<String> = order_nos.iter().flat_map(|number| book.keys(number)).cloned().collect();
         self.reveal(&mut book, &asked);
+        // Who asks for an order that is gone is told so.
+        let gone: Vec<String> = order_nos
+            .iter()
+            .flat_map(|number| book.injections.open_of(number))
+            .filter(|key| !asked.contains(key))
+            .collect();
+        if !gone.is_empty() {
+            let entry = Entry::Shown { at: self.now(), orders: gone, fetched: true };
+            self.ledger.write(&mut book, &entry);
+        }
         Answer::data(json!({"records": self.records(&book, &asked)}))
     }
 

@@ -1,0 +1,74 @@
+//! The gateway's monthly and daily reports, held against the platform's own books, to the record.
+
+use super::{CHANNEL, Trouble, World};
+use gateway_simulator::digest::Dataset;
+use gateway_simulator::{Injected, clock};
+use serde_json::Value;
+
+/// Where the report of the first month and the source's books differ. Life is over and settled, so both sides stand still.
+///
+/// # Errors
+/// When the gateway can't be read.
+pub async fn differences(world: &World, month: &str, days: u32) -> Result<Vec<String>, Trouble> {
+    let mut differences = Vec::new();
+    let report = world.ask(&format!("/api/v1/reports/monthly/{month}?format=json")).await?;
+    let rows = report["days"].as_array().cloned().unwrap_or_default();
+    let mut seen = 0;
+    for day in (1..=days).map(|day| format!("{month}-{day:02}")) {
+        for dataset in Dataset::ALL {
+            let (from, to) = bounds(&day);
+            let truly = world.platform.tally(dataset, &from, &to, None) as u64;
+            let account = line(&rows, dataset, Some(&day)).map(|row| &row["account"]);
+            let count = |name: &str| account.and_then(|account| account[name].as_u64()).unwrap_or_default();
+            seen += truly;
+            if count("ours") != truly || count("theirs") != truly {
+                let (ours, theirs) = (count("ours"), count("theirs"));
+                differences
+                    .push(format!("{day} {}: reported ours {ours}, theirs {theirs}, truly {truly}", dataset.as_str()));
+            }
+        }
+    }
+    if seen == 0 {
+        differences.push(format!("the source has nothing in {month}"));
+    }
+    for day in [days / 3, days / 2, days - 1].map(|day| format!("{month}-{:02}", day.max(1))) {
+        let report = world.ask(&format!("/api/v1/reports/daily/{day}?format=json&as_of={day}")).await?;
+        let rows = report["lines"].as_array().cloned().unwrap_or_default();
+        for dataset in Dataset::ALL {
+            differences.extend(as_of_then(world, &rows, &day, dataset));
+        }
+    }
+    Ok(differences)
+}
+
+/// What the source is said to have counted then is what its history says that it held then.
+fn as_of_then(world: &World, rows: &[Value], day: &str, dataset: Dataset) -> Option<String> {
+    let account = &line(rows, dataset, None)?["account"];
+    let theirs = account["theirs"].as_u64()?;
+    let (at, _) = account["account_at"].as_str().and_then(clock::api_ms)?;
+    // What the source said while it lied is what it said.
+    let lied = |fault: &Injected| {
+        let lasted = fault.window.is_some_and(|(from, until)| (from..=until).contains(&at));
+        fault.kind.as_str().starts_with("manifest_") && fault.dataset == Some(dataset) && (lasted || fault.at_ms == at)
+    };
+    if world.platform.injected().iter().any(lied) {
+        return None;
+    }
+    let (from, to) = bounds(day);
+    // The account and what was answered in the same instant have no order between them.
+    let truly = [at - 1, at].map(|at| world.platform.tally(dataset, &from, &to, Some(at)) as u64);
+    let wrong = !(truly[0].min(truly[1])..=truly[0].max(truly[1])).contains(&theirs);
+    wrong.then(|| format!("{day} {} as of then: reported theirs {theirs}, truly {truly:?}", dataset.as_str()))
+}
+
+fn line<'a>(rows: &'a [Value], dataset: Dataset, day: Option<&str>) -> Option<&'a Value> {
+    rows.iter().find(|row| {
+        row["channel"] == CHANNEL && row["dataset"] == dataset.as_str() && day.is_none_or(|day| row["day"] == day)
+    })
+}
+
+fn bounds(day: &str) -> (String, String) {
+    let from = format!("{day} 00:00:00");
+    let next = clock::wire_ms(&from).map(|ms| clock::wire_time(ms + 86_400_000));
+    (from, next.unwrap_or_default())
+}

@@ -1,0 +1,225 @@
+//! Gateway, platform and desk in one process, over loopback HTTP, on one clock that somebody drives.
+
+use gateway_model::{Clock, ManualClock, Timestamp};
+use gateway_server::demo::unhurried_profile;
+use gateway_server::serve::SteppedGateway;
+use gateway_simulator::clock::SimClock;
+use gateway_simulator::{
+    ControlPoint, DeskHandle, DeskOptions, FaultPlan, JudgeOptions, PlatformHandle, PlatformOptions, Verdict, http,
+    judge, start_desk, start_platform,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Trouble;
+
+/// The channel's name.
+pub const CHANNEL: &str = "municipal-12345";
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+const LIES_LAST: Duration = Duration::from_secs(6 * 3_600);
+const MINUTE_MS: u64 = 60_000;
+
+/// What lives in a world.
+pub struct WorldOptions {
+    /// Seed of everything.
+    pub seed: u64,
+    /// When it begins.
+    pub start: Timestamp,
+    /// Orders on a simulated day, on average.
+    pub orders_per_day: f64,
+    /// How far the clock moves at once.
+    pub step: Duration,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// How long life lasts.
+    pub life: Duration,
+}
+
+/// The whole of it.
+pub struct World {
+    clock: Arc<ManualClock>,
+    gateway: SteppedGateway,
+    /// The other side.
+    pub platform: PlatformHandle,
+    desk: DeskHandle,
+    token: String,
+    client: reqwest::Client,
+    step: Duration,
+    /// How often a task failed, by task and code.
+    pub failures: BTreeMap<(String, String), u64>,
+}
+
+impl World {
+    /// Starts everything in an empty directory.
+    ///
+    /// # Errors
+    /// Whatever keeps a part from starting.
+    pub async fn start(dir: &Path, options: &WorldOptions) -> Result<Self, Trouble> {
+        let clock = Arc::new(ManualClock::new(options.start));
+        let simulated = {
+            let clock = clock.clone();
+            SimClock::new(move || clock.now().as_millisecond())
+        };
+        for name in ["gateway/secrets", "gateway/tokens", "platform", "desk"] {
+            std::fs::create_dir_all(dir.join(name))?;
+        }
+        let secrets = ["request-secret-of-the-campaign", "webhook-secret-of-the-campaign"];
+        std::fs::write(dir.join("gateway/secrets/request.secret"), secrets[0])?;
+        std::fs::write(dir.join("gateway/secrets/webhook.secret"), secrets[1])?;
+        let mut platform = PlatformOptions::new(dir.join("platform"), secrets[0], secrets[1]);
+        platform.clock = simulated.clone();
+        platform.stepped = true;
+        platform.durable = false;
+        platform.pace = Some(gateway_simulator::Pace { orders_per_day: options.orders_per_day, ..Default::default() });
+        platform.seed = options.seed;
+        platform.seconds = Some(options.life.as_secs());
+        platform.faults = options.faults.clone();
+        platform.overlap = Duration::from_millis(15 * MINUTE_MS);
+        platform.client_timeout = CLIENT_TIMEOUT;
+        platform.lie_lasts = LIES_LAST;
+        let address_file = dir.join("gateway/public.address");
+        platform.gateway_address_file = Some(address_file.clone());
+        let platform = start_platform(platform).await?;
+        std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(5_000).map_err(of_server)?)?;
+        let file = dir.join("gateway/gateway.toml");
+        std::fs::write(&file, configuration(&platform.url()))?;
+        let gateway = SteppedGateway::open(&dir.join("gateway"), &file, clock.clone()).await.map_err(of_server)?;
+        std::fs::write(address_file, gateway.public_url.trim_start_matches("http://"))?;
+        let token = |role: &str| std::fs::read_to_string(dir.join(format!("gateway/tokens/{role}.token")));
+        let mut desk = DeskOptions::new(dir.join("desk"), &gateway.admin_url, token("desk")?.trim());
+        desk.clock = simulated;
+        desk.stepped = true;
+        desk.durable = false;
+        desk.pace = Some(Default::default());
+        desk.parallel = 1;
+        desk.seed = options.seed;
+        let desk = start_desk(desk).await?;
+        let token = token("admin")?.trim().to_owned();
+        let client = http::client(Duration::from_secs(60))?;
+        Ok(Self { clock, gateway, platform, desk, token, client, step: options.step, failures: BTreeMap::new() })
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves time on by one step and lets everybody do what is due.
+    ///
+    /// # Errors
+    /// When platform or desk can't go on.
+    pub async fn step(&mut self) -> Result<(), Trouble> {
+        let next = self.now().checked_add(self.step).map_err(|error| Trouble(error.to_string()))?;
+        self.clock.advance_to(next);
+        self.platform.step().await?;
+        for (task, error) in self.gateway.step().await {
+            *self.failures.entry((task, error.code)).or_default() += 1;
+        }
+        self.desk.step().await?;
+        Ok(())
+    }
+
+    /// Nothing spontaneous happens any more.
+    pub fn stop_life(&self) {
+        self.platform.stop_life();
+        self.desk.stop();
+    }
+
+    /// Asks the gateway.
+    ///
+    /// # Errors
+    /// When it does not answer 200.
+    pub async fn ask(&self, path: &str) -> Result<Value, Trouble> {
+        Ok(http::get(&self.client, &self.gateway.admin_url, path, &self.token).await?)
+    }
+
+    /// What the judge says now.
+    ///
+    /// # Errors
+    /// When one of the three can't be read.
+    pub async fn verdict(&self) -> Result<Verdict, Trouble> {
+        let options = JudgeOptions {
+            gateway_url: self.gateway.admin_url.clone(),
+            token: self.token.clone(),
+            platform: ControlPoint { url: self.platform.url(), token: self.platform.token.clone() },
+            desk: Some(ControlPoint { url: self.desk.url(), token: self.desk.token.clone() }),
+            channel: CHANNEL.to_owned(),
+        };
+        Ok(judge(options).await?)
+    }
+
+    /// Ends everything.
+    ///
+    /// # Errors
+    /// When a simulator ended badly.
+    pub async fn end(self) -> Result<(), Trouble> {
+        self.gateway.close().await;
+        self.desk.shutdown().cancel();
+        self.platform.shutdown().cancel();
+        self.desk.ended().await?;
+        self.platform.ended().await?;
+        Ok(())
+    }
+}
+
+fn of_server(failure: gateway_server::Failure) -> Trouble {
+    Trouble(failure.0)
+}
+
+/// The defaults, with what a step of minutes makes necessary: nothing waits in real time.
+fn configuration(platform: &str) -> String {
+    format!(
+        r#"
+[api]
+admin_address = "127.0.0.1:1"
+public_address = "127.0.0.1:2"
+
+[pipeline]
+fetch_wait_ms = 0
+
+[intake.poll]
+every_ms = 300000
+overlap_ms = 900000
+lease_ms = 3600000
+
+[intake.reread]
+every_ms = 60000
+claim_ms = 3600000
+
+[intake.backfill]
+every_ms = 60000
+claim_ms = 3600000
+
+[delivery]
+every_ms = 60000
+wake_wait_ms = 0
+lease_ms = 3600000
+
+[delivery.breaker]
+failures = 1000000
+
+[reconcile.policy]
+recent_every_ms = 600000
+outage_after_ms = 3600000
+whole_every_ms = 21600000
+second_look_min_ms = 900000
+second_look_max_ms = 7200000
+repair_patience_ms = 900000
+lease_ms = 3600000
+audit_every_ms = 3600000
+
+[[channel]]
+id = "{CHANNEL}"
+kind = "municipal-12345"
+base_url = "{platform}"
+profile = "profile.toml"
+app_id = "transport-bureau"
+request_secret_file = "secrets/request.secret"
+webhook_secret_files = ["secrets/webhook.secret"]
+"#
+    )
+}
