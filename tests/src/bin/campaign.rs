@@ -30,6 +30,9 @@ struct Options {
     /// Keeps the directory of a campaign that was lost.
     #[arg(long)]
     keep: bool,
+    /// Prints what must come of each kind of fault, as fixed beforehand, and ends.
+    #[arg(long)]
+    table: bool,
     /// The outcome as JSON.
     #[arg(long)]
     json: bool,
@@ -37,6 +40,10 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.table {
+        print!("{}", gateway_simulator::faults::expectation::table());
+        return ExitCode::SUCCESS;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
