@@ -105,10 +105,6 @@ async fn is_false(reader: &Reader<'_>, gap: &Value) -> Result<bool, SimError> {
     let evidence = &gap["evidence"];
     let Some((at, exact)) = evidence["compared_at"].as_str().and_then(clock::api_ms) else { return Ok(false) };
     let ours = evidence["ours"].as_str();
-    // The content is the same, and the event time is not: the history asked for here does not tell times.
-    if ours.is_some() && evidence["theirs"].as_str() == ours {
-        return Ok(false);
-    }
     let platform = &reader.options.platform;
     let path = format!(
         "/sim/history?dataset={}&number={}&part={}",
