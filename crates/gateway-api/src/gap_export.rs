@@ -5,6 +5,7 @@
 use crate::Problem;
 use crate::extract::{Params, page_limit};
 use crate::gap_groups::Stops;
+use crate::state::Channels;
 use crate::views::ChinaTime;
 use axum::Json;
 use axum::extract::State;
@@ -25,12 +26,17 @@ pub(crate) struct ChosenGaps {
 }
 
 // The unfinished gaps among those chosen, and whether there are more.
-async fn chosen(store: &dyn Store, params: ChosenGaps) -> Result<(Vec<GapRow>, bool, Option<GapId>), Problem> {
+async fn chosen(
+    store: &dyn Store,
+    channels: &Channels,
+    params: ChosenGaps,
+) -> Result<(Vec<GapRow>, bool, Option<GapId>), Problem> {
     let unfinished = |row: &GapRow| matches!(row.state, GapState::Open | GapState::Repairing);
     if let Some(id) = params.gap {
         let row = store.gap(id).await?.ok_or_else(|| Problem::not_found("gap", id))?;
         return Ok((vec![row], false, None));
     }
+    channels.known(params.channel.as_ref())?;
     let limit = page_limit(params.limit)?;
     let filter =
         GapFilter { channel: params.channel, group: params.group, after: params.after, ..GapFilter::default() };
@@ -44,9 +50,10 @@ async fn chosen(store: &dyn Store, params: ChosenGaps) -> Result<(Vec<GapRow>, b
 /// `GET /api/v1/gaps/repair-plan`: what a repair would do, without doing it.
 pub(crate) async fn repair_plan(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
     Params(params): Params<ChosenGaps>,
 ) -> Result<Json<Value>, Problem> {
-    let (rows, more, last) = chosen(&*store, params).await?;
+    let (rows, more, last) = chosen(&*store, &channels, params).await?;
     let stops = Stops::load(&*store).await?;
     let plan: Vec<_> = rows.iter().map(|row| planned(row, &stops)).collect();
     Ok(Json(json!({"plan": plan, "more": more, "last_id": last})))
@@ -96,9 +103,10 @@ fn not_repairable(kind: GapKind) -> &'static str {
 pub(crate) async fn export(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
+    State(channels): State<Channels>,
     Params(params): Params<ChosenGaps>,
 ) -> Result<Json<Value>, Problem> {
-    let (rows, more, last) = chosen(&*store, params).await?;
+    let (rows, more, last) = chosen(&*store, &channels, params).await?;
     let gaps: Vec<_> = rows.iter().filter(|row| row.kind != GapKind::BookDamaged).map(exported).collect();
     Ok(Json(json!({"at": ChinaTime(clock.now()), "gaps": gaps, "more": more, "last_id": last})))
 }

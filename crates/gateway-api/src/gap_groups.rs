@@ -2,6 +2,7 @@
 
 use crate::Problem;
 use crate::extract::{Params, page_limit};
+use crate::state::Channels;
 use crate::views::ChinaTime;
 use axum::Json;
 use axum::extract::State;
@@ -132,8 +133,10 @@ fn counts<T: serde::Serialize>(counted: &BTreeMap<T, u64>) -> Value {
 pub(crate) async fn list(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
+    State(channels): State<Channels>,
     Params(params): Params<GroupParams>,
 ) -> Result<Json<Value>, Problem> {
+    channels.known(params.channel.as_ref())?;
     let limit = page_limit(params.limit)?;
     let unfinished = params.state.unwrap_or_default() == Which::Unfinished;
     let filter = GapGroupFilter { channel: params.channel, unfinished, after: params.after };

@@ -4,6 +4,7 @@ use crate::extract::{Params, Segment, page_limit, read_json};
 use crate::gap_groups::Stops;
 use crate::reconcile::enqueue;
 use crate::settling::Settling;
+use crate::state::Channels;
 use crate::views::ChinaTime;
 use crate::{ApiConfig, Code, Problem, Waker};
 use axum::Json;
@@ -59,8 +60,10 @@ async fn load(store: &dyn Store, segment: &Segment) -> Result<GapRow, Problem> {
 pub(crate) async fn list(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
+    State(channels): State<Channels>,
     Params(params): Params<GapParams>,
 ) -> Result<Json<Value>, Problem> {
+    channels.known(params.channel.as_ref())?;
     let limit = page_limit(params.limit)?;
     let filter = GapFilter {
         channel: params.channel,

@@ -90,6 +90,7 @@ pub(crate) async fn comparisons(
     State(channels): State<Channels>,
     Params(params): Params<ComparisonParams>,
 ) -> Result<Json<Value>, Problem> {
+    channels.known(params.channel.as_ref())?;
     let limit = page_limit(params.limit)?;
     let chosen =
         channels.0.iter().filter(|info| params.channel.as_ref().is_none_or(|channel| *channel == info.channel));

@@ -1,6 +1,6 @@
 //! What the handlers work with, as narrow parts: a handler names the part that it needs and gets no other.
 
-use crate::{ApiConfig, Tokens};
+use crate::{ApiConfig, Code, Problem, Tokens};
 use axum::extract::FromRef;
 use gateway_bus::Bus;
 use gateway_model::{ChannelId, Clock, Severity, Timestamp};
@@ -123,6 +123,14 @@ pub(crate) struct Channels(pub(crate) Arc<[ChannelInfo]>);
 impl Channels {
     pub(crate) fn find(&self, channel: &ChannelId) -> Option<&ChannelInfo> {
         self.0.iter().find(|info| info.channel == *channel)
+    }
+
+    /// Refuses a filter by a channel that is not configured: an empty answer would look like "nothing wrong".
+    pub(crate) fn known(&self, channel: Option<&ChannelId>) -> Result<(), Problem> {
+        match channel.filter(|channel| self.find(channel).is_none()) {
+            None => Ok(()),
+            Some(channel) => Err(Problem::new(Code::UnknownChannel, format!("no channel {channel} is configured"))),
+        }
     }
 }
 

@@ -250,6 +250,10 @@ async fn a_comparison_is_asked_for_and_accounted_for() {
     });
     assert_eq!(after.body["channels"][1], unverifiable);
 
+    for path in ["gaps", "gap-groups", "gaps/export", "comparisons"] {
+        // Nothing wrong at a channel that there is not would be a lie.
+        gateway.get(ADMIN, &format!("/api/v1/{path}?channel=nobody")).await.problem(404, "unknown_channel");
+    }
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"channel": "nobody"})).await.problem(404, "unknown_channel");
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"channel": "desk"})).await.problem(409, "unverifiable_channel");
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"chanel": "desk"})).await.problem(400, "malformed_body");
