@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 const PATIENCE_MS: i64 = 24 * 3_600_000;
 /// A lie is believed to be one at the second look: the greatest allowance after the first, and the comparisons before and after it.
 const LIE_PATIENCE_MS: i64 = 170 * 60_000;
+/// What the reason of a gap says that was sent again in vain.
+const GIVEN_UP: [&str; 2] = ["the delivery was rejected", "still does not show what we sent"];
 /// How many of a kind are told one by one.
 const TOLD: usize = 5;
 
@@ -34,9 +36,11 @@ struct Gap {
     opened_ms: i64,
     compared_ms: i64,
     closed: bool,
+    /// When it ended; never, while it is unfinished.
+    ended_ms: i64,
     theirs: Option<String>,
     ours: Option<String>,
-    /// Left to a person, since the destination refused the repair by its own rules.
+    /// Left to a person: the destination refused the repair by its own rules, or lost what was sent again as often as it is sent again.
     refused: bool,
 }
 
@@ -124,7 +128,7 @@ impl Score {
             };
             row.to_find += 1;
             row.found += 1;
-            waits.entry(name).or_default().push((first.opened_ms - fault.at_ms) / 1_000);
+            waits.entry(name).or_default().push((first.opened_ms - fault.at_ms).max(0) / 1_000);
             if repairable {
                 row.repairable += 1;
                 let open: Vec<&Gap> = explaining.iter().map(|at| &gaps[*at]).filter(|gap| !gap.closed).collect();
@@ -268,7 +272,8 @@ impl Index {
         let settled = [fault.healed_at_ms, fault.superseded_at_ms].into_iter().flatten().min();
         // What opened long after it was settled tells of something else.
         let until = settled.unwrap_or(i64::MAX).saturating_add(PATIENCE_MS);
-        let in_time = |at: &usize| (fault.at_ms..=until).contains(&gaps[*at].opened_ms);
+        // A gap that is unfinished when the item is hit once more tells of it already.
+        let in_time = |at: &usize| gaps[*at].ended_ms >= fault.at_ms && gaps[*at].opened_ms <= until;
         let kinds: &[String] = match &fault.expected {
             Expected::ManifestUnreliable => {
                 let about = |at: &usize| fault.dataset.is_none_or(|dataset| gaps[*at].dataset == dataset.as_str());
@@ -366,7 +371,8 @@ fn gap(row: &Value) -> Gap {
         opened_ms: time(&row["opened_at"]),
         compared_ms: time(&row["evidence"]["compared_at"]),
         closed: row["state"] == "closed",
-        refused: row["state"] == "open" && reason.contains("the delivery was rejected"),
+        ended_ms: row["closed_at"].as_str().and_then(clock::api_ms).map_or(i64::MAX, |(ms, _)| ms),
+        refused: row["state"] == "open" && GIVEN_UP.iter().any(|words| reason.contains(words)),
         theirs: row["evidence"]["theirs"].as_str().map(str::to_owned),
         ours: row["evidence"]["ours"].as_str().map(str::to_owned),
     }
