@@ -177,10 +177,16 @@ async fn decide(
     }
     let doubtful: HashSet<SourceNumber> =
         looks.iter().filter(|look| look.wants_a_witness()).map(|look| look.key.number.clone()).collect();
-    let witness = if doubtful.is_empty() { Witness::default() } else { Witness::ask(tour, &doubtful).await? };
+    // A record that can't be read now keeps only those waiting that need it.
+    let (witness, unread) = match Witness::ask(tour, &doubtful).await {
+        Ok(witness) => (witness, None),
+        Err(error) => (Witness::default(), Some(error)),
+    };
     let (mut gone, mut confirmed) = (Vec::new(), Vec::new());
     for Look { gap, key, seen, as_of, mut verdict } in looks {
-        if verdict == Verdict::Open {
+        if unread.is_some() && wants_a_witness(gap, &verdict) {
+            verdict = Verdict::Wait;
+        } else if verdict == Verdict::Open {
             verdict = match witness.says(key, seen.theirs.as_ref(), seen.ours.as_ref()) {
                 Says::Theirs | Says::Nothing => Verdict::Open,
                 Says::Neither => Verdict::Again,
@@ -203,18 +209,20 @@ async fn decide(
             as_of,
             compared_at: now,
         };
-        let closes = matches!(verdict, Verdict::Close(_));
+        let elsewhere = seen.delivered.as_ref().is_some_and(|item| item.key != *key);
+        if matches!(verdict, Verdict::Close(_)) && gap.kind.was_sent() && elsewhere {
+            // It stands under another event id: the record tells that the old one is gone. Asked for before the gap is closed, so that a death in
+            // between asks once more and never not at all.
+            read_again(tour.context, gap).await?;
+        }
         let difference = Difference { key: key.clone(), theirs: seen.theirs, ours: seen.ours };
         match apply(tour, gap, verdict, &difference, evidence).await? {
             Carried::Done => {}
             Carried::Vanished => gone.push(gap.id),
             Carried::Confirmed(evidence) => confirmed.push((gap, evidence)),
         }
-        if closes && gap.kind.was_sent() && seen.delivered.as_ref().is_some_and(|item| item.key != *key) {
-            // It stands under another event id: the record tells that the old one is gone.
-            read_again(tour.context, gap).await?;
-        }
     }
     open(tour, &confirmed).await?;
-    forget(tour, &gone).await
+    forget(tour, &gone).await?;
+    unread.map_or(Ok(()), Err)
 }

@@ -183,3 +183,26 @@ async fn a_difference_that_the_record_confirms_is_a_gap_as_ever() {
     let gap = world.gap().await;
     assert_eq!((gap.kind, gap.state), (GapKind::MissingOrder, GapState::Repairing));
 }
+
+#[tokio::test]
+async fn while_the_record_can_not_be_read_a_difference_waits_and_the_rest_goes_on() {
+    let mut world = with(&GRAINS, config()).await;
+    world.peer.readable.store(true, Ordering::SeqCst);
+    world.peer.put(order(60));
+    world.run_for(LOOK + 2).await;
+    assert_eq!(world.gap().await.state, GapState::Repairing);
+    world.peer.unread.store(true, Ordering::SeqCst);
+    world.peer.put(order(61));
+    // The first has been read again; the second is due for its second look.
+    world.hold(&[order(60)]).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        world.wait(1);
+        failed += u32::from(world.round().await.is_err());
+    }
+    assert!(failed > 0, "it is told that the record can't be read");
+    assert_eq!(world.states().await, [GapState::Closed, GapState::Suspected]);
+    world.peer.unread.store(false, Ordering::SeqCst);
+    world.run_for(LOOK + 2).await;
+    assert_eq!(world.states().await, [GapState::Closed, GapState::Repairing]);
+}

@@ -44,6 +44,8 @@ pub struct Peer {
     pub down: AtomicBool,
     /// Whether its records can be read by number; what is read is as of now, also while its accounts are frozen.
     pub readable: AtomicBool,
+    /// Whether reading by number fails, while its accounts go on.
+    pub unread: AtomicBool,
     /// Answers with a number only.
     pub counts_only: AtomicBool,
     /// How old its answers are; the content is as of now all the same, which only a slower clock would do.
@@ -63,6 +65,7 @@ impl Peer {
             lie: Mutex::default(),
             down: AtomicBool::new(false),
             readable: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             counts_only: AtomicBool::new(false),
             clock_behind_ms: AtomicU64::new(0),
             snapshot: Mutex::default(),
@@ -188,6 +191,9 @@ impl Source for Peer {
     }
 
     async fn fetch_ids(&self, numbers: &[SourceNumber]) -> Result<Page, RequestError> {
+        if self.unread.load(Ordering::SeqCst) {
+            return Err(RequestError::Unavailable { what: "down".to_owned(), not_sent: true, source: None });
+        }
         let items = self.items.lock().unwrap();
         let record = |number: &SourceNumber| {
             let of_order: Vec<&BookItem> = items.values().filter(|item| item.key.number == *number).collect();
