@@ -181,10 +181,18 @@ pub trait GapStore: Send + Sync {
     async fn gap(&self, id: GapId) -> Result<Option<GapRow>>;
     /// Gaps, ascending by id.
     async fn gaps(&self, filter: &GapFilter, limit: u32) -> Result<Vec<GapRow>>;
+    /// The gaps of a channel that are not over (suspected, open, under repair), ascending by id.
+    async fn active_gaps(&self, channel: &ChannelId, after: Option<GapId>, limit: u32) -> Result<Vec<GapRow>>;
     /// How many gaps are in each state, by kind.
     async fn gap_tallies(&self) -> Result<Vec<(ChannelId, gateway_model::GapKind, GapState, u64)>>;
     /// Writes a comparison down.
     async fn save_comparison(&self, comparison: &Comparison) -> Result<()>;
+    /// What a round of a channel's reconciliation ends with: as [`HistoryStore::record_account`], [`GapStore::save_comparison`] and
+    /// [`LeaseStore::save_checkpoint`], all in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], and nothing is written, when the lease has another epoch by now.
+    async fn save_reconcile_round(&self, round: &ReconcileRound, lease: &LeaseGrant) -> Result<()>;
     /// The last comparison of a channel and kind, by its start.
     async fn last_comparison(&self, channel: &ChannelId, kind: ComparisonKind) -> Result<Option<Comparison>>;
     /// The last comparisons of a channel, the newest first.

@@ -116,6 +116,103 @@ pub async fn gaps_are_listed_by_what_is_asked(place: &dyn StoreUnderTest) {
     assert_eq!(listed(GapFilter { number: Some(number(1)), ..open }, 9).await, []);
 }
 
+/// What is over is active no more; what is waived can begin again.
+pub async fn active_gaps_are_those_that_are_not_over(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let ids = store.suspect(&(0..5).map(|n| suspicion(n, GapKind::Differing)).collect::<Vec<_>>()).await.unwrap();
+    store.suspect(&[NewGap { channel: desk(), ..suspicion(9, GapKind::Differing) }]).await.unwrap();
+    let active = async |after, limit| -> Vec<GapId> {
+        store.active_gaps(&municipal(), after, limit).await.unwrap().into_iter().map(|gap| gap.id).collect()
+    };
+    assert_eq!(active(None, 9).await, ids);
+    for id in &ids[1..] {
+        step(&*store, *id, GapState::Open, 20).await.unwrap();
+    }
+    step(&*store, ids[2], GapState::Repairing, 21).await.unwrap();
+    step(&*store, ids[3], GapState::Closed, 22).await.unwrap();
+    step(&*store, ids[4], GapState::Waived, 23).await.unwrap();
+    assert_eq!(active(None, 9).await, ids[..3]);
+    assert_eq!(active(Some(ids[0]), 1).await, [ids[1]]);
+    let gap = store.active_gaps(&municipal(), Some(ids[1]), 9).await.unwrap().pop();
+    assert_eq!(gap, store.gap(ids[2]).await.unwrap());
+    step(&*store, ids[4], GapState::Open, 24).await.unwrap();
+    store.forget(&ids[..1]).await.unwrap();
+    assert_eq!(active(None, 9).await, [ids[1], ids[2], ids[4]]);
+}
+
+/// A round's end is one transaction: accounts, comparisons and what is remembered; under a stale epoch, none of them.
+pub async fn a_round_ends_whole_or_not_at_all(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let old = store.acquire_lease("reconcile", "a", at(0), at(30)).await.unwrap().unwrap();
+    let comparison = |kind| Comparison {
+        channel: municipal(),
+        started_at: at(0),
+        ended_at: at(5),
+        kind,
+        in_step: true,
+        calls: 2,
+        bytes: 100,
+        vanished: 1,
+    };
+    let days = Days { from: day(), to: day_of(at(2 * 86_400)) };
+    let account = |days_said: Option<&[u64]>, second| NewAccount {
+        channel: municipal(),
+        dataset: Dataset::Acceptance,
+        asked: days,
+        days: days_said.map(|said| {
+            let one = |(n, count): (usize, &u64)| AccountDay {
+                dataset: Dataset::Acceptance,
+                day: day_of(at(i64::try_from(n).unwrap() * 86_400)),
+                count: *count,
+                sum: Some(BucketSum::ZERO),
+                as_of: at(second),
+            };
+            said.iter().enumerate().map(one).collect()
+        }),
+        in_step: if days_said.is_none() { vec![days] } else { Vec::new() },
+        as_of: at(second),
+        at: at(second),
+    };
+    let round = ReconcileRound {
+        channel: municipal(),
+        // Of one day the last account counts; a day that it no longer names is empty.
+        accounts: vec![
+            account(None, 1),
+            account(Some(&[3, 4]), 2),
+            account(Some(&[5]), 3),
+            NewAccount { dataset: Dataset::Handling, ..account(None, 4) },
+        ],
+        comparisons: vec![comparison(ComparisonKind::Whole), comparison(ComparisonKind::Recent)],
+        checkpoint: Some(("reconcile".to_owned(), "one".to_owned())),
+        at: at(6),
+    };
+    store.save_reconcile_round(&round, &old).await.unwrap();
+    let said = store.account_days(&municipal(), days, day_of(at(0))).await.unwrap();
+    let said: Vec<_> = said.iter().map(|day| (day.day, day.count, day.as_of)).collect();
+    assert_eq!(said, [(day(), 5, at(3)), (day_of(at(86_400)), 0, at(3))]);
+    let spans = store.account_spans(&municipal(), days, day_of(at(0))).await.unwrap();
+    let spans: Vec<_> = spans.iter().map(|span| (span.dataset, span.days, span.compared_at)).collect();
+    assert_eq!(spans, [(Dataset::Acceptance, days, at(1)), (Dataset::Handling, days, at(4))]);
+    assert_eq!(store.comparisons(&municipal(), 9).await.unwrap().len(), 2);
+    assert_eq!(store.comparison_totals().await.unwrap(), (4, 200, 2));
+    assert_eq!(store.checkpoint(&municipal(), "reconcile").await.unwrap().as_deref(), Some("one"));
+    assert_eq!(store.checkpoint_saved_at(&municipal(), "reconcile").await.unwrap(), Some(at(6)));
+
+    // Nothing to remember leaves what is remembered.
+    let quiet = ReconcileRound { accounts: Vec::new(), comparisons: Vec::new(), checkpoint: None, ..round.clone() };
+    store.save_reconcile_round(&quiet, &old).await.unwrap();
+    assert_eq!(store.checkpoint(&municipal(), "reconcile").await.unwrap().as_deref(), Some("one"));
+
+    let new = store.acquire_lease("reconcile", "b", at(31), at(60)).await.unwrap().unwrap();
+    let two = ReconcileRound { checkpoint: Some(("reconcile".to_owned(), "two".to_owned())), ..round };
+    let stale = store.save_reconcile_round(&two, &old).await;
+    assert!(matches!(stale, Err(StoreError::LeaseLost { epoch: 1, .. })), "{stale:?}");
+    assert_eq!(store.comparisons(&municipal(), 9).await.unwrap().len(), 2);
+    assert_eq!(store.checkpoint(&municipal(), "reconcile").await.unwrap().as_deref(), Some("one"));
+    store.save_reconcile_round(&two, &new).await.unwrap();
+    assert_eq!(store.checkpoint(&municipal(), "reconcile").await.unwrap().as_deref(), Some("two"));
+}
+
 /// Totals of all, the last of the whole ones.
 pub async fn comparisons_add_up(place: &dyn StoreUnderTest) {
     let store = place.open().await;

@@ -110,6 +110,8 @@ macro_rules! store_conformance {
             gaps_refuse_steps_that_do_not_exist
             forgotten_ids_do_not_come_back
             gaps_are_listed_by_what_is_asked
+            active_gaps_are_those_that_are_not_over
+            a_round_ends_whole_or_not_at_all
             comparisons_add_up
             a_past_day_is_shown_as_it_was_then
             the_last_history_is_the_book

@@ -1,5 +1,6 @@
 //! The state book's rows, comparisons and gaps.
 
+use super::NewAccount;
 use gateway_model::{
     BookItem, BookSide, ChannelId, Dataset, DeliveryId, GapEvidence, GapGroupId, GapId, GapKind, GapState, ItemKey,
     SourceNumber, Timestamp, Window,
@@ -98,6 +99,21 @@ pub struct Comparison {
     pub bytes: u64,
     /// Suspicions that vanished at their second look.
     pub vanished: u64,
+}
+
+/// What a round of a channel's reconciliation ends with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReconcileRound {
+    /// The channel.
+    pub channel: ChannelId,
+    /// What the channel said of itself, in the order in which it was asked.
+    pub accounts: Vec<NewAccount>,
+    /// The comparisons that ended.
+    pub comparisons: Vec<Comparison>,
+    /// The checkpoint to save, by name; `None` where nothing that is remembered has changed.
+    pub checkpoint: Option<(String, String)>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A suspicion to write down.

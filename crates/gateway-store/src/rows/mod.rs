@@ -17,7 +17,7 @@ pub use alert::{
     NotificationRow, NotifierRow, SilenceRow, Told,
 };
 pub use audit::{BucketDamage, DayAudit};
-pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, StoredItem};
+pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, ReconcileRound, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,
     OutboundTally,

@@ -40,6 +40,24 @@ pub(super) async fn must_hold(tx: &mut Tx, lease: &LeaseGrant) -> Result<()> {
     }
 }
 
+/// Saves a checkpoint; whether the caller holds the lease is asked before.
+pub(super) async fn write_checkpoint(
+    tx: &mut Tx,
+    channel: &ChannelId,
+    name: &str,
+    value: &str,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(sql!("checkpoint/upsert"))
+        .bind(channel.as_str())
+        .bind(name)
+        .bind(value)
+        .bind(to_ms(now))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 #[async_trait]
 impl LeaseStore for SqliteStore {
     async fn acquire_lease(
@@ -99,13 +117,7 @@ impl LeaseStore for SqliteStore {
     ) -> Result<()> {
         let mut tx = self.begin_write().await?;
         must_hold(&mut tx, lease).await?;
-        sqlx::query(sql!("checkpoint/upsert"))
-            .bind(channel.as_str())
-            .bind(name)
-            .bind(value)
-            .bind(to_ms(now))
-            .execute(&mut *tx)
-            .await?;
+        write_checkpoint(&mut tx, channel, name, value, now).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -16,6 +16,7 @@ macro_rules! sql {
     };
 }
 
+mod account;
 mod alert;
 mod alert_row;
 mod anomaly;

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261125000320 "keep_incident_lives",
     20261125000400 "create_arrival",
     20261125000500 "mark_absence",
+    20261125000600 "index_round",
 ];
 
 /// Checks that the file has this program's schema; makes it in an empty file.

@@ -1,0 +1,4 @@
+-- What every round of the monitor asks for.
+
+-- The gaps of a channel that are not over, among all that ever were; queries repeat the list of states so that this index serves them.
+CREATE INDEX gap_active ON gap (channel, id) WHERE state IN ('suspected', 'open', 'repairing');
