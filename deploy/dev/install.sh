@@ -15,9 +15,10 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://rustup.rs)"
 
 # program:Debian package
-# prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; python3 checks signatures and reads the mails.
+# postgresql-15 is what the scaled-out store is tested on; prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; python3 checks signatures and reads the mails.
 wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3
-    prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd)
+    prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd
+    /usr/lib/postgresql/15/bin/initdb:postgresql-15)
 packages=()
 for pair in "${wanted[@]}"; do
     has "${pair%%:*}" || packages+=("${pair##*:}")
@@ -35,6 +36,13 @@ if [ ${#packages[@]} -gt 0 ]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
+    case " ${packages[*]} " in
+    *" postgresql-15 "*)
+        # No cluster of the system: the tests make their own.
+        apt-get install -q -y --no-install-recommends postgresql-common || fail "apt-get could not install: postgresql-common"
+        sed -ri 's/^#?create_main_cluster .*$/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+        ;;
+    esac
     apt-get install -q -y --no-install-recommends "${packages[@]}" || fail "apt-get could not install: ${packages[*]}"
     case " ${packages[*]} " in
     *" prometheus-alertmanager "*)

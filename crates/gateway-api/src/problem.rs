@@ -169,7 +169,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Self::new(Code::StoreUnavailable, chain(&error)),
             StoreError::NotFound { what, id } => Self::not_found(what, id),
             StoreError::WrongState { .. } => Self::new(Code::WrongState, error.to_string()),
-            StoreError::Damaged { .. } | StoreError::Schema { .. } => {
+            StoreError::Damaged { .. } | StoreError::Schema { .. } | StoreError::Refused { .. } => {
                 let text = chain(&error);
                 tracing::error!("{text}");
                 Self::new(Code::StoreDamaged, text)

@@ -41,6 +41,16 @@ pub enum StoreError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The server answers, and does not let us work until a person has changed something.
+    #[error("the store can't be used: {what}; {remedy}")]
+    Refused {
+        /// A stable code.
+        code: &'static str,
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// The schema is newer or older than this program.
     #[error("the store's schema does not fit this program: {what}; run `hotline-gateway migrate`")]
     Schema {
@@ -59,7 +69,7 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let unavailable = match &error {
-            sqlx::Error::Database(database) => sqlite_code(database.as_ref()).is_some_and(may_pass),
+            sqlx::Error::Database(database) => may_pass(database.as_ref()),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
@@ -76,13 +86,30 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// Whether the trouble is the machine's state, not the content of the store.
+fn may_pass(error: &dyn sqlx::error::DatabaseError) -> bool {
+    #[cfg(feature = "postgres")]
+    if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+        return error.code().is_some_and(|code| state_may_pass(&code));
+    }
+    sqlite_code(error).is_some_and(code_may_pass)
+}
+
 /// SQLite's primary result code.
 fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
 }
 
-/// BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL: the machine's state, not the file's content.
-fn may_pass(code: i32) -> bool {
+/// BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
+fn code_may_pass(code: i32) -> bool {
     matches!(code, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15)
+}
+
+/// By SQLSTATE: 08 connection, 25 the kind of transaction (a server that only reads), 28 authorization, 3D the database is gone, 40 rolled back,
+/// 42501 rights, 53 resources, 55 a lock or object in use, 57 an operator or a timeout, 58 the operating system.
+#[cfg(feature = "postgres")]
+fn state_may_pass(state: &str) -> bool {
+    state == "42501"
+        || ["08", "25", "28", "3D", "40", "53", "55", "57", "58"].iter().any(|class| state.starts_with(class))
 }

@@ -14,11 +14,15 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rows;
 mod sqlite;
 mod traits;
 
 pub use error::StoreError;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresLimits, PostgresOptions, PostgresStore};
 pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{

@@ -1,1 +1,5 @@
-SELECT coalesce(sum(calls), 0), coalesce(sum(bytes), 0), coalesce(sum(vanished), 0) FROM comparison_total
+SELECT
+    CAST(coalesce(sum(calls), 0) AS BIGINT),
+    CAST(coalesce(sum(bytes), 0) AS BIGINT),
+    CAST(coalesce(sum(vanished), 0) AS BIGINT)
+FROM comparison_total

@@ -1,4 +1,4 @@
-SELECT channel, count(*), sum(at < $1), min(at)
+SELECT channel, count(*), count(CASE WHEN at < $1 THEN 1 END), min(at)
 FROM dead_letter
 WHERE state = 'open'
 GROUP BY channel

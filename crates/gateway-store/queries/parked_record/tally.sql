@@ -1,1 +1,1 @@
-SELECT channel, sum(changes) FROM parked_record GROUP BY channel ORDER BY channel
+SELECT channel, CAST(sum(changes) AS BIGINT) FROM parked_record GROUP BY channel ORDER BY channel

@@ -11,6 +11,7 @@ mod audit;
 mod book;
 mod book_property;
 mod command;
+mod contend;
 mod crash;
 mod dead_letter;
 mod delivery;
@@ -32,6 +33,7 @@ pub use audit::*;
 pub use book::*;
 pub use book_property::*;
 pub use command::*;
+pub use contend::*;
 pub use crash::*;
 pub use dead_letter::*;
 pub use delivery::*;
@@ -136,6 +138,11 @@ macro_rules! store_conformance {
             a_lease_has_one_holder
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs
+            writers_of_one_order_converge
+            a_new_order_is_made_once
+            a_waiting_record_misses_no_order
+            contending_writers_keep_the_books
+            a_job_is_claimed_once
             dead_letters_are_settled_once
             a_round_of_alerts_is_read_back_as_it_was_written
             an_acknowledgement_survives_the_round

@@ -36,7 +36,8 @@ async fn every_statement_is_served_by_an_index() {
             let path = file.unwrap().path();
             let name = path.strip_prefix(&root).unwrap().with_extension("").display().to_string();
             let sql = std::fs::read_to_string(&path).unwrap();
-            if WHOLE.contains(&name.as_str()) || name.starts_with("schema_migration/") {
+            // The other engine's own texts are not for this one.
+            if WHOLE.contains(&name.as_str()) || name.starts_with("schema_migration/") || name.ends_with(".postgres") {
                 continue;
             }
             let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut connection).await;

@@ -1,0 +1,1 @@
+SELECT c.id FROM command AS c WHERE c.id = ANY ($1)

@@ -1,0 +1,7 @@
+SELECT
+    d.id, d.order_id, d.destination, d.from_channel, d.operation, d.dataset, d.part, d.round, d.raw_id,
+    d.command_id, d.state, d.generation, d.attempts, d.unanswered, d.next_attempt_at, d.created_at,
+    d.first_sent_at, d.last_attempt_ended_at, d.item, d.projection_version, d.ask_by, d.receipt,
+    d.reason_code, d.reason
+FROM delivery AS d
+WHERE d.order_id = ANY ($1)

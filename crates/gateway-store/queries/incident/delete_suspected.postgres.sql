@@ -1,0 +1,1 @@
+DELETE FROM incident WHERE id = ANY ($1) AND state = 'suspected'

@@ -1,0 +1,3 @@
+UPDATE job
+SET due_at = $2, claimed_requested = requested
+WHERE id = ANY ($1)

@@ -1,0 +1,1 @@
+DELETE FROM parked_record WHERE raw_id = ANY ($1)

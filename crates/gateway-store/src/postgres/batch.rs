@@ -1,0 +1,236 @@
+//! One statement for many rows: the rows go as one array for each column, through `UNNEST`.
+//!
+//! The text is the embedded engine's, with one tuple of placeholders after `VALUES`; the tuple becomes a `SELECT` from the arrays. So there is one text
+//! of each statement whatever the number of rows, and the server's prepared ones stay few.
+//!
+//! A key may stand once in a statement: PostgreSQL refuses to write a row twice in one. [`last_of_each`] keeps the last of those that replace each
+//! other.
+
+use super::Result;
+use super::column::to_ms;
+use crate::StoreError;
+use gateway_model::Timestamp;
+use serde::Serialize;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, AssertSqlSafe, PgConnection};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Rows by statement.
+const SIZE: usize = 1_000;
+
+enum Column {
+    Int(Vec<Option<i64>>),
+    Text(Vec<Option<String>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Uuid(Vec<Option<uuid::Uuid>>),
+}
+
+/// The values of the rows of one statement, in the order of its columns.
+#[derive(Default)]
+pub(super) struct Values {
+    columns: Vec<Column>,
+    next: usize,
+    failure: Option<StoreError>,
+}
+
+macro_rules! push {
+    ($values:ident, $kind:ident, $value:expr) => {{
+        let value = $value;
+        match $values.columns.get_mut($values.next) {
+            None => $values.columns.push(Column::$kind(vec![value])),
+            Some(Column::$kind(column)) => column.push(value),
+            Some(_) => {
+                $values.failure = Some(StoreError::damaged(format!("column {} is of two kinds", $values.next)));
+            }
+        }
+        $values.next += 1;
+        $values
+    }};
+}
+
+impl Values {
+    pub(super) fn int(&mut self, value: impl Into<Option<i64>>) -> &mut Self {
+        push!(self, Int, value.into())
+    }
+
+    /// Counts and offsets; nothing counts beyond 2^63.
+    pub(super) fn count(&mut self, value: u64) -> &mut Self {
+        self.int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn flag(&mut self, value: bool) -> &mut Self {
+        self.int(i64::from(value))
+    }
+
+    pub(super) fn time(&mut self, at: Timestamp) -> &mut Self {
+        self.int(to_ms(at))
+    }
+
+    pub(super) fn maybe_time(&mut self, at: Option<Timestamp>) -> &mut Self {
+        self.int(at.map(to_ms))
+    }
+
+    pub(super) fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> &mut Self {
+        push!(self, Text, value.into().map(|text| storable(text).into_owned()))
+    }
+
+    pub(super) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
+        push!(self, Text, Some(value.to_string()))
+    }
+
+    pub(super) fn json<T: Serialize>(&mut self, value: &T) -> &mut Self {
+        self.maybe_json(Some(value))
+    }
+
+    pub(super) fn maybe_json<T: Serialize>(&mut self, value: Option<&T>) -> &mut Self {
+        let text = value.map(serde_json::to_string).transpose().unwrap_or_else(|source| {
+            self.failure =
+                Some(StoreError::Damaged { what: "a value has no JSON".into(), source: Some(source.into()) });
+            None
+        });
+        push!(self, Text, text)
+    }
+
+    pub(super) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.maybe_bytes(Some(value))
+    }
+
+    pub(super) fn maybe_bytes(&mut self, value: Option<&[u8]>) -> &mut Self {
+        push!(self, Bytes, value.map(<[u8]>::to_vec))
+    }
+
+    pub(super) fn uuid(&mut self, value: impl Into<Option<uuid::Uuid>>) -> &mut Self {
+        push!(self, Uuid, value.into())
+    }
+
+    fn into_arguments(self) -> Result<(PgArguments, Vec<&'static str>)> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let mut arguments = PgArguments::default();
+        let mut types = Vec::with_capacity(self.columns.len());
+        for column in self.columns {
+            let added = match column {
+                Column::Int(column) => {
+                    types.push("int8");
+                    arguments.add(column)
+                }
+                Column::Text(column) => {
+                    types.push("text");
+                    arguments.add(column)
+                }
+                Column::Bytes(column) => {
+                    types.push("bytea");
+                    arguments.add(column)
+                }
+                Column::Uuid(column) => {
+                    types.push("uuid");
+                    arguments.add(column)
+                }
+            };
+            added.map_err(|source| StoreError::Damaged {
+                what: "a value can't be stored".into(),
+                source: Some(source),
+            })?;
+        }
+        Ok((arguments, types))
+    }
+}
+
+/// The text as PostgreSQL can hold it: all but U+0000, which shows as U+FFFD. Identifiers have none.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// Runs `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
+pub(super) async fn write_rows<T>(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    rows: &[T],
+    bind: impl Fn(&mut Values, &T),
+) -> Result<()> {
+    for chunk in rows.chunks(SIZE) {
+        let mut values = Values::default();
+        for row in chunk {
+            values.next = 0;
+            bind(&mut values, row);
+        }
+        let (arguments, types) = values.into_arguments()?;
+        let text = from_arrays(statement, &types)?;
+        sqlx::query_with(AssertSqlSafe(text), arguments).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// One array for each column of a list of keys, for a statement that joins them.
+pub(super) fn arrays<T>(rows: impl IntoIterator<Item = T>, bind: impl Fn(&mut Values, T)) -> Result<PgArguments> {
+    let mut values = Values::default();
+    for row in rows {
+        values.next = 0;
+        bind(&mut values, row);
+    }
+    Ok(values.into_arguments()?.0)
+}
+
+/// `… VALUES (?, 'owed') …` as `… SELECT u.c1, 'owed' FROM UNNEST($1::int8[]) AS u (c1) …`.
+fn from_arrays(statement: &str, types: &[&str]) -> Result<String> {
+    const START: &str = "VALUES (";
+    let parts = statement.split_once(START).and_then(|(head, rest)| Some((head, rest.split_once(')')?)));
+    let Some((head, (tuple, tail))) = parts else {
+        return Err(StoreError::damaged("a statement has no tuple of values"));
+    };
+    let mut placed = 0;
+    let items: Vec<Cow<'_, str>> = tuple
+        .split(',')
+        .map(|item| match item.trim() {
+            "?" => {
+                placed += 1;
+                Cow::Owned(format!("u.c{placed}"))
+            }
+            literal => Cow::Borrowed(literal),
+        })
+        .collect();
+    if placed != types.len() {
+        return Err(StoreError::damaged(format!("a statement wants {placed} values and got {}", types.len())));
+    }
+    let arrays: Vec<String> = types.iter().enumerate().map(|(at, kind)| format!("${}::{kind}[]", at + 1)).collect();
+    let names: Vec<String> = (1..=placed).map(|at| format!("c{at}")).collect();
+    Ok(format!(
+        "{head}SELECT {} FROM UNNEST({}) AS u ({}){tail}",
+        items.join(", "),
+        arrays.join(", "),
+        names.join(", ")
+    ))
+}
+
+/// Of rows that replace each other, the last of each key, ascending by key.
+pub(super) fn last_of_each<'t, T, K: Ord>(rows: &'t [T], key: impl Fn(&'t T) -> K) -> Vec<&'t T> {
+    rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{from_arrays, last_of_each};
+
+    #[test]
+    fn the_tuple_becomes_a_selection_from_arrays() {
+        let text =
+            from_arrays("INSERT INTO t (a, b, c) VALUES (?, 'x', ?) ON CONFLICT (a) DO NOTHING", &["int8", "text"]);
+        assert_eq!(
+            text.unwrap(),
+            "INSERT INTO t (a, b, c) SELECT u.c1, 'x', u.c2 FROM UNNEST($1::int8[], $2::text[]) AS u (c1, c2) ON CONFLICT (a) DO NOTHING"
+        );
+    }
+
+    #[test]
+    fn a_value_too_few_is_an_error_and_not_a_wrong_row() {
+        assert!(from_arrays("INSERT INTO t (a, b) VALUES (?, ?)", &["int8"]).is_err());
+        assert!(from_arrays("DELETE FROM t", &[]).is_err());
+    }
+
+    #[test]
+    fn the_last_of_a_key_counts() {
+        assert_eq!(last_of_each(&[(1, 'a'), (0, 'b'), (1, 'c')], |row| row.0), [&(0, 'b'), &(1, 'c')]);
+    }
+}

@@ -1,0 +1,341 @@
+//! What is owed, and what became of it.
+
+use super::batch::{last_of_each, write_rows};
+use super::column::{Columns, to_ms};
+use super::delivery_row::read_delivery;
+use super::delivery_write::{Changing, load_one, wrong_state};
+use super::transaction::{commit, turn, turn_of_deliveries};
+use super::{PostgresStore, Result, book_put, load, raw};
+use crate::{
+    AttemptResult, AttemptRow, AttemptStart, BookPut, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally,
+};
+use async_trait::async_trait;
+use gateway_model::{BookSide, ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+#[async_trait]
+impl DeliveryStore for PostgresStore {
+    async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>> {
+        let mut tx = self.begin_read().await?;
+        let rows = sqlx::query(sql!("delivery/due"))
+            .bind(destination.as_str())
+            .bind(to_ms(now))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *tx)
+            .await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut columns = Columns::of("delivery", row);
+            let delivery = read_delivery(&mut columns)?.row;
+            due.push((delivery, raw::read_raw(&mut columns)?));
+        }
+        let numbers = numbers_at(&mut tx, destination, due.iter().map(|(delivery, _)| delivery.order_id)).await?;
+        Ok(due
+            .into_iter()
+            .map(|(delivery, raw)| DeliveryWork { number: numbers.get(&delivery.order_id).cloned(), delivery, raw })
+            .collect())
+    }
+
+    async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>> {
+        let row = sqlx::query(sql!("delivery/next_due")).bind(destination.as_str()).fetch_optional(&self.pool).await?;
+        row.map(|row| Columns::of("delivery", &row).time()).transpose()
+    }
+
+    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            sqlx::query(pg!("work_order/lock_sending")).bind(destination.as_str()).execute(&mut *tx).await?;
+            turn(&mut tx).await?;
+            let rows = sqlx::query(sql!("delivery/sending")).bind(destination.as_str()).fetch_all(&mut *tx).await?;
+            let mut changing = Changing::read(&rows)?;
+            let mut ended = Vec::new();
+            for stored in changing.all() {
+                let row = &mut stored.row;
+                row.state = DeliveryState::Ambiguous;
+                row.unanswered = true;
+                row.next_attempt_at = now;
+                row.last_attempt_ended_at = Some(now);
+                row.reason_code = Some("interrupted".into());
+                row.reason = Some("the gateway stopped while the attempt was under way".into());
+                ended.push(Ended::of(row, now, row.state, row.reason_code.clone()));
+            }
+            end_attempt_rows(&mut tx, &ended).await?;
+            changing.save(&mut tx, now).await?;
+            commit(tx).await?;
+            Ok(rows.len() as u64)
+        })
+        .await
+    }
+
+    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
+        self.repeated(|| async {
+            let Some(at) = starts.iter().map(|start| start.at).max() else { return Ok(()) };
+            let mut tx = self.begin_write().await?;
+            turn_of_deliveries(&mut tx, starts.iter().map(|start| start.id)).await?;
+            let mut changing = Changing::load(&mut tx, starts.iter().map(|start| start.id)).await?;
+            let mut begun = Vec::with_capacity(starts.len());
+            for start in starts {
+                let stored = changing.get(start.id)?;
+                let row = &mut stored.row;
+                if row.state != DeliveryState::Owed {
+                    return Err(wrong_state(row));
+                }
+                row.state = DeliveryState::Sending;
+                row.attempts += 1;
+                row.first_sent_at = row.first_sent_at.or(Some(start.at));
+                row.item = Some(start.item.clone());
+                row.ask_by = Some(start.ask_by);
+                stored.projection_version = start.projection_version;
+                begun.push((start.id, row.generation, row.attempts, start.at));
+            }
+            write_rows(&mut tx, sql!("delivery_attempt/insert"), &begun, |values, (id, generation, attempt, at)| {
+                values.int(id.0).int(i64::from(*generation)).int(i64::from(*attempt)).time(*at);
+            })
+            .await?;
+            changing.save(&mut tx, at).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+        self.repeated(|| async {
+            let Some(at) = results.iter().map(|result| result.at).max() else { return Ok(()) };
+            let mut tx = self.begin_write().await?;
+            turn_of_deliveries(&mut tx, results.iter().map(|result| result.id)).await?;
+            let mut changing = Changing::load(&mut tx, results.iter().map(|result| result.id)).await?;
+            let mut ended = Vec::with_capacity(results.len());
+            let mut puts = Vec::new();
+            for result in results {
+                let stored = changing.get(result.id)?;
+                let row = &mut stored.row;
+                let attempted = row.attempts > 0;
+                if !attempted && !ends_without_attempt(result.state) {
+                    // It was sent again meanwhile, and this is an attempt of the generation before: what that one said is over.
+                    continue;
+                }
+                if attempted {
+                    ended.push(Ended::of(row, result.at, result.state, result.reason_code.clone()));
+                }
+                if !row.state.is_in_flight() {
+                    continue;
+                }
+                row.state = result.state;
+                if result.receipt.is_some() {
+                    row.receipt.clone_from(&result.receipt);
+                }
+                row.reason_code.clone_from(&result.reason_code);
+                row.reason.clone_from(&result.reason);
+                row.unanswered |= result.unanswered;
+                row.next_attempt_at = result.next_attempt_at;
+                if attempted {
+                    row.last_attempt_ended_at = Some(result.at);
+                }
+                if let (DeliveryState::Acknowledged, Some(item)) = (result.state, &row.item) {
+                    puts.push(BookPut::Put {
+                        channel: row.destination.clone(),
+                        side: BookSide::Sent,
+                        projection_version: stored.projection_version,
+                        item: item.clone(),
+                    });
+                }
+            }
+            end_attempt_rows(&mut tx, &ended).await?;
+            changing.save(&mut tx, at).await?;
+            book_put::apply(&mut tx, puts, at).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            turn_of_deliveries(&mut tx, [id]).await?;
+            let mut changing = load_one(&mut tx, id).await?;
+            let row = &mut changing.get(id)?.row;
+            if !matches!(
+                row.state,
+                DeliveryState::Acknowledged
+                    | DeliveryState::Rejected
+                    | DeliveryState::Held
+                    | DeliveryState::DeadLettered
+            ) {
+                return Err(wrong_state(row));
+            }
+            row.state = DeliveryState::Owed;
+            row.generation += 1;
+            row.attempts = 0;
+            row.unanswered = false;
+            row.next_attempt_at = now;
+            row.receipt = None;
+            row.reason_code = None;
+            row.reason = None;
+            let (destination, item) = (row.destination.clone(), row.item.clone());
+            changing.save(&mut tx, now).await?;
+            if let Some(item) = item {
+                book_put::remove_sent(&mut tx, &destination, &item, now).await?;
+            }
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            turn_of_deliveries(&mut tx, [id]).await?;
+            let mut changing = load_one(&mut tx, id).await?;
+            let row = &mut changing.get(id)?.row;
+            // While an attempt is under way its answer comes first.
+            if !matches!(
+                row.state,
+                DeliveryState::Owed
+                    | DeliveryState::Pending
+                    | DeliveryState::Ambiguous
+                    | DeliveryState::Held
+                    | DeliveryState::Rejected
+                    | DeliveryState::DeadLettered
+            ) {
+                return Err(wrong_state(row));
+            }
+            row.state = DeliveryState::Waived;
+            row.next_attempt_at = now;
+            row.reason_code = Some("waived".into());
+            row.reason = Some(reason.to_owned());
+            changing.save(&mut tx, now).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        Ok(self.deliveries(&[id]).await?.pop())
+    }
+
+    async fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(pg!("delivery/of"))
+            .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        read_all(&rows)
+    }
+
+    async fn deliveries_of_item(&self, destination: &ChannelId, key: &ItemKey) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(sql!("delivery/of_item"))
+            .bind(destination.as_str())
+            .bind(key.number.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut deliveries = read_all(&rows)?;
+        deliveries.retain(|row| row.item.as_ref().is_some_and(|item| item.key == *key));
+        Ok(deliveries)
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
+        let rows = sqlx::query(sql!("delivery_attempt/of")).bind(id.0).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("delivery_attempt", row);
+                Ok(AttemptRow {
+                    delivery_id: DeliveryId(columns.int()?),
+                    generation: columns.small()?,
+                    attempt: columns.small()?,
+                    started_at: columns.time()?,
+                    ended_at: columns.maybe_time()?,
+                    outcome: columns.maybe_word()?,
+                    reason_code: columns.maybe_string()?,
+                })
+            })
+            .collect()
+    }
+
+    async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {
+        let rows = sqlx::query(sql!("delivery_tally/list")).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("delivery_tally", row);
+                Ok(OutboundTally {
+                    destination: columns.id()?,
+                    dataset: columns.word()?,
+                    state: columns.word()?,
+                    deliveries: columns.count()?,
+                    sent: columns.count()?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Deliveries in the order of the rows.
+pub(super) fn read_all(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<DeliveryRow>> {
+    rows.iter().map(|row| Ok(read_delivery(&mut Columns::of("delivery", row))?.row)).collect()
+}
+
+/// What a worker may find out before the first attempt of a generation: that it can't be sent, or not yet.
+fn ends_without_attempt(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Owed | DeliveryState::Held | DeliveryState::DeadLettered)
+}
+
+/// The end of the current attempt of a delivery.
+struct Ended {
+    id: DeliveryId,
+    generation: u32,
+    attempt: u32,
+    at: Timestamp,
+    outcome: DeliveryState,
+    reason_code: Option<String>,
+}
+
+impl Ended {
+    fn of(row: &DeliveryRow, at: Timestamp, outcome: DeliveryState, reason_code: Option<String>) -> Self {
+        Self { id: row.id, generation: row.generation, attempt: row.attempts, at, outcome, reason_code }
+    }
+}
+
+/// Ends attempts that have not ended; the answer to a question about an attempt leaves the attempt as it was.
+async fn end_attempt_rows(connection: &mut PgConnection, ended: &[Ended]) -> Result<()> {
+    // The first end of an attempt is its end.
+    let latest_first: Vec<&Ended> = ended.iter().rev().collect();
+    let ended = last_of_each(&latest_first, |end| (end.id, end.generation, end.attempt));
+    write_rows(connection, sql!("delivery_attempt/end"), &ended, |values, end| {
+        values
+            .int(end.id.0)
+            .int(i64::from(end.generation))
+            .int(i64::from(end.attempt))
+            .time(end.at)
+            .time(end.at)
+            .text(end.outcome.as_str())
+            .text(end.reason_code.as_deref());
+    })
+    .await
+}
+
+/// The newest number of each order at a channel.
+async fn numbers_at(
+    connection: &mut PgConnection,
+    channel: &ChannelId,
+    orders: impl Iterator<Item = OrderId>,
+) -> Result<BTreeMap<OrderId, OrderNumber>> {
+    let rows = sqlx::query(pg!("order_number/at"))
+        .bind(orders.map(|id| id.0).collect::<Vec<_>>())
+        .bind(channel.as_str())
+        .fetch_all(connection)
+        .await?;
+    let mut numbers: BTreeMap<OrderId, OrderNumber> = BTreeMap::new();
+    for row in &rows {
+        let mut columns = Columns::of("order_number", row);
+        let order = columns.order_id()?;
+        let number = load::read_number(&mut columns)?;
+        let newest = numbers.entry(order).or_insert_with(|| number.clone());
+        if (newest.day, &newest.number) < (number.day, &number.number) {
+            *newest = number;
+        }
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,77 @@
+//! Records exactly as received.
+
+use super::Result;
+use super::batch::write_rows;
+use super::column::Columns;
+use crate::{NewRaw, RawMeta, RawRow};
+use gateway_model::{ChannelId, RawId, Timestamp};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+/// Reads the columns id, channel, origin, number, received_at, read_at, topic, partition, bus_offset, body.
+pub(super) fn read_raw(columns: &mut Columns<'_>) -> Result<RawRow> {
+    Ok(RawRow {
+        id: RawId(columns.int()?),
+        meta: RawMeta {
+            channel: columns.id()?,
+            origin: columns.word()?,
+            number: columns.maybe_id()?,
+            received_at: columns.time()?,
+            read_at: columns.time()?,
+            topic: columns.string()?,
+            partition: columns.small()?,
+            offset: columns.count()?,
+        },
+        body: columns.maybe_bytes()?,
+    })
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, raws: &[NewRaw]) -> Result<()> {
+    write_rows(connection, sql!("raw_record/insert"), raws, |values, raw| {
+        let meta = &raw.meta;
+        values
+            .int(raw.id.0)
+            .text(meta.channel.as_str())
+            .text(meta.origin.as_str())
+            .text(meta.number.as_ref().map(|number| number.as_str()))
+            .time(meta.received_at)
+            .time(meta.read_at)
+            .text(meta.topic.as_str())
+            .int(i64::from(meta.partition))
+            .count(meta.offset)
+            .text(raw.key_id.as_str())
+            .bytes(&raw.body);
+    })
+    .await
+}
+
+pub(super) async fn get(connection: &mut PgConnection, id: RawId) -> Result<Option<RawRow>> {
+    let row: Option<PgRow> = sqlx::query(sql!("raw_record/get")).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| read_raw(&mut Columns::of("raw_record", &row))).transpose()
+}
+
+/// Receipt and event time of what records above `after` told for the first time, and the newest record that this covers.
+pub(super) async fn first_arrivals(
+    connection: &mut PgConnection,
+    channel: &ChannelId,
+    after: RawId,
+    span: u32,
+) -> Result<(Vec<(Timestamp, Timestamp)>, RawId)> {
+    let newest: i64 = sqlx::query_scalar(sql!("raw_record/newest")).fetch_one(&mut *connection).await?;
+    let after = after.0.max(newest.saturating_sub(i64::from(span)));
+    let rows = sqlx::query(pg!("raw_record/first_arrivals"))
+        .bind(channel.as_str())
+        .bind(after)
+        .bind(newest)
+        .fetch_all(connection)
+        .await?;
+    let mut arrivals = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::of("raw_record", row);
+        let (received_at, event_time) = (columns.time()?, columns.moment()?);
+        if !event_time.is_date_only() {
+            arrivals.push((received_at, event_time.start()));
+        }
+    }
+    Ok((arrivals, RawId(newest)))
+}

@@ -1,0 +1,117 @@
+//! Migrations: which schema a database has, and how it gets this program's.
+
+use super::Result;
+use super::transaction::TURN;
+use crate::StoreError;
+use sqlx::{PgConnection, PgPool};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:literal $name:literal,)*) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../migrations/postgres/", $version, "_", $name, ".sql")),
+        },)*]
+    };
+}
+
+/// Ascending; never edited once released.
+const MIGRATIONS: &[Migration] = migrations![
+    20261125010000 "create_store",
+];
+
+/// One below the turn: who migrates waits for others who do, and for nobody else.
+const MIGRATING: i64 = TURN - 1;
+
+/// Checks that the database has this program's schema; makes it where there is nothing.
+pub(super) async fn check_or_create(pool: &PgPool) -> Result<()> {
+    // One snapshot: another process may make the store between two looks.
+    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    match applied(&mut snapshot).await? {
+        Some(versions) => {
+            if let Some(first) = missing(&versions)?.first() {
+                return Err(StoreError::Schema {
+                    what: format!("it lacks migration {}_{}", first.version, first.name),
+                });
+            }
+            return must_have_rights(&mut snapshot).await;
+        }
+        None if tables(&mut snapshot).await? == 0 => {}
+        None => return Err(StoreError::Schema { what: "the database holds tables of something else".into() }),
+    }
+    snapshot.rollback().await?;
+    migrate(pool).await.map(drop)
+}
+
+/// Applies what is missing, all in one transaction; a second process that does the same finds nothing to do.
+pub(super) async fn migrate(pool: &PgPool) -> Result<Vec<&'static str>> {
+    let mut tx = pool.begin().await?;
+    // A migration may rightly take longer than any call.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATING).execute(&mut *tx).await?;
+    let versions = match applied(&mut tx).await? {
+        Some(versions) => versions,
+        None => {
+            sqlx::raw_sql(pg!("schema_migration/create")).execute(&mut *tx).await?;
+            Vec::new()
+        }
+    };
+    let mut names = Vec::new();
+    for migration in missing(&versions)? {
+        sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
+        sqlx::query(sql!("schema_migration/insert"))
+            .bind(migration.version)
+            .bind(migration.name)
+            .execute(&mut *tx)
+            .await?;
+        names.push(migration.name);
+    }
+    tx.commit().await?;
+    Ok(names)
+}
+
+fn missing(versions: &[i64]) -> Result<Vec<&'static Migration>> {
+    let unknown = versions.iter().find(|version| !MIGRATIONS.iter().any(|known| known.version == **version));
+    if let Some(version) = unknown {
+        return Err(StoreError::Schema {
+            what: format!("it has migration {version}, which this program does not know"),
+        });
+    }
+    Ok(MIGRATIONS.iter().filter(|known| !versions.contains(&known.version)).collect())
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Option<Vec<i64>>> {
+    let known: bool =
+        sqlx::query_scalar("SELECT to_regclass('schema_migration') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !known {
+        return Ok(None);
+    }
+    let versions =
+        sqlx::query_scalar("SELECT version FROM schema_migration ORDER BY version").fetch_all(connection).await?;
+    Ok(Some(versions))
+}
+
+async fn tables(connection: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")
+        .fetch_one(connection)
+        .await?)
+}
+
+/// That every table can be read and written, said at once and not one by one.
+async fn must_have_rights(connection: &mut PgConnection) -> Result<()> {
+    let lacking: Vec<String> = sqlx::query_scalar(pg!("schema_migration/lacking_rights")).fetch_all(connection).await?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Refused {
+        code: "missing_rights",
+        what: format!("the database's user may not read and write {} of the tables, as {}", lacking.len(), lacking[0]),
+        remedy: "let the user own them: REASSIGN OWNED BY …, or connect as the user that migrated".into(),
+    })
+}

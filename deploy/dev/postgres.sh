@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# A private PostgreSQL for tests and trial, listening on a free port of the loopback address and on a socket in DIRECTORY.
+#
+#   postgres.sh start DIRECTORY [-u PROCESS] [-c NAME=VALUE]...
+#       Makes a cluster in DIRECTORY (or takes the one that is there), starts it, waits until it answers, and prints its DATABASE_URL.
+#       -u  for that process only: when it has ended, the server is stopped and DIRECTORY removed   -c  a setting of the server
+#   postgres.sh stop DIRECTORY
+#       Stops what `start` started there, and nothing else. The cluster stays; remove DIRECTORY to be rid of it.
+#
+# PostgreSQL refuses to run as root: for root the server runs as user postgres, whom the Debian package makes.
+set -euo pipefail
+
+usage="usage: postgres.sh start DIRECTORY [-u PROCESS] [-c NAME=VALUE]... | stop DIRECTORY"
+order=${1:?$usage}
+place=${2:?$usage}
+shift 2
+
+fail() {
+    printf 'postgres: %s\n' "$*" >&2
+    exit 1
+}
+
+programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+[ -x "${programs:-/none}/initdb" ] || fail "PostgreSQL is missing: run deploy/dev/install.sh, or apt-get install postgresql-15"
+
+as_server() {
+    if [ "$(id -u)" -eq 0 ]; then
+        runuser -u postgres -- "$@"
+    else
+        "$@"
+    fi
+}
+
+# Whether the server that `start` started here is running.
+runs() { as_server "$programs/pg_ctl" --pgdata="$place/data" status >/dev/null 2>&1; }
+
+stop() {
+    [ -d "$place/data" ] || fail "no cluster in $place"
+    # Fast: open sessions are ended, what was committed is kept.
+    ! runs || as_server "$programs/pg_ctl" --pgdata="$place/data" --mode=fast --wait --silent stop
+}
+
+start() {
+    local until='' settings=() free port
+    while getopts u:c: option; do
+        case $option in
+        u) until=$OPTARG ;;
+        c) settings+=(-c "$OPTARG") ;;
+        *) fail "$usage" ;;
+        esac
+    done
+    if [ "$(id -u)" -eq 0 ]; then
+        id postgres >/dev/null 2>&1 || fail "root may not run PostgreSQL, and there is no user postgres to run it as"
+    fi
+    mkdir -p "$place"
+    place=$(readlink -f "$place")
+    [ ${#place} -lt 80 ] || fail "the path $place is too long for a socket: choose a shorter one"
+    if [ ! -e "$place/data/PG_VERSION" ]; then
+        if [ "$(id -u)" -eq 0 ]; then
+            chown postgres "$place"
+            as_server test -x "$place" || fail "user postgres can't reach $place: each directory above must be open to it"
+        fi
+        # Trust is right here: who can reach the loopback address of this machine may use a cluster for tests.
+        as_server "$programs/initdb" --pgdata="$place/data" --username=gateway --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
+            --no-instructions >"$place/initdb.log" 2>&1 || fail "initdb failed: $(cat "$place/initdb.log")"
+    fi
+    ! runs || fail "it runs already in $place"
+    # Another may take a free port between the look and the start: look again.
+    for _ in 1 2 3 4 5; do
+        free=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+        port=${POSTGRES_PORT:-$free}
+        if as_server "$programs/pg_ctl" --pgdata="$place/data" --wait --silent --timeout=60 --log="$place/data/server.log" \
+            --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$place' ${settings[*]:-}" start >&2; then
+            if [ -n "$until" ]; then
+                # Away from this shell's session, so that nobody waits for it and no signal to the caller's group ends it first.
+                setsid "$0" watch "$place" "$until" </dev/null >/dev/null 2>&1 &
+            fi
+            printf 'postgres://gateway@127.0.0.1:%s/postgres\n' "$port"
+            return
+        fi
+    done
+    fail "the server did not start: $(tail -n 5 "$place/data/server.log")"
+}
+
+case $order in
+start) start "$@" ;;
+stop) stop ;;
+# Only `start` calls this.
+watch)
+    tail --pid="$1" -f /dev/null
+    # Gone already when somebody removed it.
+    [ ! -d "$place/data" ] || stop
+    rm -rf "$place"
+    ;;
+*) fail "$usage" ;;
+esac
