@@ -56,7 +56,7 @@ const BEHIND_A_SEAM: [(&str, &[&str]); 6] = [
     ("rdkafka", &["gateway-bus"]),
     ("axum", &["gateway-api", "gateway-simulator"]),
     ("config", &["gateway-server"]),
-    ("backon", &["gateway-connector"]),
+    ("backon", &["gateway-connector", "gateway-store"]),
     ("reqwest", &["gateway-connector", "gateway-alert", "gateway-simulator", "gateway-server", "gateway-e2e"]),
 ];
 
