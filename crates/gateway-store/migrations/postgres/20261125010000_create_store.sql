@@ -298,6 +298,8 @@ CREATE TABLE gap (
     detail text COLLATE "C"
 );
 CREATE INDEX gap_state ON gap (state, id);
+-- The gaps of a channel that are not over, among all that ever were; queries repeat the list of states so that this index serves them.
+CREATE INDEX gap_active ON gap (channel, id) WHERE state IN ('suspected', 'open', 'repairing');
 CREATE INDEX gap_number ON gap (number, id) WHERE number IS NOT NULL;
 CREATE INDEX gap_group_id ON gap (group_id, state) WHERE group_id IS NOT NULL;
 

@@ -6,12 +6,13 @@ use super::column::{Columns, to_ms};
 use super::gap_group::{join, settle};
 use super::gap_row::{read_gap, step, wrong_state};
 use super::transaction::{Tx, commit, turn};
-use super::{PostgresStore, Result, history_write};
-use crate::{Comparison, ComparisonKind, GapFilter, GapRow, GapStore, NewGap, StoreError};
+use super::{PostgresStore, Result, account, history_write, lease};
+use crate::{Comparison, ComparisonKind, GapFilter, GapRow, GapStore, LeaseGrant, NewGap, ReconcileRound, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use std::collections::BTreeMap;
 
 /// A gap that is opened by itself joins the youngest group that confirmed one in the past hour.
 const MOVED_WITHIN_MS: u64 = 3_600_000;
@@ -153,6 +154,16 @@ impl GapStore for PostgresStore {
         rows.iter().map(read_gap).collect()
     }
 
+    async fn active_gaps(&self, channel: &ChannelId, after: Option<GapId>, limit: u32) -> Result<Vec<GapRow>> {
+        let rows = sqlx::query(sql!("gap/list_active"))
+            .bind(channel.as_str())
+            .bind(after.map_or(i64::MIN, |id| id.0))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read_gap).collect()
+    }
+
     async fn gap_tallies(&self) -> Result<Vec<(ChannelId, GapKind, GapState, u64)>> {
         let rows = sqlx::query(sql!("gap/tally")).fetch_all(&self.pool).await?;
         rows.iter()
@@ -167,24 +178,23 @@ impl GapStore for PostgresStore {
         self.repeated(|| async {
             let mut tx = self.begin_write().await?;
             turn(&mut tx).await?;
-            let one = std::slice::from_ref(comparison);
-            write_rows(&mut tx, sql!("comparison/insert"), one, |values, row| {
-                values
-                    .text(row.channel.as_str())
-                    .time(row.started_at)
-                    .time(row.ended_at)
-                    .flag(row.kind == ComparisonKind::Whole)
-                    .flag(row.in_step)
-                    .count(row.calls)
-                    .count(row.bytes)
-                    .count(row.vanished)
-                    .text(row.kind.as_str());
-            })
-            .await?;
-            write_rows(&mut tx, sql!("comparison_total/add"), one, |values, row| {
-                values.text(row.channel.as_str()).count(row.calls).count(row.bytes).count(row.vanished);
-            })
-            .await?;
+            write_comparisons(&mut tx, std::slice::from_ref(comparison)).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn save_reconcile_round(&self, round: &ReconcileRound, lease: &LeaseGrant) -> Result<()> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            lease::must_hold(&mut tx, lease).await?;
+            turn(&mut tx).await?;
+            account::write(&mut tx, &round.accounts).await?;
+            write_comparisons(&mut tx, &round.comparisons).await?;
+            if let Some((name, value)) = &round.checkpoint {
+                lease::write_checkpoint(&mut tx, &round.channel, name, value, round.at).await?;
+            }
             commit(tx).await?;
             Ok(())
         })
@@ -214,6 +224,33 @@ impl GapStore for PostgresStore {
         let mut columns = Columns::of("comparison_total", &row);
         Ok((columns.count()?, columns.count()?, columns.count()?))
     }
+}
+
+async fn write_comparisons(connection: &mut PgConnection, comparisons: &[Comparison]) -> Result<()> {
+    write_rows(connection, sql!("comparison/insert"), comparisons, |values, row| {
+        values
+            .text(row.channel.as_str())
+            .time(row.started_at)
+            .time(row.ended_at)
+            .flag(row.kind == ComparisonKind::Whole)
+            .flag(row.in_step)
+            .count(row.calls)
+            .count(row.bytes)
+            .count(row.vanished)
+            .text(row.kind.as_str());
+    })
+    .await?;
+    // By channel first: the same row twice in one statement would be changed once only.
+    let mut totals: BTreeMap<&ChannelId, (u64, u64, u64)> = BTreeMap::new();
+    for row in comparisons {
+        let (calls, bytes, vanished) = totals.entry(&row.channel).or_default();
+        (*calls, *bytes, *vanished) = (*calls + row.calls, *bytes + row.bytes, *vanished + row.vanished);
+    }
+    let totals: Vec<_> = totals.into_iter().collect();
+    write_rows(connection, sql!("comparison_total/add"), &totals, |values, (channel, (calls, bytes, vanished))| {
+        values.text(channel.as_str()).count(*calls).count(*bytes).count(*vanished);
+    })
+    .await
 }
 
 fn read_comparison(row: &PgRow) -> Result<Comparison> {

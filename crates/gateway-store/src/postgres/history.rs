@@ -1,19 +1,16 @@
 //! The books through time.
 
-use super::batch::{last_of_each, write_rows};
 use super::book_put::read_side;
 use super::column::{Columns, to_ms};
-use super::gap;
 use super::ingest::{read_dataset, read_outcome};
 use super::transaction::{commit, turn};
-use super::{PostgresStore, Result};
+use super::{PostgresStore, Result, account, gap};
 use crate::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapRow, GapStep, HistoryStore,
     IncidentLife, LatencyDay, Leg, NewAccount, StoreError,
 };
 use async_trait::async_trait;
-use gateway_model::{BucketSum, ChannelId, Dataset, Day, GapId, Timestamp, day_of};
-use sqlx::PgConnection;
+use gateway_model::{BucketSum, ChannelId, Dataset, Day, GapId, Timestamp};
 use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
 
@@ -26,27 +23,7 @@ impl HistoryStore for PostgresStore {
             }
             let mut tx = self.begin_write().await?;
             turn(&mut tx).await?;
-            if let Some(said) = &account.days {
-                let known =
-                    read_account(&mut tx, &account.channel, &[account.dataset], account.asked, Day::MAX).await?;
-                // A day that it no longer names is empty now.
-                let gone = known.into_iter().filter(|known| !said.iter().any(|day| day.day == known.day));
-                let gone = gone.map(|known| AccountDay { count: 0, sum: known.sum.map(|_| BucketSum::ZERO), ..known });
-                write_days(&mut tx, account, &said.iter().cloned().chain(gone).collect::<Vec<_>>()).await?;
-            }
-            let as_of_day = day_of(account.at);
-            let spans = last_of_each(&account.in_step, |days| (days.from, days.to));
-            write_rows(&mut tx, sql!("account_span/upsert"), &spans, |values, days| {
-                values
-                    .text(account.channel.as_str())
-                    .text(account.dataset.as_str())
-                    .show(days.from)
-                    .show(days.to)
-                    .show(as_of_day)
-                    .time(account.as_of)
-                    .time(account.at);
-            })
-            .await?;
+            account::write(&mut tx, std::slice::from_ref(account)).await?;
             commit(tx).await?;
             Ok(())
         })
@@ -59,7 +36,7 @@ impl HistoryStore for PostgresStore {
             .bind(days.from.to_string())
             .bind(days.to.to_string())
             .bind(as_of.to_string())
-            .bind(datasets())
+            .bind(account::datasets())
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
@@ -78,7 +55,7 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn account_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountDay>> {
-        read_account(&mut *self.pool.acquire().await?, channel, &Dataset::ALL, days, as_of).await
+        account::read(&mut *self.pool.acquire().await?, channel, &Dataset::ALL, days, as_of).await
     }
 
     async fn account_spans(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountSpan>> {
@@ -87,7 +64,7 @@ impl HistoryStore for PostgresStore {
             .bind(days.from.to_string())
             .bind(days.to.to_string())
             .bind(as_of.to_string())
-            .bind(datasets())
+            .bind(account::datasets())
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
@@ -108,7 +85,7 @@ impl HistoryStore for PostgresStore {
             .bind(channel.as_str())
             .bind(days.from.to_string())
             .bind(days.to.to_string())
-            .bind(datasets().into_iter().chain([""]).collect::<Vec<_>>())
+            .bind(account::datasets().into_iter().chain([""]).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
@@ -130,7 +107,7 @@ impl HistoryStore for PostgresStore {
             .bind(days.from.to_string())
             .bind(days.to.to_string())
             .bind(as_of.to_string())
-            .bind(datasets())
+            .bind(account::datasets())
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
@@ -241,55 +218,6 @@ impl HistoryStore for PostgresStore {
             })
             .collect()
     }
-}
-
-fn datasets() -> [&'static str; Dataset::ALL.len()] {
-    Dataset::ALL.map(Dataset::as_str)
-}
-
-async fn read_account(
-    connection: &mut PgConnection,
-    channel: &ChannelId,
-    datasets: &[Dataset],
-    days: Days,
-    as_of: Day,
-) -> Result<Vec<AccountDay>> {
-    let rows = sqlx::query(pg!("account_day/as_of"))
-        .bind(channel.as_str())
-        .bind(days.from.to_string())
-        .bind(days.to.to_string())
-        .bind(as_of.to_string())
-        .bind(datasets.iter().map(|dataset| dataset.as_str()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let mut columns = Columns::of("account_day", row);
-            Ok(AccountDay {
-                dataset: columns.word()?,
-                day: columns.word()?,
-                count: columns.count()?,
-                sum: columns.maybe_digest()?.map(|sum| BucketSum(sum.0)),
-                as_of: columns.time()?,
-            })
-        })
-        .collect()
-}
-
-async fn write_days(connection: &mut PgConnection, account: &NewAccount, days: &[AccountDay]) -> Result<()> {
-    let as_of_day = day_of(account.at);
-    let days = last_of_each(days, |day| day.day);
-    write_rows(connection, sql!("account_day/upsert"), &days, |values, day| {
-        values
-            .text(account.channel.as_str())
-            .text(account.dataset.as_str())
-            .show(day.day)
-            .show(as_of_day)
-            .count(day.count)
-            .maybe_bytes(day.sum.as_ref().map(|sum| &sum.0[..]))
-            .time(account.as_of);
-    })
-    .await
 }
 
 fn read_step(row: &PgRow) -> Result<(GapId, GapStep)> {

@@ -1,5 +1,6 @@
 //! Leases and checkpoints.
 
+use super::batch::storable;
 use super::column::{Columns, from_ms, to_ms};
 use super::transaction::{Tx, commit};
 use super::{PostgresStore, Result};
@@ -39,6 +40,24 @@ pub(super) async fn must_hold(tx: &mut Tx, lease: &LeaseGrant) -> Result<()> {
         Some(held) if held.epoch == lease.epoch => Ok(()),
         _ => Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch }),
     }
+}
+
+/// Saves a checkpoint; whether the caller holds the lease is asked before.
+pub(super) async fn write_checkpoint(
+    tx: &mut Tx,
+    channel: &ChannelId,
+    name: &str,
+    value: &str,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(sql!("checkpoint/upsert"))
+        .bind(channel.as_str())
+        .bind(name)
+        .bind(storable(value))
+        .bind(to_ms(now))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 #[async_trait]
@@ -109,13 +128,7 @@ impl LeaseStore for PostgresStore {
         self.repeated(|| async {
             let mut tx = self.begin_write().await?;
             must_hold(&mut tx, lease).await?;
-            sqlx::query(sql!("checkpoint/upsert"))
-                .bind(channel.as_str())
-                .bind(name)
-                .bind(value)
-                .bind(to_ms(now))
-                .execute(&mut *tx)
-                .await?;
+            write_checkpoint(&mut tx, channel, name, value, now).await?;
             commit(tx).await?;
             Ok(())
         })

@@ -30,6 +30,7 @@ macro_rules! pg {
     };
 }
 
+mod account;
 mod alert;
 mod alert_row;
 mod anomaly;
