@@ -87,7 +87,10 @@ impl Accounts {
                         self.items.extend(items.into_iter().map(|item| (item.key.clone(), item)));
                         self.listed.push((dataset, window, as_of));
                     }
-                    Err(why) => tour.doubt(Doubt { dataset, window, grain: Grain::Ids, said_by: None, why }),
+                    Err(why) => {
+                        let since = tour.context.now();
+                        tour.doubt(Doubt { dataset, window, grain: Grain::Ids, said_by: None, why, since });
+                    }
                 }
             }
         }

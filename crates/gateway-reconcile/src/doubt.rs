@@ -24,6 +24,8 @@ pub(crate) struct Doubt {
     /// The grain of the account that a list contradicts.
     pub(crate) said_by: Option<Grain>,
     pub(crate) why: Unreliable,
+    /// When the account first said what was doubted only now; what it repeats a whole allowance later is no mere delay.
+    pub(crate) since: Timestamp,
 }
 
 impl Doubt {
@@ -43,47 +45,65 @@ fn remembered(gap: &GapRow) -> Option<(Grain, &str, Option<Grain>)> {
     Some((grain, words.next()?, words.next().and_then(|word| word.parse().ok())))
 }
 
+/// A few windows prove that an account is worth nothing; more of the same kind would only be more to read.
+const WINDOWS: usize = 3;
+
+// An account that is doubted already.
+struct Doubted {
+    dataset: Dataset,
+    grain: Grain,
+    code: String,
+    window: Window,
+    /// `None` when it is doubted in this round for the first time.
+    gap: Option<GapId>,
+}
+
+impl Doubted {
+    fn of(gap: &GapRow) -> Option<Self> {
+        let (grain, code, _) = remembered(gap)?;
+        Some(Self { dataset: gap.dataset, grain, code: code.to_owned(), window: gap.window, gap: Some(gap.id) })
+    }
+
+    // How old accounts are does not depend on what they are about.
+    fn tells_of(&self, doubt: &Doubt) -> bool {
+        let about_time = |code: &str| [Unreliable::StaleSnapshot.code(), Unreliable::GoesBack.code()].contains(&code);
+        self.dataset == doubt.dataset
+            && ((about_time(&self.code) && about_time(doubt.why.code()))
+                || (self.grain == doubt.grain && overlap(&self.window, &doubt.window)))
+    }
+
+    fn is_like(&self, doubt: &Doubt) -> bool {
+        self.dataset == doubt.dataset && self.grain == doubt.grain && self.code == doubt.why.code()
+    }
+}
+
 /// Writes suspicions of this round's doubts; returns the known and the new ones.
 pub(crate) async fn suspect_doubts(tour: &mut Tour<'_>, known: &Known) -> Result<Vec<GapId>, ReconcileError> {
-    let mut saw = Vec::new();
-    let mut new: Vec<(Doubt, NewGap)> = Vec::new();
+    let mut doubted: Vec<Doubted> = known.unreliable().iter().filter_map(Doubted::of).collect();
+    let (mut saw, mut new) = (Vec::new(), Vec::new());
     let now = tour.context.now();
     for doubt in std::mem::take(&mut tour.doubts) {
-        let same = |gap: &&GapRow| {
-            let about_time =
-                |code: &str| code == Unreliable::StaleSnapshot.code() || code == Unreliable::GoesBack.code();
-            gap.dataset == doubt.dataset
-                && remembered(gap).is_some_and(|(grain, code, _)| {
-                    // How old accounts are does not depend on what they are about.
-                    (about_time(code) && about_time(doubt.why.code()))
-                        || (grain == doubt.grain && overlap(&gap.window, &doubt.window))
-                })
-        };
-        if let Some(gap) = known.unreliable().iter().find(same) {
-            saw.push(gap.id);
+        let like = || doubted.iter().filter(|known| known.is_like(&doubt));
+        let told = doubted.iter().find(|known| known.tells_of(&doubt));
+        if let Some(known) = told.or_else(|| like().nth(WINDOWS - 1)) {
+            saw.extend(known.gap);
             continue;
         }
-        let twice = |(other, _): &(Doubt, NewGap)| {
-            other.dataset == doubt.dataset && other.grain == doubt.grain && overlap(&other.window, &doubt.window)
-        };
-        if new.iter().any(twice) {
-            continue;
-        }
-        let gap = NewGap {
+        let Doubt { dataset, window, grain, why, since, .. } = doubt;
+        doubted.push(Doubted { dataset, grain, code: why.code().to_owned(), window, gap: None });
+        new.push(NewGap {
             channel: tour.context.channel.clone(),
-            dataset: doubt.dataset,
+            dataset,
             kind: GapKind::ManifestUnreliable,
             key: None,
-            window: doubt.window,
+            window,
             delivery_id: None,
-            evidence: evidence(now),
+            evidence: evidence(since),
             detail: Some(doubt.detail()),
             at: now,
-        };
-        new.push((doubt, gap));
+        });
     }
     if !new.is_empty() {
-        let new: Vec<NewGap> = new.into_iter().map(|(_, gap)| gap).collect();
         saw.extend(tour.context.store.suspect(&new).await?);
     }
     Ok(saw)

@@ -132,10 +132,11 @@ fn wants_a_witness(gap: &GapRow, verdict: &Verdict) -> bool {
     }
 }
 
-// One doubt for the day: an account of hours ago is wrong about hundreds of orders at once.
-fn records_differ(gap: &GapRow) -> Doubt {
+// One doubt for the day: an account of hours ago is wrong about hundreds of orders at once. A suspicion's account said so at its first look already.
+fn records_differ(gap: &GapRow, now: Timestamp) -> Doubt {
     let window = Grain::Day.bucket(gap.window.start);
-    Doubt { dataset: gap.dataset, window, grain: Grain::Ids, said_by: None, why: Unreliable::RecordsDiffer }
+    let since = if gap.state == GapState::Suspected { gap.evidence.compared_at } else { now };
+    Doubt { dataset: gap.dataset, window, grain: Grain::Ids, said_by: None, why: Unreliable::RecordsDiffer, since }
 }
 
 // Our book is read again just before deciding: it may have changed while the channel was asked.
@@ -191,14 +192,14 @@ async fn decide(
                 Says::Theirs | Says::Nothing => Verdict::Open,
                 Says::Neither => Verdict::Again,
                 Says::Ours => {
-                    tour.doubt(records_differ(gap));
+                    tour.doubt(records_differ(gap, tour.context.now()));
                     Verdict::Forget
                 }
             };
         } else if wants_a_witness(gap, &verdict) {
             let sent = seen.delivery.as_ref().and_then(|delivery| delivery.item.as_ref());
             if sent.is_some_and(|item| witness.shows(item)) {
-                tour.doubt(records_differ(gap));
+                tour.doubt(records_differ(gap, tour.context.now()));
                 verdict = Verdict::Wait;
             }
         }

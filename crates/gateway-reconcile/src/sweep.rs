@@ -415,7 +415,8 @@ impl Sweep {
         }
         self.doubted = true;
         let said_by = (why == Unreliable::ListMismatch).then(|| step.parents.as_ref().map(|parents| parents.grain));
-        tour.doubt(Doubt { dataset, window: step.window, grain: step.grain, said_by: said_by.flatten(), why });
+        let (window, grain, since) = (step.window, step.grain, tour.context.now());
+        tour.doubt(Doubt { dataset, window, grain, said_by: said_by.flatten(), why, since });
         Vec::new()
     }
 }

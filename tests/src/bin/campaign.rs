@@ -44,7 +44,8 @@ fn main() -> ExitCode {
         print!("{}", gateway_simulator::faults::expectation::table());
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Everybody takes turns: on one thread nobody waits to be woken on another.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("campaign: the runtime can't be started: {error}");

@@ -110,7 +110,7 @@ pub async fn run(dir: &Path, options: &CampaignOptions) -> Result<Outcome, Troub
     let score = Score::of(&world).await?;
     let left = score::left_to_people(&world).await?;
     let differing: Vec<Mismatch> = verdict.mismatches.iter().filter(|one| !left.explains(one)).cloned().collect();
-    let reports = month::differences(&world, MONTH, options.days.min(MONTH_DAYS)).await?;
+    let reports = month::differences(&world, MONTH, options.days.min(MONTH_DAYS), &left).await?;
     let orders = world.ask("/api/v1/status").await?["books"]["orders"].as_u64().unwrap_or_default();
     let failed_rounds = world.failures.iter().map(|((task, code), count)| (format!("{task} {code}"), *count)).collect();
     world.end().await?;
@@ -144,20 +144,23 @@ async fn settle(world: &mut World, progress: bool) -> Result<Verdict, Trouble> {
 
 /// So many faults, evenly over most kinds.
 fn plan(faults: u32, upheavals: bool) -> FaultPlan {
-    // What hits everything at once comes a few times; what makes the gateway wait in real time, seldom; a process that ends is not this test's.
+    // What hits everything at once comes a few times; what makes the gateway wait in real time or changes hundreds of orders, seldom; a process that
+    // ends is not this test's.
     let few = BTreeMap::from([
         (FaultKind::Outage, 3),
         (FaultKind::ClockSkew, 4),
         (FaultKind::RestoredBackup, 2),
         (FaultKind::Hang, 3),
         (FaultKind::LateAnswer, 10),
+        // Each takes a bulk change of more orders than a page holds.
+        (FaultKind::PageDrift, 40),
         (FaultKind::PlatformRestart, 0),
     ]);
     let many = FaultKind::ALL.iter().filter(|kind| !few.contains_key(*kind));
     let lies = many.clone().filter(|kind| kind.as_str().starts_with("manifest_")).count() as u32;
-    // Accounts that lie most of the time would prove nothing: a quarter of the others' number.
-    let each = faults.div_ceil(many.clone().count() as u32 - lies * 3 / 4);
-    let count = |kind: &FaultKind| if kind.as_str().starts_with("manifest_") { each.div_ceil(4) } else { each };
+    // Accounts that lie most of the time would prove nothing: an eighth of the others' number.
+    let each = faults.div_ceil(many.clone().count() as u32 - lies * 7 / 8);
+    let count = |kind: &FaultKind| if kind.as_str().starts_with("manifest_") { each.div_ceil(8) } else { each };
     let per_kind = many.map(|kind| (*kind, count(kind))).chain(few.clone()).filter(|(_, count)| *count > 0);
     let per_kind = per_kind.filter(|(kind, _)| upheavals || !few.contains_key(kind));
     FaultPlan::Campaign { per_kind: per_kind.collect() }

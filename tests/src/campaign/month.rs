@@ -1,5 +1,6 @@
 //! The gateway's monthly and daily reports, held against the platform's own books, to the record.
 
+use super::score::Left;
 use super::{CHANNEL, Trouble, World};
 use gateway_simulator::digest::Dataset;
 use gateway_simulator::{Injected, clock};
@@ -9,7 +10,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// When the gateway can't be read.
-pub async fn differences(world: &World, month: &str, days: u32) -> Result<Vec<String>, Trouble> {
+pub(super) async fn differences(world: &World, month: &str, days: u32, left: &Left) -> Result<Vec<String>, Trouble> {
     let mut differences = Vec::new();
     let report = world.ask(&format!("/api/v1/reports/monthly/{month}?format=json")).await?;
     let rows = report["days"].as_array().cloned().unwrap_or_default();
@@ -21,7 +22,9 @@ pub async fn differences(world: &World, month: &str, days: u32) -> Result<Vec<St
             let account = line(&rows, dataset, Some(&day)).map(|row| &row["account"]);
             let count = |name: &str| account.and_then(|account| account[name].as_u64()).unwrap_or_default();
             seen += truly;
-            if count("ours") != truly || count("theirs") != truly {
+            // What the destination refuses to take is ours alone, and an open gap says so.
+            let (least, most) = (truly, truly + left.refused_on(dataset, &day));
+            if !(least..=most).contains(&count("ours")) || count("theirs") != truly {
                 let (ours, theirs) = (count("ours"), count("theirs"));
                 differences
                     .push(format!("{day} {}: reported ours {ours}, theirs {theirs}, truly {truly}", dataset.as_str()));

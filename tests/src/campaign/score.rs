@@ -33,6 +33,8 @@ struct Gap {
     /// Dataset, number, day, part.
     key: Option<Key>,
     dataset: String,
+    /// The day of the event time that it is about.
+    about: String,
     opened_ms: i64,
     compared_ms: i64,
     closed: bool,
@@ -95,8 +97,8 @@ impl Score {
         let gaps = read_gaps(world).await?;
         let mut score = Score { gaps: gaps.len() as u64, groups: count_groups(world).await?, ..Score::default() };
         let index = Index::of(&gaps);
-        let mut faults = world.platform.injected();
-        forget_what_was_never_shown(&mut faults);
+        let faults = world.platform.injected();
+        let history = History::of(&faults);
         let mut explained = HashSet::new();
         let mut waits: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for fault in &faults {
@@ -118,7 +120,10 @@ impl Score {
                 continue;
             }
             let Some(first) = explaining.iter().map(|at| &gaps[*at]).min_by_key(|gap| gap.opened_ms) else {
-                if lasted(fault, world.now().as_millisecond()) && !is_known_undone(world, fault).await? {
+                if lasted(fault, world.now().as_millisecond())
+                    && !history.never_differed(fault, &index, &gaps)
+                    && !is_known_undone(world, fault).await?
+                {
                     row.to_find += 1;
                     row.miss(describe(fault));
                 } else {
@@ -174,11 +179,14 @@ pub(super) async fn left_to_people(world: &World) -> Result<Left, Trouble> {
     };
     let faults = world.platform.injected();
     let mut numbers: HashSet<String> = faults.iter().filter(left).filter_map(|fault| fault.number.clone()).collect();
-    let gaps = read_gaps(world).await?;
-    numbers.extend(gaps.into_iter().filter(|gap| gap.refused).filter_map(|gap| gap.key).map(|key| key.1));
+    let mut refused = BTreeMap::new();
+    for gap in read_gaps(world).await?.into_iter().filter(|gap| gap.refused) {
+        *refused.entry((gap.dataset, gap.about)).or_default() += 1;
+        numbers.extend(gap.key.map(|key| key.1));
+    }
     let taken_back =
         faults.iter().filter(|fault| must_be_found(&fault.expected)).filter_map(|fault| fault.number.clone());
-    Ok(Left { numbers, taken_back: taken_back.collect() })
+    Ok(Left { numbers, taken_back: taken_back.collect(), refused })
 }
 
 /// What may differ at the end.
@@ -186,9 +194,16 @@ pub(super) struct Left {
     numbers: HashSet<String>,
     /// Orders of which the source took something back or changed it: our replies may be among that.
     taken_back: HashSet<String>,
+    /// How many items are left to a person because the destination refuses to take them, by dataset and day of their event time.
+    refused: BTreeMap<(String, String), u64>,
 }
 
 impl Left {
+    /// How many items of a day we may hold that the source does not.
+    pub(super) fn refused_on(&self, dataset: Dataset, day: &str) -> u64 {
+        self.refused.get(&(dataset.as_str().to_owned(), day.to_owned())).copied().unwrap_or_default()
+    }
+
     pub(super) fn explains(&self, mismatch: &Mismatch) -> bool {
         // A delivery whose answer was lost, and that can't be asked for, is held for a person.
         // Whether a gap was false is scored here, where instants are told apart. Dead letters wait for a whole comparison in step.
@@ -215,18 +230,52 @@ fn lasted(fault: &Injected, now_ms: i64) -> bool {
     settled.unwrap_or(now_ms) - fault.at_ms > PATIENCE_MS
 }
 
-/// What is taken back before anybody was shown it is missed by nobody: such items are no difference.
-fn forget_what_was_never_shown(faults: &mut [Injected]) {
-    let mut hidden: HashMap<ItemKey, i64> = HashMap::new();
-    for fault in faults.iter_mut() {
-        let taken_back = matches!(fault.expected, Expected::Deleted { .. });
-        if taken_back {
-            fault.items.retain(|item| hidden.get(item).is_none_or(|until| *until < fault.at_ms));
+/// What happened to each item.
+struct History<'a> {
+    by_item: HashMap<&'a ItemKey, Vec<&'a Injected>>,
+}
+
+impl<'a> History<'a> {
+    fn of(faults: &'a [Injected]) -> Self {
+        let mut by_item: HashMap<&ItemKey, Vec<&Injected>> = HashMap::new();
+        for fault in faults {
+            fault.items.iter().for_each(|item| by_item.entry(item).or_default().push(fault));
         }
-        if !taken_back && matches!(fault.kind, FaultKind::MissedEvent | FaultKind::MissedRecord) {
-            let shown = [fault.healed_at_ms, fault.fetched_at_ms].into_iter().flatten().min();
-            hidden.extend(fault.items.iter().map(|item| (item.clone(), shown.unwrap_or(i64::MAX))));
-        }
+        Self { by_item }
+    }
+
+    /// Whether a fault only undid an earlier one before anybody had acted on that: what was taken back before it had arrived is missed by nobody,
+    /// and what came back before its end had been confirmed was never given up.
+    fn never_differed(&self, fault: &Injected, index: &Index, gaps: &[Gap]) -> bool {
+        let undone = |item: &ItemKey| {
+            let acted_on = |earlier: &Injected| {
+                let key = (item.dataset.as_str().to_owned(), item.number.clone(), item.day.clone(), item.part.clone());
+                let of_item = index.by_key.get(&key).into_iter().flatten().map(|at| &gaps[*at]);
+                of_item.into_iter().any(|gap| gap.opened_ms >= earlier.at_ms && gap.ended_ms < fault.at_ms)
+            };
+            let before = self.by_item.get(item).into_iter().flatten().filter(|earlier| earlier.at_ms < fault.at_ms);
+            let undoes = |earlier: &&&Injected| match &fault.expected {
+                Expected::Deleted { .. } => {
+                    is_lost(earlier) && earlier.healed_at_ms.is_none_or(|shown| shown >= fault.at_ms)
+                }
+                Expected::Gap { .. } => {
+                    matches!(earlier.expected, Expected::Deleted { .. })
+                        && earlier.superseded_at_ms == Some(fault.at_ms)
+                }
+                _ => false,
+            };
+            before.into_iter().filter(undoes).any(|earlier| !acted_on(earlier))
+        };
+        !fault.items.is_empty() && fault.items.iter().all(undone)
+    }
+}
+
+/// Whether the fault is that something was never shown.
+fn is_lost(fault: &Injected) -> bool {
+    match fault.kind {
+        FaultKind::MissedEvent | FaultKind::MissedRecord => true,
+        FaultKind::SwapInBucket => fault.variant == "lost",
+        _ => false,
     }
 }
 
@@ -368,6 +417,7 @@ fn gap(row: &Value) -> Gap {
         kind: text("kind").unwrap_or_default(),
         key,
         dataset,
+        about: row["window"]["start"].as_str().unwrap_or_default().chars().take(10).collect(),
         opened_ms: time(&row["opened_at"]),
         compared_ms: time(&row["evidence"]["compared_at"]),
         closed: row["state"] == "closed",

@@ -1,6 +1,6 @@
 //! What was injected, one by one: the campaign's ground truth.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ pub struct Hit {
 #[derive(Default)]
 pub struct Injections {
     all: Vec<Injected>,
-    open: HashMap<String, Vec<usize>>,
+    open: BTreeMap<String, Vec<usize>>,
 }
 
 impl Injections {
@@ -145,7 +145,9 @@ impl Injections {
     /// The places of the orders with this number that have a fault in place, whether or not they are still there.
     pub fn open_of(&self, number: &str) -> Vec<String> {
         let of_number = |index: &usize| self.all.get(*index).and_then(|fault| fault.number.as_deref()) == Some(number);
-        self.open.iter().filter(|(_, open)| open.iter().any(of_number)).map(|(key, _)| key.clone()).collect()
+        // A place is named by its number first.
+        let near = self.open.range(number.to_owned()..).take_while(|(key, _)| key.starts_with(number));
+        near.filter(|(_, open)| open.iter().any(of_number)).map(|(key, _)| key.clone()).collect()
     }
 
     /// An order was shown with this update time. `fetched`: somebody asked for just this order.

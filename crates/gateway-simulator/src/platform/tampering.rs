@@ -51,8 +51,11 @@ pub(super) fn victim(
     let age = platform.options.overlap.as_millis() as i64 + SEEN_MS;
     let horizon = clock::wire_time(now - age);
     let late = lock(&platform.late);
+    let seen = lock(&platform.seen);
     let free = |held: &&Held| {
         !held.hidden
+            // What nobody was shown, as in an outage, is missed by nobody.
+            && seen.get(&held.key) == Some(&held.version)
             && held.changed_at < now - age
             && held.order.update_time < horizon
             && !book.injections.is_open(&held.key)
