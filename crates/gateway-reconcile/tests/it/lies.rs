@@ -1,7 +1,7 @@
 //! Accounts that contradict themselves are suspected, become a gap of their own, and nothing is concluded from them.
 
 use crate::peer::Lie;
-use crate::world::{GRAINS, LOOK, World, config, order};
+use crate::world::{GRAINS, LOOK, World, config, item, order};
 use gateway_model::{Dataset, GapKind, GapState, Grain};
 use gateway_reconcile::{Defences, ReconcileConfig};
 use gateway_store::{GapRow, JobKind};
@@ -62,6 +62,22 @@ async fn a_lying_list_is_asked_once_again_suspected_confirmed_and_closed_when_it
         let gaps = world.gaps().await;
         assert_eq!((gaps.len(), gaps[0].state, gaps[1].kind), (2, GapState::Closed, GapKind::MissingOrder), "{lie:?}");
     }
+}
+
+#[tokio::test]
+async fn a_lie_about_many_windows_is_a_few_gaps() {
+    let mut world = lying(Lie::Twice).await;
+    for day in 1..9 {
+        let orders = [0, 1].map(|n| item(Dataset::Acceptance, 100 + day * 2 + n, i64::from(day) * 1_440, 7));
+        world.agree(&orders).await;
+        world.peer.put(item(Dataset::Acceptance, 200 + day, i64::from(day) * 1_440 + 1, 7));
+    }
+    world.run_for(LOOK + 10).await;
+    let gaps = unreliable(&world).await;
+    assert!((2..=3).contains(&gaps.len()), "{gaps:?}");
+    *world.peer.lie.lock().unwrap() = None;
+    world.run_for(40).await;
+    assert!(unreliable(&world).await.iter().all(|gap| gap.state == GapState::Closed));
 }
 
 #[tokio::test]
@@ -154,7 +170,8 @@ async fn an_account_that_the_records_contradict_is_unreliable_and_no_order_of_it
     world.peer.freeze();
     world.peer.clock_behind_ms.store(0, Ordering::SeqCst);
     world.agree(&(50..60).map(order).collect::<Vec<_>>()).await;
-    for _ in 0..40 {
+    // What it says again at the second look it has said for a whole allowance: that is enough.
+    for _ in 0..LOOK + 4 {
         world.peer.refreeze();
         world.wait(1);
         world.round().await.unwrap();
