@@ -159,6 +159,12 @@ impl Alerting {
     pub fn notifiers(&self) -> Vec<(&str, &'static str)> {
         self.notifiers.iter().map(|(id, notifier)| (id.as_str(), notifier.kind())).collect()
     }
+
+    /// Whether an outside watcher is called.
+    #[must_use]
+    pub fn has_heartbeat(&self) -> bool {
+        self.heartbeat.is_some()
+    }
 }
 
 fn test_item(notifier: &str, now: Timestamp) -> NotificationItem {

@@ -5,12 +5,11 @@
 //! command waits on the bus *and* another channel has moved the order on is refused, and finds its outcome by `GET /api/v1/commands/{id}`.
 
 use crate::auth::Caller;
-use crate::extract::{Params, Segment, read_json};
+use crate::extract::{Params, Said, Segment};
 use crate::orders::find;
-use crate::state::Desk;
+use crate::state::{Channels, Desk};
 use crate::views::DeliveryView;
-use crate::{ApiConfig, Code, Problem};
-use axum::body::Body;
+use crate::{Code, Problem};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -40,7 +39,7 @@ const EARLIEST: Day = Day::constant(2000, 1, 1);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CommandBody {
+pub(crate) struct CommandBody {
     operation: Operation,
     round: u32,
     at: Moment,
@@ -89,7 +88,7 @@ pub(crate) struct Taking {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Desk,
-    pub(crate) config: Arc<ApiConfig>,
+    pub(crate) channels: Channels,
 }
 
 impl axum::extract::FromRef<crate::ApiState> for Taking {
@@ -99,7 +98,7 @@ impl axum::extract::FromRef<crate::ApiState> for Taking {
             bus: state.bus.clone(),
             clock: state.clock.clone(),
             desk: Desk(state.desk.clone()),
-            config: state.config.clone(),
+            channels: Channels(state.channels.clone()),
         }
     }
 }
@@ -111,13 +110,12 @@ pub(crate) async fn send(
     segment: Segment,
     Params(params): Params<SendParams>,
     headers: HeaderMap,
-    body: Body,
+    Said(body): Said<CommandBody, LARGEST_BODY>,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
-    let body: CommandBody = read_json(&headers, body, LARGEST_BODY, taking.config.body_timeout()).await?;
     let now = taking.clock.now();
     validate(&body, now)?;
-    let view = find(&*taking.store, &segment.0, params.channel, false).await?;
+    let view = find(&*taking.store, &taking.channels, &segment.0, params.channel, false).await?;
     let order = &view.aggregate.order;
     let command = Command {
         id: command_id(role.as_str(), key),

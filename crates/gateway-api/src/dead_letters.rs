@@ -3,13 +3,13 @@
 //! A retry appends first and settles after: a crash between the two leaves an open letter whose next retry the bus recognizes as a repeat.
 
 use crate::auth::{Caller, Right};
-use crate::extract::{Params, Segment, page_limit, read_json};
+use crate::extract::{PageSize, Params, Said, Segment};
 use crate::settling::Settling;
+use crate::state::Channels;
 use crate::views::{BodyEncoding, ChinaTime, read_bytes, show_bytes};
-use crate::{ApiConfig, ApiState, Code, Problem};
-use axum::body::Body;
+use crate::{ApiState, Code, Problem};
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use gateway_bus::{Appended, Bus, Envelope, Guard, TopicName};
 use gateway_model::{ChannelId, Clock, DeadLetterId, Origin, Timestamp};
@@ -58,19 +58,20 @@ async fn load(store: &dyn Store, segment: &Segment) -> Result<DeadLetterRow, Pro
 /// `GET /api/v1/dead-letters`
 pub(crate) async fn list(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
     Params(params): Params<LetterParams>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page_limit(params.limit)?;
+    channels.known(params.channel.as_ref())?;
+    let page = PageSize::new(params.limit)?;
     let state = params.state.map(|state| match state {
         StateParam::Open => DeadLetterState::Open,
         StateParam::Resubmitted => DeadLetterState::Resubmitted,
         StateParam::Waived => DeadLetterState::Waived,
     });
     let filter = DeadLetterFilter { channel: params.channel, state, after: params.after };
-    let rows = store.dead_letters(&filter, limit + 1).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let letters: Vec<_> = rows.iter().take(shown).map(show).collect();
-    Ok(Json(json!({"dead_letters": letters, "more": rows.len() > shown})))
+    let (rows, more) = page.cut(store.dead_letters(&filter, page.and_one()).await?);
+    let letters: Vec<_> = rows.iter().map(show).collect();
+    Ok(Json(json!({"dead_letters": letters, "more": more})))
 }
 
 /// `GET /api/v1/dead-letters/{id}`
@@ -92,7 +93,7 @@ pub(crate) async fn one(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Correction {
+pub(crate) struct Correction {
     body: Option<String>,
     body_encoding: Option<BodyEncoding>,
 }
@@ -115,17 +116,11 @@ pub(crate) struct Retrying {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
-    config: Arc<ApiConfig>,
 }
 
 impl FromRef<ApiState> for Retrying {
     fn from_ref(state: &ApiState) -> Self {
-        Self {
-            store: state.store.clone(),
-            bus: state.bus.clone(),
-            clock: state.clock.clone(),
-            config: state.config.clone(),
-        }
+        Self { store: state.store.clone(), bus: state.bus.clone(), clock: state.clock.clone() }
     }
 }
 
@@ -134,10 +129,8 @@ pub(crate) async fn retry(
     State(retrying): State<Retrying>,
     Extension(Caller(role)): Extension<Caller>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(correction): Said<Correction, LARGEST_BODY>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let correction: Correction = read_json(&headers, body, LARGEST_BODY, retrying.config.body_timeout()).await?;
     let row = load(&*retrying.store, &segment).await?;
     let corrected = correction.bytes()?;
     open(&row)?;
@@ -195,10 +188,8 @@ pub(crate) async fn waive(
     State(retrying): State<Retrying>,
     Extension(caller): Extension<Caller>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(settling): Said<Settling>,
 ) -> Result<Json<Value>, Problem> {
-    let settling: Settling = read_json(&headers, body, Settling::LARGEST, retrying.config.body_timeout()).await?;
     let reason = settling.sentence(caller)?;
     let row = load(&*retrying.store, &segment).await?;
     open(&row)?;

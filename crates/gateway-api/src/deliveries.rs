@@ -1,13 +1,12 @@
 //! Deliveries: reading one with its attempts, sending it again, waiving it.
 
 use crate::auth::Caller;
-use crate::extract::{Segment, read_json};
+use crate::extract::{Said, Segment};
 use crate::settling::Settling;
 use crate::views::{ChinaTime, DeliveryView};
-use crate::{ApiConfig, Problem, Waker};
-use axum::body::Body;
+use crate::{Problem, Waker};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use gateway_model::{Clock, DeliveryId};
 use gateway_store::{DeliveryRow, Store};
@@ -58,13 +57,10 @@ pub(crate) async fn redeliver(
 pub(crate) async fn waive(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
-    State(config): State<Arc<ApiConfig>>,
     Extension(caller): Extension<Caller>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(settling): Said<Settling>,
 ) -> Result<Json<Value>, Problem> {
-    let settling: Settling = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
     let reason = settling.sentence(caller)?;
     let row = load(&*store, &segment).await?;
     store.waive_delivery(row.id, &reason, clock.now()).await?;

@@ -1,13 +1,14 @@
 //! Reading requests: bounded, strict, and every refusal a [`Problem`].
 
-use crate::{Code, Problem};
+use crate::{ApiConfig, Code, Problem};
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The one variable segment of a path.
@@ -24,11 +25,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 impl Segment {
     /// The row id in it; one that is no positive number names nothing.
     pub(crate) fn row_id(&self, what: &str) -> Result<i64, Problem> {
-        self.0
-            .parse()
-            .ok()
-            .filter(|id| *id > 0)
-            .ok_or_else(|| Problem::not_found(what, "with this id: an id is a positive whole number"))
+        self.0.parse().ok().filter(|id| *id > 0).ok_or_else(|| {
+            let zh = format!("没有这样的{}：编号是正整数", crate::refusals::thing(what));
+            Problem::not_found(what, "with this id: an id is a positive whole number").zh(zh)
+        })
     }
 }
 
@@ -43,12 +43,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// A page's size.
-pub(crate) fn page_limit(asked: Option<u32>) -> Result<u32, Problem> {
-    match asked {
-        None => Ok(100),
-        Some(limit @ 1..=500) => Ok(limit),
-        Some(_) => Err(Problem::parameter("`limit` is from 1 to 500")),
+/// A page's size: from 1 to 500, and 100 where nothing is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageSize(u32);
+
+impl PageSize {
+    pub(crate) fn new(asked: Option<u32>) -> Result<Self, Problem> {
+        match asked {
+            None => Ok(Self(100)),
+            Some(limit @ 1..=500) => Ok(Self(limit)),
+            Some(_) => Err(Problem::parameter("`limit` is from 1 to 500").zh("`limit` 应为 1 到 500")),
+        }
+    }
+
+    /// How many rows it shows.
+    pub(crate) fn rows(self) -> u32 {
+        self.0
+    }
+
+    /// How many rows to read: one more than is shown tells whether there is more.
+    pub(crate) fn and_one(self) -> u32 {
+        self.0 + 1
+    }
+
+    /// What is shown of the rows that were read, and whether there is more.
+    pub(crate) fn cut<T>(self, mut rows: Vec<T>) -> (Vec<T>, bool) {
+        let shown = usize::try_from(self.0).unwrap_or(usize::MAX);
+        let more = rows.len() > shown;
+        rows.truncate(shown);
+        (rows, more)
     }
 }
 
@@ -112,16 +135,23 @@ pub(crate) async fn read_body(
     }
 }
 
-/// Reads a JSON body. An empty one is read as `{}`, so that a request without anything to say needs no body.
-pub(crate) async fn read_json<T: DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    patience: Duration,
-) -> Result<T, Problem> {
-    let bytes = read_body(headers, body, limit, patience).await?;
-    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::MalformedBody, error.to_string()))
+/// A JSON body of at most so many bytes. An empty one is read as `{}`, so that a request without anything to say needs no body.
+pub(crate) struct Said<T, const LARGEST: usize = { 16 * 1024 }>(pub(crate) T);
+
+impl<T, S, const LARGEST: usize> FromRequest<S> for Said<T, LARGEST>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+    Arc<ApiConfig>: FromRef<S>,
+{
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let patience = Arc::<ApiConfig>::from_ref(state).body_timeout();
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(&parts.headers, body, LARGEST, patience).await?;
+        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(bytes).map(Self).map_err(|error| Problem::new(Code::MalformedBody, error.to_string()))
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! The list says what is missing or different by number, never who: it leaves the house.
 
 use crate::Problem;
-use crate::extract::{Params, page_limit};
-use crate::gap_groups::Stops;
+use crate::extract::{PageSize, Params};
+use crate::gap_groups::{Stops, known_group};
 use crate::state::Channels;
 use crate::views::ChinaTime;
 use axum::Json;
@@ -37,11 +37,11 @@ async fn chosen(
         return Ok((vec![row], false, None));
     }
     channels.known(params.channel.as_ref())?;
-    let limit = page_limit(params.limit)?;
+    known_group(store, params.group).await?;
+    let page = PageSize::new(params.limit)?;
     let filter =
         GapFilter { channel: params.channel, group: params.group, after: params.after, ..GapFilter::default() };
-    let mut rows = store.gaps(&filter, limit).await?;
-    let more = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut rows, more) = page.cut(store.gaps(&filter, page.and_one()).await?);
     let last = rows.last().map(|row| row.id);
     rows.retain(unfinished);
     Ok((rows, more, last))

@@ -1,7 +1,8 @@
 //! Gap groups: what a person reads first. One outage is one line, with how much it matters and whose turn it is.
 
 use crate::Problem;
-use crate::extract::{Params, page_limit};
+use crate::extract::{PageSize, Params};
+use crate::refusals::unknown_group;
 use crate::state::Channels;
 use crate::views::ChinaTime;
 use axum::Json;
@@ -110,7 +111,7 @@ fn show(group: &GapGroupRow, stops: &Stops, now: Timestamp) -> Value {
 }
 
 /// How many unfinished gaps there are by severity; the whole group matters as much as its worst.
-pub(crate) fn open_by_severity(groups: &[GapGroupRow], stops: &Stops, now: Timestamp) -> BTreeMap<Severity, u64> {
+pub(crate) fn unfinished_by_severity(groups: &[GapGroupRow], stops: &Stops, now: Timestamp) -> BTreeMap<Severity, u64> {
     let mut counted = BTreeMap::new();
     for group in groups {
         let unfinished: u64 =
@@ -125,6 +126,14 @@ pub(crate) fn open_by_severity(groups: &[GapGroupRow], stops: &Stops, now: Times
     counted
 }
 
+/// Refuses a group that was never there: an empty answer would look like "nothing wrong".
+pub(crate) async fn known_group(store: &dyn Store, group: Option<GapGroupId>) -> Result<(), Problem> {
+    let Some(id) = group else { return Ok(()) };
+    let filter = GapGroupFilter { channel: None, unfinished: false, after: Some(GapGroupId(id.0.saturating_sub(1))) };
+    let first = store.gap_groups(&filter, 1).await?;
+    if first.first().is_some_and(|group| group.id == id) { Ok(()) } else { Err(unknown_group(id)) }
+}
+
 fn counts<T: serde::Serialize>(counted: &BTreeMap<T, u64>) -> Value {
     json!(counted)
 }
@@ -137,14 +146,12 @@ pub(crate) async fn list(
     Params(params): Params<GroupParams>,
 ) -> Result<Json<Value>, Problem> {
     channels.known(params.channel.as_ref())?;
-    let limit = page_limit(params.limit)?;
+    let page = PageSize::new(params.limit)?;
     let unfinished = params.state.unwrap_or_default() == Which::Unfinished;
     let filter = GapGroupFilter { channel: params.channel, unfinished, after: params.after };
-    // One more than asked for tells whether there is more.
-    let rows = store.gap_groups(&filter, limit + 1).await?;
+    let (rows, more) = page.cut(store.gap_groups(&filter, page.and_one()).await?);
     let stops = Stops::load(&*store).await?;
     let now = clock.now();
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let groups: Vec<_> = rows.iter().take(shown).map(|group| show(group, &stops, now)).collect();
-    Ok(Json(json!({"groups": groups, "more": rows.len() > shown})))
+    let groups: Vec<_> = rows.iter().map(|group| show(group, &stops, now)).collect();
+    Ok(Json(json!({"groups": groups, "more": more})))
 }

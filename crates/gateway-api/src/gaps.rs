@@ -1,16 +1,15 @@
 //! Sync gaps: list, show, repair, waive. Repair is the reconciler's work; here it is only asked for.
 
-use crate::extract::{Params, Segment, page_limit, read_json};
-use crate::gap_groups::Stops;
+use crate::extract::{PageSize, Params, Said, Segment};
+use crate::gap_groups::{Stops, known_group};
 use crate::reconcile::enqueue;
 use crate::settling::Settling;
 use crate::state::Channels;
 use crate::views::ChinaTime;
-use crate::{ApiConfig, Code, Problem, Waker};
+use crate::{Code, Problem, Waker};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use gateway_model::{ChannelId, Clock, GapGroupId, GapId, GapState, SourceNumber, Timestamp};
 use gateway_store::{GapFilter, GapGroupFilter, GapRow, Store};
 use serde::Deserialize;
@@ -64,7 +63,8 @@ pub(crate) async fn list(
     Params(params): Params<GapParams>,
 ) -> Result<Json<Value>, Problem> {
     channels.known(params.channel.as_ref())?;
-    let limit = page_limit(params.limit)?;
+    known_group(&*store, params.group).await?;
+    let page = PageSize::new(params.limit)?;
     let filter = GapFilter {
         channel: params.channel,
         state: params.state,
@@ -72,12 +72,10 @@ pub(crate) async fn list(
         group: params.group,
         after: params.after,
     };
-    // One more than asked for tells whether there is more.
-    let rows = store.gaps(&filter, limit + 1).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (rows, more) = page.cut(store.gaps(&filter, page.and_one()).await?);
     let (stops, now) = (Stops::load(&*store).await?, clock.now());
-    let gaps: Vec<_> = rows.iter().take(shown).map(|row| show(row, &stops, now)).collect();
-    Ok(Json(json!({"gaps": gaps, "more": rows.len() > shown})))
+    let gaps: Vec<_> = rows.iter().map(|row| show(row, &stops, now)).collect();
+    Ok(Json(json!({"gaps": gaps, "more": more})))
 }
 
 /// `GET /api/v1/gaps/{id}`
@@ -95,8 +93,9 @@ fn unsettled(row: &GapRow) -> Result<(), Problem> {
         GapState::Open | GapState::Repairing => Ok(()),
         state => Err(Problem::new(
             Code::WrongState,
-            format!("gap {} is {state}: only an open or repairing one can be settled", row.id),
-        )),
+            format!("gap {} is {state}: only an unfinished one can be repaired or waived", row.id),
+        )
+        .zh(format!("缺口 {} 的状态为 {state}，只有未关闭的缺口可以修复或豁免", row.id))),
     }
 }
 
@@ -115,30 +114,25 @@ pub(crate) async fn repair(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Many {
+pub(crate) struct Many {
     group: Option<GapGroupId>,
     channel: Option<ChannelId>,
 }
 
-/// `POST /api/v1/gaps/repair`: the unfinished gaps of a group, of a channel, or all of them; in pieces, as live traffic allows.
+/// `POST /api/v1/gaps/repair`: the unfinished gaps of a group, of a channel, or all of them; in pieces, as live traffic allows. Without any, no job.
 pub(crate) async fn repair_many(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
     State(waker): State<Arc<dyn Waker>>,
-    State(config): State<Arc<ApiConfig>>,
-    headers: HeaderMap,
-    body: Body,
+    State(channels): State<Channels>,
+    Said(many): Said<Many>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let many: Many = read_json(&headers, body, 4096, config.body_timeout()).await?;
+    channels.known(many.channel.as_ref())?;
+    known_group(&*store, many.group).await?;
     let filter = GapGroupFilter { channel: many.channel.clone(), unfinished: true, after: None };
     let groups = store.gap_groups(&filter, MOST_GROUPS).await?;
     let chosen = groups.iter().filter(|group| many.group.is_none_or(|id| id == group.id));
     let subjects: Vec<_> = chosen.map(|group| (group.channel.clone(), format!("group {}", group.id))).collect();
-    if subjects.is_empty()
-        && let Some(id) = many.group
-    {
-        return Err(Problem::not_found("group with unfinished gaps", id));
-    }
     let jobs = enqueue(&*store, &*waker, clock.now(), subjects).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobs": jobs }))))
 }
@@ -147,12 +141,9 @@ pub(crate) async fn repair_many(
 pub(crate) async fn waive(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
-    State(config): State<Arc<ApiConfig>>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(settling): Said<Settling>,
 ) -> Result<Json<Value>, Problem> {
-    let settling: Settling = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
     let (reason, by) = settling.parts()?;
     let row = load(&*store, &segment).await?;
     unsettled(&row)?;

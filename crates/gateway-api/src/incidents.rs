@@ -1,15 +1,14 @@
 //! Incidents: list, show with what was told of each, acknowledge. Finding and telling is the alerter's work.
 
-use crate::extract::{Params, Segment, page_limit, read_json};
-use crate::settling::{Settling, person};
+use crate::extract::{PageSize, Params, Said, Segment};
+use crate::settling::person;
+use crate::state::{Alerts, Channels};
 use crate::views::ChinaTime;
-use crate::{ApiConfig, Problem};
+use crate::{Code, Problem};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use gateway_model::{ChannelId, Clock, IncidentId, IncidentState};
-use gateway_store::{IncidentFilter, IncidentRow, NotificationRow, Store};
+use gateway_model::{ChannelId, Clock, IncidentId, IncidentState, Timestamp};
+use gateway_store::{IncidentFilter, IncidentRow, NotificationRow, NotifierRow, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -63,14 +62,18 @@ async fn whole(store: &dyn Store, segment: &Segment) -> Result<Json<Value>, Prob
 /// `GET /api/v1/incidents`
 pub(crate) async fn list(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
+    State(alerts): State<Alerts>,
     Params(params): Params<IncidentParams>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page_limit(params.limit)?;
-    let IncidentParams { channel, code, state, after, .. } = params;
-    let rows = store.incidents(&IncidentFilter { channel, code, state, after }, limit + 1).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let incidents: Vec<_> = rows.iter().take(shown).map(show).collect();
-    Ok(Json(json!({"incidents": incidents, "more": rows.len() > shown})))
+    let IncidentParams { channel, code, state, after, limit } = params;
+    channels.known(channel.as_ref())?;
+    alerts.known(code.as_deref(), Code::InvalidParameter)?;
+    let page = PageSize::new(limit)?;
+    let rows = store.incidents(&IncidentFilter { channel, code, state, after }, page.and_one()).await?;
+    let (rows, more) = page.cut(rows);
+    let incidents: Vec<_> = rows.iter().map(show).collect();
+    Ok(Json(json!({"incidents": incidents, "more": more})))
 }
 
 /// `GET /api/v1/incidents/{id}`
@@ -80,7 +83,7 @@ pub(crate) async fn one(State(store): State<Arc<dyn Store>>, segment: Segment) -
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Acknowledgement {
+pub(crate) struct Acknowledgement {
     by: String,
 }
 
@@ -88,26 +91,33 @@ struct Acknowledgement {
 pub(crate) async fn acknowledge(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
-    State(config): State<Arc<ApiConfig>>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(said): Said<Acknowledgement>,
 ) -> Result<Json<Value>, Problem> {
-    let said: Acknowledgement = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
     let by = person(&said.by)?;
     let row = load(&*store, &segment).await?;
     store.acknowledge_incident(row.id, by, clock.now()).await?;
     whole(&*store, &segment).await
 }
 
-/// `GET /api/v1/notifiers`
-pub(crate) async fn notifiers(State(store): State<Arc<dyn Store>>) -> Result<Json<Value>, Problem> {
+fn show_notifier(id: &str, kind: Option<&str>, row: Option<&NotifierRow>) -> Value {
+    let at = |of: fn(&NotifierRow) -> Option<Timestamp>| row.and_then(of).map(ChinaTime);
+    json!({
+        "id": id, "kind": kind, "configured": kind.is_some(), "sent_at": at(|row| row.sent_at),
+        "failing_since": at(|row| row.failing_since), "failures": row.map_or(0, |row| row.failures),
+        "error": row.and_then(|row| row.error.as_ref()),
+    })
+}
+
+/// `GET /api/v1/notifiers`: those that are configured, used or not, and then those that were used before.
+pub(crate) async fn notifiers(
+    State(store): State<Arc<dyn Store>>,
+    State(alerts): State<Alerts>,
+) -> Result<Json<Value>, Problem> {
     let rows = store.notifiers().await?;
-    let shown = rows.iter().map(|row| {
-        json!({
-            "id": row.id, "sent_at": row.sent_at.map(ChinaTime), "failing_since": row.failing_since.map(ChinaTime),
-            "failures": row.failures, "error": row.error,
-        })
-    });
-    Ok(Json(json!({"notifiers": shown.collect::<Vec<_>>()})))
+    let of = |id: &str| rows.iter().find(|row| row.id == id);
+    let configured = alerts.notifiers.iter().map(|info| show_notifier(&info.id, Some(&info.kind), of(&info.id)));
+    let before = rows.iter().filter(|row| alerts.notifiers.iter().all(|info| info.id != row.id));
+    let shown: Vec<_> = configured.chain(before.map(|row| show_notifier(&row.id, None, Some(row)))).collect();
+    Ok(Json(json!({ "notifiers": shown })))
 }

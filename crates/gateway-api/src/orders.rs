@@ -2,8 +2,9 @@
 
 use crate::auth::{Caller, Right};
 use crate::cursor;
-use crate::extract::{Params, Segment, page_limit};
+use crate::extract::{PageSize, Params, Segment};
 use crate::order_json::{OrderJson, Shown};
+use crate::state::Channels;
 use crate::views::{ChinaTime, DeliveryView};
 use crate::{Code, Problem};
 use axum::extract::State;
@@ -47,7 +48,7 @@ pub(crate) async fn feed(
 ) -> Result<Response, Problem> {
     let shown = shown(caller, params.person)?;
     let after = params.after.as_deref().map_or(Ok(0), cursor::read)?;
-    let page = store.orders_after(after, page_limit(params.limit)?, params.person).await?;
+    let page = store.orders_after(after, PageSize::new(params.limit)?.rows(), params.person).await?;
     let orders: Vec<_> = page.orders.iter().map(|view| OrderJson::new(view, shown)).collect();
     Ok(Json(json!({"orders": orders, "next": cursor::write(page.next), "more": page.more})).into_response())
 }
@@ -55,22 +56,24 @@ pub(crate) async fn feed(
 /// `GET /api/v1/orders/{id}`
 pub(crate) async fn one(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
     Extension(caller): Extension<Caller>,
     segment: Segment,
     Params(params): Params<OrderParams>,
 ) -> Result<Response, Problem> {
     let shown = shown(caller, params.person)?;
-    let view = find(&*store, &segment.0, params.channel, params.person).await?;
+    let view = find(&*store, &channels, &segment.0, params.channel, params.person).await?;
     Ok(Json(OrderJson::new(&view, shown)).into_response())
 }
 
 /// `GET /api/v1/orders/{id}/timeline`
 pub(crate) async fn timeline(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
     segment: Segment,
     Params(params): Params<OrderParams>,
 ) -> Result<Json<Value>, Problem> {
-    let view = find(&*store, &segment.0, params.channel, false).await?;
+    let view = find(&*store, &channels, &segment.0, params.channel, false).await?;
     let id = view.aggregate.order.id;
     let rows = store.timeline(id).await?;
     let timeline: Vec<_> = rows
@@ -92,17 +95,19 @@ const CANDIDATES: usize = 20;
 /// The order that a text names: the gateway's id, or any side's number.
 pub(crate) async fn find(
     store: &dyn Store,
+    channels: &Channels,
     text: &str,
     channel: Option<String>,
     persons: bool,
 ) -> Result<OrderView, Problem> {
-    let unknown = || Problem::not_found("order", "with this id or number");
+    let unknown = || Problem::not_found("order", "with this id or number").zh("没有这个编号的工单");
+    let channel = channel.map(ChannelId::new).transpose().map_err(|error| Problem::parameter(error.to_string()))?;
+    channels.known(channel.as_ref())?;
     if let Ok(id) = text.parse::<OrderId>()
         && let Some(view) = store.order(id, persons).await?
     {
         return Ok(view);
     }
-    let channel = channel.map(ChannelId::new).transpose().map_err(|error| Problem::parameter(error.to_string()))?;
     // A text that can't be a number names nothing.
     let Ok(number) = SourceNumber::new(text) else { return Err(unknown()) };
     let ids = store.orders_by_number(&number, channel.as_ref()).await?;

@@ -7,7 +7,7 @@ use gateway_store::StoreError;
 use serde_json::{Map, Value};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $zh:literal;)*) => {
         /// What can be wrong with a request, or with us.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($(#[$doc])* $variant,)* }
@@ -32,59 +32,64 @@ macro_rules! codes {
             fn title(self) -> &'static str {
                 match self { $(Code::$variant => $title,)* }
             }
+
+            /// The title in Chinese.
+            fn title_zh(self) -> &'static str {
+                match self { $(Code::$variant => $zh,)* }
+            }
         }
     };
 }
 
 codes! {
     /// A body that can't be read.
-    MalformedBody "malformed_body" 400 "The body can't be read";
+    MalformedBody "malformed_body" 400 "The body can't be read" "请求内容无法读取";
     /// A query parameter or header out of its range.
-    InvalidParameter "invalid_parameter" 400 "A parameter is not valid";
+    InvalidParameter "invalid_parameter" 400 "A parameter is not valid" "参数无效";
     /// A cursor that this gateway did not give.
-    MalformedCursor "malformed_cursor" 400 "The cursor is not one of ours";
+    MalformedCursor "malformed_cursor" 400 "The cursor is not one of ours" "游标不是本网关给出的";
     /// No token, or none that we know.
-    Unauthenticated "unauthenticated" 401 "A valid token is needed";
+    Unauthenticated "unauthenticated" 401 "A valid token is needed" "需要有效的令牌";
     /// The token's role may not do that.
-    RoleNotAllowed "role_not_allowed" 403 "The token's role may not do that";
+    RoleNotAllowed "role_not_allowed" 403 "The token's role may not do that" "该令牌的角色无此权限";
     /// No such path.
-    NoSuchPath "no_such_path" 404 "There is nothing at this path";
+    NoSuchPath "no_such_path" 404 "There is nothing at this path" "路径不存在";
     /// What is named does not exist.
-    NotFound "not_found" 404 "It does not exist";
+    NotFound "not_found" 404 "It does not exist" "指定的对象不存在";
     /// No such channel, or it does not do what is asked.
-    UnknownChannel "unknown_channel" 404 "There is no such channel";
+    UnknownChannel "unknown_channel" 404 "There is no such channel" "没有这个渠道";
     /// The pipeline has not seen the command yet.
-    NotProcessedYet "not_processed_yet" 404 "The command is not known, or not processed yet";
+    NotProcessedYet "not_processed_yet" 404 "The command is not known, or not processed yet" "指令未知或尚未处理";
     /// The path does not take this method.
-    MethodNotAllowed "method_not_allowed" 405 "The path does not take this method";
+    MethodNotAllowed "method_not_allowed" 405 "The path does not take this method" "该路径不支持此方法";
     /// The client was too slow with its body.
-    RequestTimeout "request_timeout" 408 "The request did not come in time";
+    RequestTimeout "request_timeout" 408 "The request did not come in time" "请求未在时限内到达";
     /// Several orders have that number.
-    AmbiguousNumber "ambiguous_number" 409 "Several orders have this number";
+    AmbiguousNumber "ambiguous_number" 409 "Several orders have this number" "多张工单使用同一编号，请用 --channel 缩小范围或按 id 查询";
     /// The idempotency key was used for something else.
-    IdempotencyConflict "idempotency_conflict" 409 "The idempotency key was used for another request";
+    IdempotencyConflict "idempotency_conflict" 409 "The idempotency key was used for another request" "幂等键已用于另一请求";
     /// The order's state does not allow the command.
-    StateDoesNotAllow "state_does_not_allow" 409 "The order's state does not allow it";
+    StateDoesNotAllow "state_does_not_allow" 409 "The order's state does not allow it" "工单当前状态不允许该操作";
     /// What is named is in a state in which that makes no sense.
-    WrongState "wrong_state" 409 "Its state does not allow it";
+    WrongState "wrong_state" 409 "Its state does not allow it" "当前状态不允许该操作";
     /// The channel gives no account of itself.
-    UnverifiableChannel "unverifiable_channel" 409 "The channel gives no account to compare with";
+    UnverifiableChannel "unverifiable_channel" 409 "The channel gives no account to compare with" "该渠道不提供对账清单，无法核对";
     /// The record's bytes were erased.
-    BodyErased "body_erased" 409 "The record's bytes were erased";
+    BodyErased "body_erased" 409 "The record's bytes were erased" "原始记录已被清除";
     /// The body is over the limit.
-    BodyTooLarge "body_too_large" 413 "The body is too large";
+    BodyTooLarge "body_too_large" 413 "The body is too large" "内容超过上限";
     /// The command lacks something, or says too much.
-    InvalidCommand "invalid_command" 422 "The command is not valid";
+    InvalidCommand "invalid_command" 422 "The command is not valid" "指令无效";
     /// A mistake of ours.
-    Internal "internal" 500 "The gateway made a mistake";
+    Internal "internal" 500 "The gateway made a mistake" "网关内部错误";
     /// The store's rows make no sense.
-    StoreDamaged "store_damaged" 500 "The store does not make sense";
+    StoreDamaged "store_damaged" 500 "The store does not make sense" "存储数据异常";
     /// The store can't be used now.
-    StoreUnavailable "store_unavailable" 503 "The store is unavailable";
+    StoreUnavailable "store_unavailable" 503 "The store is unavailable" "存储暂不可用";
     /// The bus can't append now.
-    BusUnavailable "bus_unavailable" 503 "The bus is unavailable";
+    BusUnavailable "bus_unavailable" 503 "The bus is unavailable" "总线暂不可写";
     /// It took too long here.
-    Timeout "timeout" 503 "The gateway did not answer in time";
+    Timeout "timeout" 503 "The gateway did not answer in time" "网关未在时限内答复";
 }
 
 /// A failed request.
@@ -92,6 +97,7 @@ codes! {
 pub struct Problem {
     code: Code,
     detail: String,
+    detail_zh: Option<String>,
     retry_after_s: Option<u32>,
     more: Map<String, Value>,
 }
@@ -100,7 +106,14 @@ impl Problem {
     /// A problem with a sentence for the person who asked; no personal data, no secrets.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after_s = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        Self { code, detail: detail.into(), retry_after_s, more: Map::new() }
+        Self { code, detail: detail.into(), detail_zh: None, retry_after_s, more: Map::new() }
+    }
+
+    /// The same sentence in Chinese; without one, the title of the code stands for it.
+    #[must_use]
+    pub fn zh(mut self, detail: impl Into<String>) -> Self {
+        self.detail_zh = Some(detail.into());
+        self
     }
 
     /// With another member.
@@ -119,7 +132,8 @@ impl Problem {
     /// Something of a kind that does not exist.
     #[must_use]
     pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what} {id}"))
+        let zh = format!("没有{} {id}", crate::refusals::thing(what));
+        Self::new(Code::NotFound, format!("there is no {what} {id}")).zh(zh)
     }
 
     /// A parameter out of its range.
@@ -136,6 +150,7 @@ impl IntoResponse for Problem {
         body.insert("title".into(), self.code.title().into());
         body.insert("status".into(), self.code.status().as_u16().into());
         body.insert("detail".into(), self.detail.into());
+        body.insert("detail_zh".into(), self.detail_zh.unwrap_or_else(|| self.code.title_zh().to_owned()).into());
         body.insert("code".into(), self.code.as_str().into());
         body.extend(self.more);
         let mut response = (self.code.status(), Value::Object(body).to_string()).into_response();

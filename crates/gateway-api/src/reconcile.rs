@@ -1,14 +1,14 @@
 //! Reconciliation: what comparing cost and found, and asking for a comparison now.
 
-use crate::extract::{Params, page_limit, read_json};
-use crate::gap_groups::{Stops, open_by_severity};
+use crate::extract::{PageSize, Params, Said};
+use crate::gap_groups::{Stops, unfinished_by_severity};
+use crate::refusals::unknown_channel;
 use crate::state::{ChannelInfo, Channels};
 use crate::views::ChinaTime;
-use crate::{ApiConfig, Code, Problem, Waker};
+use crate::{Code, Problem, Waker};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use gateway_model::{ChannelId, Clock, Dataset, Timestamp};
 use gateway_store::{ComparisonKind, GapGroupFilter, JobKind, NewJob, Store};
 use serde::Deserialize;
@@ -53,7 +53,7 @@ pub(crate) async fn of_channel(store: &dyn Store, info: &ChannelInfo, now: Times
     let filter = GapGroupFilter { channel: Some(info.channel.clone()), unfinished: true, after: None };
     let groups = store.gap_groups(&filter, 1_000).await?;
     let stops = Stops::load(store).await?;
-    let open = open_by_severity(&groups, &stops, now);
+    let unfinished = unfinished_by_severity(&groups, &stops, now);
     let stopped = store.repair_stops().await?;
     let stopped: Vec<_> =
         stopped.iter().filter(|stop| stop.channel == info.channel).map(crate::repair_stops::show).collect();
@@ -62,7 +62,7 @@ pub(crate) async fn of_channel(store: &dyn Store, info: &ChannelInfo, now: Times
         "last_whole_comparison": last(ComparisonKind::Whole).await?, "last_recent_comparison": last(ComparisonKind::Recent).await?,
         "last_outage_comparison": last(ComparisonKind::Outage).await?,
         "allowance_ms": learnt.as_ref().map(|learnt| learnt.allowance_ms), "watermark": watermark,
-        "open_by_severity": open, "repair_stops": stopped,
+        "unfinished_by_severity": unfinished, "repair_stops": stopped,
     }))
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn comparisons(
     Params(params): Params<ComparisonParams>,
 ) -> Result<Json<Value>, Problem> {
     channels.known(params.channel.as_ref())?;
-    let limit = page_limit(params.limit)?;
+    let limit = PageSize::new(params.limit)?.rows();
     let chosen =
         channels.0.iter().filter(|info| params.channel.as_ref().is_none_or(|channel| *channel == info.channel));
     let mut rows = Vec::new();
@@ -124,7 +124,7 @@ enum Scope {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(crate) struct Asked {
     channel: Option<ChannelId>,
     scope: Option<Scope>,
     /// Of this dataset only, where a window is given.
@@ -146,15 +146,12 @@ pub(crate) async fn ask(
     State(clock): State<Arc<dyn Clock>>,
     State(waker): State<Arc<dyn Waker>>,
     State(channels): State<Channels>,
-    State(config): State<Arc<ApiConfig>>,
-    headers: HeaderMap,
-    body: Body,
+    Said(asked): Said<Asked>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let asked: Asked = read_json(&headers, body, 4096, config.body_timeout()).await?;
     let chosen: Vec<ChannelId> = match asked.channel {
         None => channels.0.iter().filter(|info| info.manifest).map(|info| info.channel.clone()).collect(),
         Some(channel) => match channels.find(&channel) {
-            None => return Err(Problem::new(Code::UnknownChannel, format!("no channel {channel} is configured"))),
+            None => return Err(unknown_channel(&channel, &channels)),
             Some(info) if !info.manifest => {
                 return Err(Problem::new(Code::UnverifiableChannel, format!("{channel} offers no manifest")));
             }

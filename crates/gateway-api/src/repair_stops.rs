@@ -1,12 +1,12 @@
 //! Datasets that differ so much that nothing is repaired by itself: shown, and approved by a person.
 
-use crate::extract::read_json;
+use crate::extract::Said;
+use crate::settling::person;
+use crate::state::Channels;
 use crate::views::ChinaTime;
-use crate::{ApiConfig, Code, Problem, Waker};
+use crate::{Problem, Waker};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use gateway_model::{ChannelId, Clock, Dataset};
 use gateway_store::{JobKind, RepairStop, Store};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub(crate) async fn list(State(store): State<Arc<dyn Store>>) -> Result<Json<Val
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Approval {
+pub(crate) struct Approval {
     channel: ChannelId,
     dataset: Dataset,
     by: String,
@@ -40,15 +40,11 @@ pub(crate) async fn approve(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
     State(waker): State<Arc<dyn Waker>>,
-    State(config): State<Arc<ApiConfig>>,
-    headers: HeaderMap,
-    body: Body,
+    State(channels): State<Channels>,
+    Said(approval): Said<Approval>,
 ) -> Result<Json<Value>, Problem> {
-    let approval: Approval = read_json(&headers, body, 4096, config.body_timeout()).await?;
-    let by = approval.by.trim();
-    if by.is_empty() || by.len() > 128 || by.chars().any(char::is_control) {
-        return Err(Problem::new(Code::MalformedBody, "`by` (up to 128 bytes) says who approves"));
-    }
+    let by = person(&approval.by)?;
+    channels.known(Some(&approval.channel))?;
     let Approval { channel, dataset, .. } = &approval;
     let stops = store.repair_stops().await?;
     if !stops.iter().any(|stop| stop.channel == *channel && stop.dataset == *dataset && stop.is_waiting()) {

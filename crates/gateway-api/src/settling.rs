@@ -13,9 +13,6 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
-    /// The largest body, in bytes.
-    pub(crate) const LARGEST: usize = 16 * 1024;
-
     /// The reason and the person, checked.
     pub(crate) fn parts(&self) -> Result<(&str, &str), Problem> {
         match (sentence(&self.reason), person(&self.by)) {

@@ -1,13 +1,13 @@
 //! Silences: what nobody wants to be told of for a while, why, and who said so.
 
-use crate::extract::{Params, Segment, page_limit, read_json};
-use crate::settling::{Settling, person, sentence};
+use crate::extract::{PageSize, Params, Said, Segment};
+use crate::settling::{person, sentence};
+use crate::state::{Alerts, Channels};
 use crate::views::ChinaTime;
-use crate::{ApiConfig, Code, Problem};
+use crate::{Code, Problem};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use gateway_model::{ChannelId, Clock, SilenceId, Timestamp};
 use gateway_store::{NewSilence, SilenceRow, Store};
 use serde::Deserialize;
@@ -53,17 +53,17 @@ pub(crate) async fn list(
     State(clock): State<Arc<dyn Clock>>,
     Params(params): Params<SilenceParams>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = page_limit(params.limit)?;
+    let page = PageSize::new(params.limit)?;
     let now = clock.now();
-    let rows = store.silences((!params.all).then_some(now), params.after, limit + 1).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let silences: Vec<_> = rows.iter().take(shown).map(|row| show(row, now)).collect();
-    Ok(Json(json!({"silences": silences, "more": rows.len() > shown})))
+    let rows = store.silences((!params.all).then_some(now), params.after, page.and_one()).await?;
+    let (rows, more) = page.cut(rows);
+    let silences: Vec<_> = rows.iter().map(|row| show(row, now)).collect();
+    Ok(Json(json!({"silences": silences, "more": more})))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(crate) struct Wanted {
     code: Option<String>,
     channel: Option<ChannelId>,
     subject: Option<String>,
@@ -100,11 +100,13 @@ impl Wanted {
 pub(crate) async fn add(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
-    State(config): State<Arc<ApiConfig>>,
-    headers: HeaderMap,
-    body: Body,
+    State(channels): State<Channels>,
+    State(alerts): State<Alerts>,
+    Said(wanted): Said<Wanted>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let wanted: Wanted = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
+    // One that matches nothing would leave its maker in the belief that he is not disturbed.
+    channels.known(wanted.channel.as_ref())?;
+    alerts.known(wanted.code.as_deref(), Code::MalformedBody)?;
     let now = clock.now();
     let id = store.add_silence(&wanted.check(now)?).await?;
     Ok((StatusCode::CREATED, Json(show(&load(&*store, id).await?, now))))
@@ -112,7 +114,7 @@ pub(crate) async fn add(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ending {
+pub(crate) struct Ending {
     by: String,
 }
 
@@ -120,12 +122,9 @@ struct Ending {
 pub(crate) async fn end(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<Arc<dyn Clock>>,
-    State(config): State<Arc<ApiConfig>>,
     segment: Segment,
-    headers: HeaderMap,
-    body: Body,
+    Said(said): Said<Ending>,
 ) -> Result<Json<Value>, Problem> {
-    let said: Ending = read_json(&headers, body, Settling::LARGEST, config.body_timeout()).await?;
     let id = SilenceId(segment.row_id("silence")?);
     let now = clock.now();
     store.end_silence(id, person(&said.by)?, now).await?;

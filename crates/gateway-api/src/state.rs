@@ -1,5 +1,6 @@
 //! What the handlers work with, as narrow parts: a handler names the part that it needs and gets no other.
 
+use crate::refusals::{unknown_channel, unknown_code};
 use crate::{ApiConfig, Code, Problem, Tokens};
 use axum::extract::FromRef;
 use gateway_bus::Bus;
@@ -25,6 +26,15 @@ pub struct ChannelInfo {
     pub sink: bool,
     /// Whether it gives an account to compare with; without one it is *unverifiable*, never complete.
     pub manifest: bool,
+}
+
+/// A configured notifier, or the heartbeat.
+#[derive(Debug, Clone)]
+pub struct NotifierInfo {
+    /// Its id.
+    pub id: String,
+    /// What it is, as `smtp`.
+    pub kind: String,
 }
 
 /// Something that a person should look at; an entry of `.warnings[]` of the status.
@@ -95,6 +105,10 @@ pub struct ApiState {
     pub waker: Arc<dyn Waker>,
     /// The configured channels, the desk among them.
     pub channels: Arc<[ChannelInfo]>,
+    /// The codes that incidents have.
+    pub incident_codes: Arc<[&'static str]>,
+    /// Who can be told of incidents.
+    pub notifiers: Arc<[NotifierInfo]>,
     /// The channel that commands are records of.
     pub desk: ChannelId,
     /// Renders the metrics of the process.
@@ -129,7 +143,24 @@ impl Channels {
     pub(crate) fn known(&self, channel: Option<&ChannelId>) -> Result<(), Problem> {
         match channel.filter(|channel| self.find(channel).is_none()) {
             None => Ok(()),
-            Some(channel) => Err(Problem::new(Code::UnknownChannel, format!("no channel {channel} is configured"))),
+            Some(channel) => Err(unknown_channel(channel, self)),
+        }
+    }
+}
+
+/// What incidents can be about, and who is told of them.
+#[derive(Clone)]
+pub(crate) struct Alerts {
+    pub(crate) codes: Arc<[&'static str]>,
+    pub(crate) notifiers: Arc<[NotifierInfo]>,
+}
+
+impl Alerts {
+    /// Refuses a code that no incident can have, as [`Channels::known`] does.
+    pub(crate) fn known(&self, code: Option<&str>, refusal: Code) -> Result<(), Problem> {
+        match code.filter(|code| !self.codes.contains(code)) {
+            None => Ok(()),
+            Some(code) => Err(unknown_code(code, self, refusal)),
         }
     }
 }
@@ -156,6 +187,7 @@ part! {
     Arc<dyn Waker> = |state| state.waker.clone();
     Arc<ApiConfig> = |state| state.config.clone();
     Channels = |state| Channels(state.channels.clone());
+    Alerts = |state| Alerts { codes: state.incident_codes.clone(), notifiers: state.notifiers.clone() };
     Desk = |state| Desk(state.desk.clone());
     Metrics = |state| Metrics(state.metrics.clone());
 }

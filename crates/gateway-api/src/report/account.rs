@@ -21,7 +21,9 @@ pub(crate) enum Standing {
     Verified,
     /// Both count the same; the channel tells no more.
     Counted,
-    /// The channel was not asked since it last changed here.
+    /// Our book has changed since the channel's account; the next one tells.
+    Changed,
+    /// The channel has given no account of it.
     Unverified,
     /// The channel holds something else.
     Differing,
@@ -68,7 +70,7 @@ pub(crate) struct Account {
     pub(crate) sent: u64,
     /// What the channel counts.
     pub(crate) theirs: Option<u64>,
-    /// Theirs without ours.
+    /// Theirs without ours; not told where our book has changed since their account, for then it says nothing yet.
     pub(crate) difference: Option<i64>,
     /// What is known.
     pub(crate) standing: Standing,
@@ -83,7 +85,7 @@ pub(crate) struct Account {
     matched: u64,
 }
 
-/// Open gaps of a day, by what they say of its completeness.
+/// Unfinished gaps of a day, by what they say of its completeness.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Lacking {
     pub(crate) missing: u64,
@@ -117,7 +119,7 @@ impl Account {
             source: ours.source,
             sent: ours.sent,
             theirs,
-            difference: theirs.map(|theirs| difference(theirs, ours.count())),
+            difference: theirs.filter(|_| standing != Standing::Changed).map(|theirs| difference(theirs, ours.count())),
             standing,
             completeness: completeness(standing, theirs, matched),
             verified_at: at.filter(|_| standing == Standing::Verified).map(ChinaTime),
@@ -135,12 +137,12 @@ impl Account {
             sum.source += day.source;
             sum.sent += day.sent;
             sum.theirs = sum.theirs.zip(day.theirs).map(|(sum, day)| sum + day);
+            sum.difference = sum.difference.zip(day.difference).map(|(sum, day)| sum + day);
             sum.standing = sum.standing.max(day.standing);
             sum.verified_at = earlier(sum.verified_at, day.verified_at);
             sum.account_at = earlier(sum.account_at, day.account_at);
             sum.matched += day.matched;
         }
-        sum.difference = sum.theirs.map(|theirs| difference(theirs, sum.ours));
         sum.completeness = completeness(sum.standing, sum.theirs, sum.matched);
         Some(sum)
     }
@@ -151,7 +153,7 @@ fn compare(ours: &Ours, said: &AccountDay) -> Standing {
     match said.sum {
         Some(sum) if same_count && sum == ours.sum => Standing::Verified,
         None if same_count => Standing::Counted,
-        _ if !ours.unchanged_since(said.as_of) => Standing::Unverified,
+        _ if !ours.unchanged_since(said.as_of) => Standing::Changed,
         _ => Standing::Differing,
     }
 }
@@ -230,7 +232,8 @@ mod tests {
         assert_eq!((proven.standing, proven.theirs), (Standing::Verified, Some(5)));
         assert_eq!(proven.verified_at.unwrap().0, at(200));
         let changed = judge(ours(5, 1, 190), Some(said(4, Some(9), 100)), &[span(200)], none);
-        assert_eq!((changed.standing, changed.theirs), (Standing::Unverified, Some(4)), "too young to be sure");
+        assert_eq!((changed.standing, changed.theirs), (Standing::Changed, Some(4)), "too young to be sure");
+        assert_eq!((changed.difference, changed.completeness), (None, None), "it says nothing yet");
         let newer = judge(ours(5, 1, 0), Some(said(4, Some(9), 300)), &[span(200)], none);
         assert_eq!((newer.standing, newer.difference), (Standing::Differing, Some(-1)), "the newer word counts");
     }
@@ -255,5 +258,8 @@ mod tests {
         assert_eq!((sum.verified_at.is_none(), sum.account_at.unwrap().0), (true, at(80)));
         let unknown = judge(ours(1, 1, 0), None, &[], Lacking::default());
         assert_eq!(Account::sum([&good, &unknown]).unwrap().theirs, None);
+        let changed = judge(ours(6, 1, 95), Some(said(5, Some(2), 100)), &[], Lacking::default());
+        let sum = Account::sum([&good, &changed]).unwrap();
+        assert_eq!((sum.standing, sum.theirs, sum.difference), (Standing::Changed, Some(10), None));
     }
 }

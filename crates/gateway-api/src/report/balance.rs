@@ -3,10 +3,10 @@
 use super::account::Account;
 use super::books::{Books, Part};
 use super::flow::{Inbound, Outbound};
-use super::period::{AsOf, next, read_day};
+use super::period::{AsOf, has_begun, next, read_day};
+use crate::Problem;
 use crate::extract::Params;
 use crate::state::Channels;
-use crate::{Code, Problem};
 use axum::Json;
 use axum::extract::State;
 use gateway_model::{ChannelId, Clock, Dataset, Day, day_of};
@@ -62,19 +62,19 @@ pub(crate) async fn balance(
     let to = read(&params.to)?.unwrap_or(from);
     let asked = read(&params.as_of)?;
     if to < from {
-        return Err(Problem::parameter("`to` lies before `from`"));
+        return Err(Problem::parameter("`to` lies before `from`").zh("结束日期早于起始日期"));
     }
+    has_begun(&*store, &channels, &to.to_string(), to, now).await?;
     let days: Vec<Day> = std::iter::successors(Some(from), |day| Some(next(*day)))
         .take_while(|day| *day <= to)
         .take(MOST_DAYS + 1)
         .collect();
     if days.len() > MOST_DAYS {
-        return Err(Problem::parameter(format!("at most {MOST_DAYS} days are told at once")));
+        return Err(Problem::parameter(format!("at most {MOST_DAYS} days are told at once"))
+            .zh(format!("一次最多查询 {MOST_DAYS} 天")));
     }
     let today = AsOf::new(None, now)?;
-    if let Some(channel) = params.channel.as_ref().filter(|channel| channels.find(channel).is_none()) {
-        return Err(Problem::new(Code::UnknownChannel, format!("no channel {channel} is configured")));
-    }
+    channels.known(params.channel.as_ref())?;
     let chosen = channels.0.iter().filter(|info| params.channel.as_ref().is_none_or(|only| info.channel == *only));
     let mut lines = Vec::new();
     for info in chosen {

@@ -39,13 +39,13 @@ pub(crate) struct Report {
     pub(crate) latencies: Vec<LegLine>,
     /// Gaps by kind.
     pub(crate) gaps: Vec<KindLine>,
-    /// Open gaps by age, and the time to repair.
+    /// Unfinished gaps by age, and the time to repair.
     pub(crate) ages: Vec<AgeLine>,
     /// Dead letters by code.
     pub(crate) dead_letters: Vec<LetterLine>,
     /// Incidents by code; without a channel those of the gateway itself.
     pub(crate) incidents: Vec<IncidentLine>,
-    /// Every gap that opened or ended in the period or is still open.
+    /// Every gap that opened or ended in the period or is unfinished.
     pub(crate) gap_list: Vec<GapLine>,
 }
 
@@ -170,7 +170,7 @@ pub(crate) async fn report(
 fn lines(info: &ChannelInfo, books: &Books, days: Days, day: Option<Day>) -> Vec<Line> {
     let window = Window::new(start_of(days.from), start_of(days.to));
     let mut parts = books.parts(days);
-    // Of a day only what happened on it is told; what is still open belongs to the whole period.
+    // Of a day only what happened on it is told; what is unfinished belongs to the whole period.
     let gaps =
         books.gaps.iter().filter(|gap| if day.is_some() { gap.moved_in(&window) } else { gap.concerns(&window) });
     let gaps: Vec<&GapLine> = gaps.collect();

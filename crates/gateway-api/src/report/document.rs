@@ -4,6 +4,7 @@ use super::data::{Line, Report};
 use super::words::Language;
 use crate::views::ChinaTime;
 use gateway_model::format_china;
+use std::ops::Range;
 
 /// A report ready to be shown.
 pub(crate) struct Document {
@@ -13,6 +14,8 @@ pub(crate) struct Document {
     pub(crate) head: Vec<(&'static str, String)>,
     /// The lines of the period, of a month also those of each day: what stands in a CSV.
     pub(crate) lines: Table,
+    /// Which columns of the lines belong together, and what they are called: for forms that are too narrow for all of them.
+    pub(crate) blocks: [(&'static str, Range<usize>); 3],
     pub(crate) more: Vec<Table>,
 }
 
@@ -131,6 +134,11 @@ impl Document {
             title,
             head,
             lines: lines(report, l),
+            blocks: [
+                (l.say("双方账目", "both sides"), 3..12),
+                (l.say("接收与投递", "in and out"), 12..24),
+                (l.say("缺口", "gaps"), 24..28),
+            ],
             more: vec![
                 latencies(report, l),
                 gaps(report, l),
@@ -176,7 +184,7 @@ fn lines(report: &Report, l: Language) -> Table {
         (l.say("新缺口", "gaps opened"), 9),
         (l.say("已修复", "gaps repaired"), 9),
         (l.say("缺口豁免", "gaps waived"), 9),
-        (l.say("未关闭", "gaps open"), 9),
+        (l.say("未关闭", "gaps unfinished"), 9),
     ]);
     let row = |line: &Line| {
         let account = line.account.as_ref();
@@ -209,7 +217,7 @@ fn lines(report: &Report, l: Language) -> Table {
             gaps.opened.into(),
             gaps.repaired.into(),
             gaps.waived.into(),
-            gaps.open.into(),
+            gaps.unfinished.into(),
         ]
     };
     let rows = report.lines.iter().chain(&report.days).map(row).collect();
@@ -247,7 +255,7 @@ fn gaps(report: &Report, l: Language) -> Table {
         (l.say("新发现", "opened"), 9),
         (l.say("已修复", "repaired"), 9),
         (l.say("已豁免", "waived"), 9),
-        (l.say("未关闭", "open"), 9),
+        (l.say("未关闭", "unfinished"), 9),
     ]);
     let rows = report.gaps.iter().map(|line| {
         vec![
@@ -257,7 +265,7 @@ fn gaps(report: &Report, l: Language) -> Table {
             line.gaps.opened.into(),
             line.gaps.repaired.into(),
             line.gaps.waived.into(),
-            line.gaps.open.into(),
+            line.gaps.unfinished.into(),
         ]
     });
     Table { name: l.say("差异与修复", "differences"), columns, rows: rows.collect() }
@@ -266,7 +274,7 @@ fn gaps(report: &Report, l: Language) -> Table {
 fn ages(report: &Report, l: Language) -> Table {
     let columns = columns([
         (l.say("渠道", "channel"), 18),
-        (l.say("未关闭 ≤1天", "open ≤1 day"), 12),
+        (l.say("未关闭 ≤1天", "unfinished ≤1 day"), 12),
         (l.say("≤3天", "≤3 days"), 9),
         (l.say("≤7天", "≤7 days"), 9),
         (l.say(">7天", ">7 days"), 9),
@@ -275,7 +283,7 @@ fn ages(report: &Report, l: Language) -> Table {
         (l.say("修复用时95%", "time to repair p95"), 18),
         (l.say("修复用时最长", "time to repair max"), 18),
     ]);
-    let rows = report.ages.iter().filter(|line| line.time_to_repair.count > 0 || line.open() > 0).map(|line| {
+    let rows = report.ages.iter().filter(|line| line.time_to_repair.count > 0 || line.unfinished() > 0).map(|line| {
         let took = &line.time_to_repair;
         vec![
             text(&line.channel),

@@ -62,7 +62,7 @@ impl GapLine {
         })
     }
 
-    fn is_open(&self) -> bool {
+    fn is_unfinished(&self) -> bool {
         matches!(self.state, GapState::Open | GapState::Repairing)
     }
 
@@ -74,9 +74,9 @@ impl GapLine {
         self.state == state && self.ended_at.is_some_and(|at| window.contains(at.0))
     }
 
-    /// Whether the report of a window has to tell of it: it opened or ended in it, or is still open.
+    /// Whether the report of a window has to tell of it: it opened or ended in it, or is unfinished.
     pub(crate) fn concerns(&self, window: &Window) -> bool {
-        self.is_open() || self.moved_in(window)
+        self.is_unfinished() || self.moved_in(window)
     }
 
     /// Whether it opened or ended in a window.
@@ -101,8 +101,8 @@ pub(crate) struct GapCounts {
     pub(crate) repaired: u64,
     /// Waived in it.
     pub(crate) waived: u64,
-    /// Open at the end.
-    pub(crate) open: u64,
+    /// Open or repairing at the end.
+    pub(crate) unfinished: u64,
 }
 
 impl GapCounts {
@@ -110,7 +110,7 @@ impl GapCounts {
         self.opened += u64::from(gap.opened_in(window));
         self.repaired += u64::from(gap.ended_in(window, GapState::Closed));
         self.waived += u64::from(gap.ended_in(window, GapState::Waived));
-        self.open += u64::from(gap.is_open());
+        self.unfinished += u64::from(gap.is_unfinished());
     }
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct KindLine {
     pub(crate) gaps: GapCounts,
 }
 
-/// Gaps of a channel by how long they are open, and how long the repaired ones took from opening to closing.
+/// Unfinished gaps of a channel by how long they are there, and how long the repaired ones took from opening to closing.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct AgeLine {
     pub(crate) channel: ChannelId,
@@ -137,8 +137,8 @@ pub(crate) struct AgeLine {
 }
 
 impl AgeLine {
-    /// How many are open.
-    pub(crate) fn open(&self) -> u64 {
+    /// How many are unfinished.
+    pub(crate) fn unfinished(&self) -> u64 {
         self.up_to_1_day + self.up_to_3_days + self.up_to_7_days + self.older
     }
 }
@@ -162,7 +162,7 @@ pub(crate) fn ages(channel: &ChannelId, gaps: &[GapLine], window: &Window, end: 
         older: 0,
         time_to_repair: Durations::exact(repair_times(gaps, window)),
     };
-    for gap in gaps.iter().filter(|gap| gap.is_open()) {
+    for gap in gaps.iter().filter(|gap| gap.is_unfinished()) {
         let age = end.as_millisecond() - gap.opened_at.0.as_millisecond();
         let place = match age {
             age if age <= DAY_MS => &mut line.up_to_1_day,
@@ -184,10 +184,10 @@ fn repair_times(gaps: &[GapLine], window: &Window) -> Vec<u64> {
     closed.filter_map(took).collect()
 }
 
-/// What open gaps say is lacking, by event day and dataset.
+/// What unfinished gaps say is lacking, by event day and dataset.
 pub(crate) fn lacking(gaps: &[GapLine]) -> BTreeMap<(Day, Dataset), Lacking> {
     let mut days: BTreeMap<(Day, Dataset), Lacking> = BTreeMap::new();
-    for gap in gaps.iter().filter(|gap| gap.is_open()) {
+    for gap in gaps.iter().filter(|gap| gap.is_unfinished()) {
         let Some(day) = gap.event_day() else { continue };
         let lacking = days.entry((day, gap.dataset)).or_default();
         match gap.kind {

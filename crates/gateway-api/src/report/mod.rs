@@ -32,7 +32,7 @@ use axum::response::{IntoResponse, Response};
 use document::Document;
 use gateway_model::Clock;
 use gateway_store::Store;
-use period::{AsOf, Period, read_day};
+use period::{AsOf, Period, has_begun, read_day};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -86,7 +86,9 @@ async fn make(
     period: Period,
     params: &ReportParams,
 ) -> Result<Response, Problem> {
-    let as_of = AsOf::new(params.as_of.as_deref().map(read_day).transpose()?, clock.now())?;
+    let now = clock.now();
+    has_begun(store, channels, &period.name(), period.days().from, now).await?;
+    let as_of = AsOf::new(params.as_of.as_deref().map(read_day).transpose()?, now)?;
     let report = data::report(store, channels, period, as_of).await?;
     let (format, language) = (params.format, params.language);
     let name = format!("transfer-report-{}", report.period);

@@ -1,8 +1,10 @@
 //! What a report is of, and as of when it is told.
 
 use crate::Problem;
+use crate::refusals::{no_day, no_month, not_begun};
+use crate::state::Channels;
 use gateway_model::{Day, Moment, Timestamp, day_of};
-use gateway_store::Days;
+use gateway_store::{Days, Store};
 use std::time::Duration;
 
 /// How long after its end a day may still be written to: a transaction takes its time before it gets its turn.
@@ -26,10 +28,7 @@ impl Period {
     /// Reads `2026-11`.
     pub(crate) fn month(text: &str) -> Result<Self, Problem> {
         let first = (text.len() == 7).then(|| format!("{text}-01"));
-        first
-            .and_then(|first| first.parse().ok())
-            .map(Period::Month)
-            .ok_or_else(|| Problem::parameter("a month is written as 2026-11"))
+        first.and_then(|first| first.parse().ok()).map(Period::Month).ok_or_else(|| no_month(text))
     }
 
     /// Its days.
@@ -52,7 +51,27 @@ impl Period {
 /// A day as parameters write it.
 pub(crate) fn read_day(text: &str) -> Result<Day, Problem> {
     let day = (text.len() == 10).then(|| text.parse().ok()).flatten();
-    day.ok_or_else(|| Problem::parameter("a day is written as 2026-11-24"))
+    day.ok_or_else(|| no_day(text))
+}
+
+/// Refuses what begins after today, and says which days there are.
+pub(crate) async fn has_begun(
+    store: &dyn Store,
+    channels: &Channels,
+    name: &str,
+    from: Day,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let today = day_of(now);
+    if from <= today {
+        return Ok(());
+    }
+    let (ever, mut first) = (Days { from: Day::MIN, to: next(today) }, None);
+    for info in channels.0.iter() {
+        let days = store.flow_days(&info.channel, ever).await?;
+        first = days.iter().map(|row| row.day).chain(first).min();
+    }
+    Err(not_begun(name, today, first))
 }
 
 /// The day after.
@@ -80,7 +99,8 @@ impl AsOf {
         let today = day_of(now);
         let day = asked.unwrap_or(today);
         if day > today {
-            return Err(Problem::parameter(format!("`as_of` {day} is not here yet: today is {today}")));
+            return Err(Problem::parameter(format!("`as_of` {day} has not begun: today is {today}"))
+                .zh(format!("截至日 {day} 尚未到来：今天是 {today}")));
         }
         Ok(Self { day, is_final: now >= start_of(next(day)).checked_add(SETTLING).unwrap_or(Timestamp::MAX) })
     }
@@ -94,7 +114,8 @@ impl AsOf {
     pub(crate) fn cut(self, days: Days) -> Result<Days, Problem> {
         if self.day < days.from {
             let (day, from) = (self.day, days.from);
-            return Err(Problem::parameter(format!("nothing of {from} can be told as of {day}, the earlier day")));
+            return Err(Problem::parameter(format!("nothing of {from} can be told as of {day}, the earlier day"))
+                .zh(format!("截至日 {day} 早于所查的 {from}，当时尚无数据")));
         }
         Ok(Days { from: days.from, to: days.to.min(next(self.day)) })
     }

@@ -1,10 +1,10 @@
-//! The report for a terminal: the columns that matter most, in lines that fit.
+//! The report for a terminal: every column that the other forms have, the many of the lines side by side in three blocks that fit.
 
 use super::document::{Cell, Document, Table};
 use super::words::Language;
 
-/// The columns of the lines that are shown; the other forms have all.
-const COLUMNS: [usize; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 16, 18, 23, 27];
+/// What every block of the lines begins with: day, channel, dataset.
+const NAMES: usize = 3;
 /// How many gaps are listed.
 const MOST_ROWS: usize = 50;
 
@@ -13,16 +13,20 @@ pub(crate) fn render(document: &Document) -> String {
     for (label, value) in &document.head {
         text.push_str(&format!("{label}: {value}\n"));
     }
-    push_columns(&mut text, &document.lines, &COLUMNS, document.language);
+    let lines = &document.lines;
+    for (name, columns) in &document.blocks {
+        let shown: Vec<usize> = (0..NAMES).chain(columns.clone()).collect();
+        push_columns(&mut text, &format!("{} · {name}", lines.name), lines, &shown, document.language);
+    }
     for table in document.tables().skip(usize::from(!document.lines.rows.is_empty())) {
         let all: Vec<usize> = (0..table.columns.len()).collect();
-        push_columns(&mut text, table, &all, document.language);
+        push_columns(&mut text, table.name, table, &all, document.language);
     }
     text
 }
 
-fn push_columns(text: &mut String, table: &Table, columns: &[usize], language: Language) {
-    text.push_str(&format!("\n{}\n", table.name));
+fn push_columns(text: &mut String, name: &str, table: &Table, columns: &[usize], language: Language) {
+    text.push_str(&format!("\n{name}\n"));
     let head = columns.iter().filter_map(|at| table.columns.get(*at)).map(|column| column.name.to_owned()).collect();
     let row =
         |cells: &Vec<Cell>| columns.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.show(language)).collect();

@@ -45,6 +45,7 @@ impl Language {
         match standing {
             Standing::Verified => self.say("核对一致", "verified"),
             Standing::Counted => self.say("数量一致", "counts agree"),
+            Standing::Changed => self.say("对账后有变", "changed since"),
             Standing::Unverified => self.say("未核对", "unverified"),
             Standing::Differing => self.say("有差异", "differing"),
             Standing::Unverifiable => self.say("不可核对", "unverifiable"),
@@ -80,7 +81,7 @@ impl Language {
     pub(crate) fn gap_state(self, state: GapState) -> &'static str {
         let zh = match state {
             GapState::Suspected => "疑似",
-            GapState::Open => "未关闭",
+            GapState::Open => "待修复",
             GapState::Repairing => "修复中",
             GapState::Closed => "已关闭",
             GapState::Waived => "已豁免",

@@ -10,6 +10,7 @@ use crate::Problem;
 use crate::extract::{Params, Segment};
 use crate::orders::find;
 use crate::report::{Language, typed};
+use crate::state::Channels;
 use crate::views::ChinaTime;
 use axum::Json;
 use axum::extract::State;
@@ -46,10 +47,11 @@ pub(crate) struct TraceParams {
 /// `GET /api/v1/orders/{id}/trace`
 pub(crate) async fn trace(
     State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
     segment: Segment,
     Params(params): Params<TraceParams>,
 ) -> Result<Response, Problem> {
-    let view = find(&*store, &segment.0, params.channel, false).await?;
+    let view = find(&*store, &channels, &segment.0, params.channel, false).await?;
     let mut stages = stages(&*store, &view, params.language).await?;
     stages.sort_by_key(|stage| (stage.at, stage.rank));
     Ok(match params.format {

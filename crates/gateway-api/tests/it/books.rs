@@ -137,7 +137,7 @@ async fn a_delivery_is_sent_again_or_waived_by_a_person() {
     gateway.post(ADMIN, "/api/v1/deliveries/99/redeliver", &json!({})).await.problem(404, "not_found");
 }
 
-fn suspicion(n: u64) -> NewGap {
+pub fn suspicion(n: u64) -> NewGap {
     let key = ItemKey { dataset: Dataset::Acceptance, number: number(n), day: day_of(at(0)), part: Part::Cycle(0) };
     NewGap {
         channel: municipal(),
@@ -152,7 +152,7 @@ fn suspicion(n: u64) -> NewGap {
     }
 }
 
-async fn jobs(gateway: &Gateway) -> Vec<String> {
+pub async fn jobs(gateway: &Gateway) -> Vec<String> {
     let claimed = gateway.store.claim_jobs(JobKind::Reconcile, &municipal(), at(9999), at(10_000), 10).await.unwrap();
     claimed.into_iter().map(|job| job.subject).collect()
 }
@@ -246,11 +246,11 @@ async fn a_comparison_is_asked_for_and_accounted_for() {
     assert_eq!(after.body["channels"][0]["last_whole_comparison"], last);
     let unverifiable = json!({
         "channel": "desk", "verifiable": false, "last_whole_comparison": null, "last_recent_comparison": null,
-        "last_outage_comparison": null, "allowance_ms": null, "watermark": null, "open_by_severity": {}, "repair_stops": [],
+        "last_outage_comparison": null, "allowance_ms": null, "watermark": null, "unfinished_by_severity": {}, "repair_stops": [],
     });
     assert_eq!(after.body["channels"][1], unverifiable);
 
-    for path in ["gaps", "gap-groups", "gaps/export", "comparisons"] {
+    for path in ["gaps", "gap-groups", "gaps/repair-plan", "gaps/export", "comparisons", "dead-letters", "incidents"] {
         // Nothing wrong at a channel that there is not would be a lie.
         gateway.get(ADMIN, &format!("/api/v1/{path}?channel=nobody")).await.problem(404, "unknown_channel");
     }

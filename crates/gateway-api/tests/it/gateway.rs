@@ -1,7 +1,7 @@
 //! A gateway's API, served on loopback, with everything else played by the test.
 
 use async_trait::async_trait;
-use gateway_api::{ApiConfig, ApiState, ChannelInfo, Role, StatusSource, Token, Tokens, Waker, Warning};
+use gateway_api::{ApiConfig, ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker, Warning};
 use gateway_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use gateway_bus::{Bus, Message, TopicName, TopicSpec};
 use gateway_connector::{WebhookIntake, WebhookReply, WebhookRequest};
@@ -75,7 +75,7 @@ impl Answer {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
         assert_eq!(self.content_type, "application/problem+json");
         assert_eq!(self.body["status"], status);
-        for member in ["type", "title", "detail"] {
+        for member in ["type", "title", "detail", "detail_zh"] {
             assert!(self.body[member].is_string(), "{self:?}");
         }
         &self.body
@@ -123,6 +123,10 @@ impl Gateway {
             status: status.clone(),
             waker: waker.clone(),
             channels: [info(municipal(), true), info(desk(), false)].into(),
+            incident_codes: ["delivery_stuck", "disk_low", "pipeline_lag"].into(),
+            notifiers: [("duty-phone", "wecom"), ("mail", "smtp")]
+                .map(|(id, kind)| NotifierInfo { id: id.to_owned(), kind: kind.to_owned() })
+                .into(),
             desk: desk(),
             metrics: Arc::new(|| metrics().render()),
             config: config.clone(),

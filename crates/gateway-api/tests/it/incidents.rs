@@ -77,6 +77,13 @@ async fn incidents_are_listed_shown_and_acknowledged() {
     assert_eq!(list("?after=1&limit=1").await, [2]);
     assert_eq!(list("?channel=desk").await, [0i64; 0]);
     gateway.get(JUDGE, "/api/v1/incidents?state=gone").await.problem(400, "invalid_parameter");
+    // None of a code or channel that there is not would read as "nothing is wrong".
+    let unknown = gateway.get(JUDGE, "/api/v1/incidents?code=disk_lo").await;
+    let told = unknown.problem(400, "invalid_parameter");
+    assert!(told["detail"].as_str().unwrap().contains("there are delivery_stuck, disk_low, pipeline_lag"), "{told}");
+    let unknown = gateway.get(JUDGE, "/api/v1/incidents?channel=province").await;
+    let told = unknown.problem(404, "unknown_channel");
+    assert_eq!(told["detail_zh"], "没有配置渠道 province；已配置的有：municipal-12345, desk");
     let one = gateway.get(JUDGE, "/api/v1/incidents/1").await;
     let one = one.ok(200);
     assert_eq!(one["since"], "2026-11-23T08:59:00+08:00");
@@ -128,6 +135,9 @@ async fn silences_are_made_listed_and_ended() {
     ] {
         gateway.post(ADMIN, "/api/v1/silences", &wrong).await.problem(400, "malformed_body");
     }
+    gateway.post(ADMIN, "/api/v1/silences", &with("code", json!("disk_lo"))).await.problem(400, "malformed_body");
+    let nobody = with("channel", json!("province"));
+    gateway.post(ADMIN, "/api/v1/silences", &nobody).await.problem(404, "unknown_channel");
     let later = with("starts_at", json!("2026-11-23T11:00:00+08:00"));
     assert_eq!(gateway.post(ADMIN, "/api/v1/silences", &later).await.ok(201)["state"], "planned");
     let ended = gateway.post(ADMIN, "/api/v1/silences/1/end", &json!({"by": "王工"})).await;
@@ -145,14 +155,24 @@ async fn silences_are_made_listed_and_ended() {
 }
 
 #[tokio::test]
-async fn how_the_notifiers_fare_is_told() {
+async fn how_the_notifiers_fare_is_told_also_of_those_never_used() {
     let gateway = seeded().await;
+    let never = json!({
+        "id": "duty-phone", "kind": "wecom", "configured": true, "sent_at": null, "failing_since": null, "failures": 0, "error": null,
+    });
+    let rows = async || gateway.get(JUDGE, "/api/v1/notifiers").await.ok(200)["notifiers"].clone();
+    let before = rows().await;
+    assert_eq!((&before[0], before.as_array().unwrap().len()), (&never, 2));
     gateway.store.note_notifier("mail", Some("no answer: timeout"), at(5)).await.unwrap();
-    let answer = gateway.get(JUDGE, "/api/v1/notifiers").await;
-    let row = &answer.ok(200)["notifiers"][0];
+    gateway.store.note_notifier("old-phone", None, at(6)).await.unwrap();
+    let after = rows().await;
+    assert_eq!(after[0], never);
     assert_eq!(
-        (&row["id"], &row["failures"], &row["error"]),
-        (&json!("mail"), &json!(1), &json!("no answer: timeout"))
+        after[1],
+        json!({
+            "id": "mail", "kind": "smtp", "configured": true, "sent_at": null, "failing_since": "2026-11-23T09:00:05+08:00",
+            "failures": 1, "error": "no answer: timeout",
+        })
     );
-    assert_eq!(row["failing_since"], "2026-11-23T09:00:05+08:00");
+    assert_eq!((&after[2]["id"], &after[2]["configured"]), (&json!("old-phone"), &json!(false)));
 }

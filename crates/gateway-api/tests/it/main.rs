@@ -10,6 +10,7 @@ mod history;
 mod incidents;
 mod letters;
 mod orders;
+mod repairs;
 mod reports;
 mod seed;
 mod serving;

@@ -122,6 +122,19 @@ async fn what_can_not_be_told_is_refused() {
     ] {
         gateway.get(ADMIN, path).await.problem(400, "invalid_parameter");
     }
+    for (path, words) in [
+        ("reports/daily/2026-02-30", "日历上没有 2026-02-30 这一天"),
+        ("reports/monthly/2026-13", "日历上没有 2026-13 这个月"),
+        ("reports/daily/2026-11-26", "2026-11-26 尚未到来：今天是 2026-11-25，可查 "),
+        ("reports/monthly/2026-12", "2026-12 尚未到来"),
+        ("balance?from=2026-11-24&to=2026-11-26", "2026-11-26 尚未到来"),
+        ("balance?from=2026-11-31", "日历上没有 2026-11-31"),
+        ("reports/daily/2026-11-23?as_of=2026-11-26", "截至日 2026-11-26 尚未到来"),
+    ] {
+        let answer = gateway.get(ADMIN, &format!("/api/v1/{path}")).await;
+        let told = answer.problem(400, "invalid_parameter")["detail_zh"].as_str().unwrap();
+        assert!(told.contains(words), "{path}: {told}");
+    }
     gateway.get(ADMIN, "/api/v1/balance?channel=province").await.problem(404, "unknown_channel");
     gateway.get(DESK, DAILY).await.problem(403, "role_not_allowed");
 }
@@ -148,6 +161,46 @@ async fn a_report_is_shown_in_every_form_and_both_languages() {
             insta::assert_snapshot!(format!("daily_{language}.{form}"), String::from_utf8(bytes).unwrap());
         }
     }
+}
+
+/// A figure that one form leaves out is a figure that somebody misses.
+#[tokio::test]
+async fn every_form_shows_the_same_columns() {
+    use calamine::{Reader, Xlsx};
+    let gateway = two_days().await;
+    for language in ["zh", "en"] {
+        let text = async |form: &str| {
+            let (_, bytes) = file(&gateway, &format!("format={form}&language={language}")).await;
+            String::from_utf8(bytes).unwrap()
+        };
+        let csv = text("csv").await;
+        let columns: Vec<&str> = csv.trim_start_matches('\u{feff}').lines().next().unwrap().split(',').collect();
+        assert_eq!(columns.len(), 28);
+        let page = text("html").await;
+        let head = page.split("<tr>").nth(1).unwrap();
+        let on_page: Vec<&str> = head.split("<th>").skip(1).map(|cell| cell.split('<').next().unwrap()).collect();
+        assert_eq!(on_page, columns, "html");
+        let (_, bytes) = file(&gateway, &format!("format=xlsx&language={language}")).await;
+        let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+        let totals = book.worksheet_range_at(1).unwrap().unwrap();
+        let in_book: Vec<String> = totals.rows().next().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(in_book, columns, "xlsx");
+        // Three blocks side by side, each with day, channel and dataset.
+        let shown = text("text").await;
+        let heads: Vec<&str> = shown.lines().filter(|line| line.starts_with(columns[0])).collect();
+        assert_eq!(heads.len(), 3, "{shown}");
+        let in_text: Vec<&str> = heads.iter().flat_map(|head| head.split("  ").skip(3)).map(str::trim).collect();
+        let in_text: Vec<&str> = in_text.into_iter().filter(|name| !name.is_empty()).collect();
+        for name in &columns[3..] {
+            assert!(in_text.contains(name), "text lacks {name}: {in_text:?}");
+        }
+    }
+    let json = gateway.get(JUDGE, DAILY).await;
+    let line = line(json.ok(200), "lines", "acceptance");
+    let count = |of: &Value| of.as_object().unwrap().len();
+    // Of the account the JSON has all nine; with day, channel and dataset that is 28 too.
+    assert_eq!(3 + 9 + count(&line["inbound"]) + count(&line["outbound"]) + count(&line["gaps"]), 28, "{line}");
+    assert_eq!(count(&line["account"]), 9, "{line}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::config::{self, ConfigMistake, GatewayConfig};
 use crate::{Failure, registry, secrets};
-use gateway_api::{ApiState, ChannelInfo, Role, StatusSource, Token, Tokens, Waker};
+use gateway_api::{ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
 use gateway_bus::embedded::EmbeddedBus;
 use gateway_bus::{Bus, TopicName, TopicSpec};
 use gateway_connector::Connector;
@@ -106,6 +106,13 @@ impl Installation {
         connected.chain([desk]).collect()
     }
 
+    /// Who can be told of incidents, the watcher of the heartbeat among them.
+    fn notifier_infos(&self) -> Arc<[NotifierInfo]> {
+        let of = |(id, kind): (&str, &str)| NotifierInfo { id: id.to_owned(), kind: kind.to_owned() };
+        let heartbeat = self.alerting.has_heartbeat().then_some((gateway_alert::HEARTBEAT, "heartbeat"));
+        self.alerting.notifiers().into_iter().chain(heartbeat).map(of).collect()
+    }
+
     /// What the API answers from.
     ///
     /// # Errors
@@ -125,6 +132,8 @@ impl Installation {
             status,
             waker,
             channels: self.channel_infos().into(),
+            incident_codes: gateway_alert::texts::all().map(|text| text.code).collect(),
+            notifiers: self.notifier_infos(),
             desk: self.desk.clone(),
             metrics,
             config: Arc::new(config.api.clone()),
