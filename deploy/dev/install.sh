@@ -15,8 +15,9 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://rustup.rs)"
 
 # program:Debian package
-# postgresql-15 is what the scaled-out store is tested on; prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; python3 checks signatures and reads the mails.
-wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3
+# postgresql-15 is what the scaled-out store is tested on; prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; openssl makes the
+# mail server's certificate; python3 checks signatures and reads the mails.
+wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3 openssl:openssl
     prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd
     /usr/lib/postgresql/15/bin/initdb:postgresql-15)
 packages=()

@@ -87,7 +87,9 @@ impl AlertConfig {
     /// Every path in it, to be made absolute.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let notifiers = self.notifiers.iter_mut().flat_map(|notifier| {
-            [&mut notifier.url_file, &mut notifier.secret_file, &mut notifier.password_file].into_iter().flatten()
+            let files =
+                [&mut notifier.url_file, &mut notifier.secret_file, &mut notifier.password_file, &mut notifier.ca_file];
+            files.into_iter().flatten()
         });
         notifiers.chain(&mut self.heartbeat.url_file)
     }
@@ -141,6 +143,8 @@ pub struct NotifierConfig {
     pub username: String,
     /// `smtp`: with which password.
     pub password_file: Option<PathBuf>,
+    /// `smtp`: a PEM file with the certificate of an authority that is trusted besides those of the system, for a server of one's own house.
+    pub ca_file: Option<PathBuf>,
     /// `smtp`: the sender's address.
     pub from: String,
     /// `smtp`: the recipients' addresses.

@@ -86,6 +86,18 @@ impl Policy {
                 ));
             }
         }
+        for (name, set) in [
+            ("channels", !config.default_route.channels.is_empty()),
+            ("codes", !config.default_route.codes.is_empty()),
+            ("min_severity", config.default_route.min_severity != Severity::Info),
+        ] {
+            if set {
+                mistakes.push(Mistake::new(
+                    format!("alert.default_route.{name}"),
+                    "means nothing there: the default route takes whatever no route matches; make it an [[alert.route]]",
+                ));
+            }
+        }
         let least = |key: &str, value: u64, least: u64, mistakes: &mut Vec<Mistake>| {
             if value < least {
                 mistakes.push(Mistake::new(format!("alert.{key}"), format!("must be at least {least}")));

@@ -277,6 +277,7 @@ pub(crate) fn set_keys(config: &NotifierConfig) -> Vec<&'static str> {
         ("tls", !config.tls.is_empty()),
         ("username", !config.username.is_empty()),
         ("password_file", config.password_file.is_some()),
+        ("ca_file", config.ca_file.is_some()),
         ("from", !config.from.is_empty()),
         ("to", !config.to.is_empty()),
         ("refresh_ms", config.refresh_ms.is_some()),

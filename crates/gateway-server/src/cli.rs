@@ -269,12 +269,12 @@ pub enum GapsAction {
         /// Of this channel.
         #[arg(long)]
         channel: Option<String>,
-        /// csv (for Excel) or json.
-        #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
-        format: ExportFormat,
-        /// Which installation.
+        /// csv (for Excel), which is the default, or json.
+        #[arg(long, value_enum, conflicts_with = "json")]
+        format: Option<ExportFormat>,
+        /// Where to ask; --json is --format json.
         #[command(flatten)]
-        installation: InstallationOptions,
+        query: QueryOptions,
     },
 }
 
@@ -397,10 +397,10 @@ pub enum ReportAction {
 /// How a report is shown.
 #[derive(Debug, Clone, Args)]
 pub struct ReportForm {
-    /// Text for the terminal, or a file's form.
-    #[arg(long, value_parser = ["text", "json", "csv", "html", "xlsx"], default_value = "text")]
-    pub format: String,
-    /// Write it there instead of to standard output.
+    /// Text for the terminal, or a file's form; by the name of --out where absent.
+    #[arg(long, value_parser = ["text", "json", "csv", "html", "xlsx"])]
+    pub format: Option<String>,
+    /// Write it there instead of to standard output, in the form that its name says: .html, .xlsx, .csv, .json, .txt.
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// As it was at the end of this day; as it is now where absent.

@@ -284,12 +284,21 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         mistakes
             .push(mistake("api.admin_address", "must be a loopback address; reach it from elsewhere through a tunnel"));
     }
+    let known: Vec<&str> = ids.iter().chain(&desk).map(ChannelId::as_str).collect();
+    let mut named = |key: String, channel: &str| {
+        // Without any channel that is the one thing to tell.
+        if !config.channels.is_empty() && !known.contains(&channel) {
+            mistakes.push(mistake(key, format!("there is no channel `{channel}`: there are {}", known.join(", "))));
+        }
+    };
     for (at, route) in config.routes.iter().enumerate() {
         for (name, channel) in [("from", &route.from), ("to", &route.to)] {
-            // Without any channel that is the one thing to tell.
-            if !config.channels.is_empty() && !ids.contains(channel) && Some(channel) != desk.as_ref() {
-                mistakes.push(mistake(format!("route[{at}].{name}"), format!("no channel {channel}")));
-            }
+            named(format!("route[{at}].{name}"), channel.as_str());
+        }
+    }
+    for (at, route) in config.alert.routes.iter().enumerate() {
+        for (nth, channel) in route.channels.iter().enumerate() {
+            named(format!("alert.route[{at}].channels[{nth}]"), channel);
         }
     }
     if let Err(errors) = Routes::new(config.routes.clone()) {

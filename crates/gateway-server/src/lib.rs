@@ -35,6 +35,14 @@ pub fn run(program: Program) -> ExitCode {
 #[derive(Debug)]
 pub struct Failure(pub String);
 
+impl Failure {
+    /// In both languages, the Chinese first: it is read by people at the bureau.
+    #[must_use]
+    pub fn told(zh: impl std::fmt::Display, en: impl std::fmt::Display) -> Self {
+        Self(format!("{zh}\n  {en}"))
+    }
+}
+
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         let mut text = error.to_string();

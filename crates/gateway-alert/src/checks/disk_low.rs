@@ -165,7 +165,7 @@ impl Check for DiskLow {
                 ("directory", name.to_owned()),
                 ("free_mib", mib.to_string()),
                 ("free_percent", format!("{:.1}", share * 100.0)),
-                ("days_left", days_left.map_or_else(|| "-".to_owned(), |days| days.to_string())),
+                ("days_left", days_left.map_or_else(|| "-".to_owned(), shown_days)),
             ];
             let severity = if critical { Severity::Critical } else { Severity::Warning };
             let leave = config.leave_factor;
@@ -177,6 +177,11 @@ impl Check for DiskLow {
         }
         Ok(self.latch.step(now, readings))
     }
+}
+
+/// "0 days" would read as full already.
+fn shown_days(days: u64) -> String {
+    if days == 0 { "<1".to_owned() } else { days.to_string() }
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl SendError {
 /// Every kind, with the keys that it takes.
 const KINDS: [(&str, &[&str]); 5] = [
     ("webhook", &["url", "url_file", "secret_file"]),
-    ("smtp", &["host", "port", "tls", "username", "password_file", "from", "to"]),
+    ("smtp", &["host", "port", "tls", "username", "password_file", "ca_file", "from", "to"]),
     ("alertmanager", &["url", "url_file", "refresh_ms", "watchdog"]),
     ("wecom", &["url", "url_file"]),
     ("dingtalk", &["url", "url_file", "secret_file"]),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use gateway_model::Timestamp;
 use lettre::message::{Mailbox, Message, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,11 +75,24 @@ pub(super) fn build(
 
 fn tls(key: &str, config: &NotifierConfig, mistakes: &mut Vec<Mistake>) -> Option<(Tls, u16)> {
     gateway_connector::install_crypto();
-    let mut parameters = || match TlsParameters::new_rustls(config.host.clone()) {
-        Ok(parameters) => Some(parameters),
-        Err(error) => {
-            mistakes.push(Mistake::new(format!("{key}.tls"), format!("TLS can't be set up: {error}")));
-            None
+    let authority = config.ca_file.as_ref().map(|file| {
+        let pem = std::fs::read(file).map_err(|error| error.to_string());
+        let read = pem.and_then(|pem| Certificate::from_pem(&pem).map_err(|error| chain(&error)));
+        read.map_err(|text| {
+            mistakes.push(Mistake::new(format!("{key}.ca_file"), format!("{}: {text}", file.display())))
+        })
+    });
+    let mut parameters = || {
+        let mut builder = TlsParameters::builder(config.host.clone());
+        if let Some(authority) = authority.clone() {
+            builder = builder.add_root_certificate(authority.ok()?);
+        }
+        match builder.build_rustls() {
+            Ok(parameters) => Some(parameters),
+            Err(error) => {
+                mistakes.push(Mistake::new(format!("{key}.tls"), format!("TLS can't be set up: {error}")));
+                None
+            }
         }
     };
     match config.tls.as_str() {

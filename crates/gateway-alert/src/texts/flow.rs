@@ -12,7 +12,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "channel quiet",
-            what: "In the last {hours} hours {seen} records came, where this channel usually sends about {expected}.",
+            what: "In the last {hours} {hours|hour|hours} {seen} {seen|record|records} came, where this channel usually sends about {expected}.",
             todo: "see polling and pushes of the channel in hotline-gateway status; if ours are well, ask the other side whether it still sends.",
         },
     },
@@ -25,7 +25,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "pipeline lag",
-            what: "{records} records on the bus wait to be processed, the oldest for {age_s} s.",
+            what: "{records} {records|record|records} on the bus {records|waits|wait} to be processed, the oldest for {age_s} s.",
             todo: "see the error of the pipeline task in hotline-gateway status; without one it is only much at once, and passes.",
         },
     },
@@ -38,7 +38,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "deliveries stuck",
-            what: "{deliveries} deliveries of {waiting} that wait have not gone out for too long, the oldest for {oldest_s} s.",
+            what: "Of {waiting} waiting {waiting|delivery|deliveries}, {deliveries} {deliveries|has|have} not gone out for too long, the oldest for {oldest_s} s.",
             todo: "look at breaker and errors of the destination; it goes on by itself once the other side is back. Ask them if it is not.",
         },
     },
@@ -51,7 +51,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "deliveries held",
-            what: "{deliveries} deliveries have an outcome that can not be found out; a person has to decide. The oldest waits for {oldest_s} s.",
+            what: "The outcome of {deliveries} {deliveries|delivery|deliveries} can not be found out; a person has to decide. The oldest waits for {oldest_s} s.",
             todo: "ask the other side whether it has them, then redeliver or waive (docs/errors.md, Deliveries).",
         },
     },
@@ -64,7 +64,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "deliveries rejected",
-            what: "Of {ended} deliveries that ended in the last {window_s} s, the other side rejected {rejected} ({percent} %).",
+            what: "Of {ended} {ended|delivery|deliveries} that ended in the last {window_s} s, the other side rejected {rejected} ({percent} %).",
             todo: "read the reasons; correct at the desk and redeliver, or waive.",
         },
     },
@@ -77,7 +77,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "receipts overdue",
-            what: "{deliveries} deliveries of {waiting} were taken and their receipts are overdue, the oldest for {oldest_s} s.",
+            what: "{deliveries} of {waiting} awaited {waiting|receipt|receipts} {deliveries|is|are} overdue, the oldest for {oldest_s} s.",
             todo: "ask the other side what became of them; the gateway goes on asking too.",
         },
     },
@@ -129,7 +129,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "spool depth",
-            what: "{mib} MiB in {files} files wait in the spool (limit {limit_mib} MiB).",
+            what: "{mib} MiB in {files} {files|file waits|files wait} in the spool (limit {limit_mib} MiB).",
             todo: "see whether the pipeline task of hotline-gateway status stands still, and whether the disk has room.",
         },
     },
@@ -137,12 +137,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "poll_behind",
         zh: Words {
             name: "轮询落后",
-            what: "该渠道的轮询已落后 {behind_s} 秒（上次轮询完成：{last_sweep}，已读到：{through}）。",
+            what: "该渠道的轮询已落后 {behind_s} 秒[，上次轮询完成于 {last_sweep}][，已读到 {through}]。",
             todo: "查看该渠道轮询任务的错误与对端限速；必要时提高 wire profile 中的速率或联系对端。",
         },
         en: Words {
             name: "polling behind",
-            what: "Polling of the channel is {behind_s} s behind (last whole poll: {last_sweep}, read through: {through}).",
+            what: "Polling of the channel is {behind_s} s behind[; the last whole poll ended at {last_sweep}][; it read through {through}].",
             todo: "see the errors of its poll task and what the other side allows; raise the rate in the wire profile or ask them.",
         },
     },
@@ -155,7 +155,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "dead letters open",
-            what: "{letters} dead letters wait for somebody, the oldest for {oldest_s} s.",
+            what: "{letters} {letters|dead letter waits|dead letters wait} for somebody, the oldest for {oldest_s} s.",
             todo: "hotline-gateway dead-letters list, then retry or waive each.",
         },
     },
@@ -168,7 +168,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "parked updates overdue",
-            what: "{records} updates wait for their order for too long, the oldest for {age_s} s.",
+            what: "{records} {records|update waits for its order|updates wait for their orders} for too long, the oldest for {age_s} s.",
             todo: "hotline-gateway reconcile: if the source has the order it is fetched; else they become dead letters.",
         },
     },

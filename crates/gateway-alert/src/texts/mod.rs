@@ -1,7 +1,8 @@
 //! What people are told, by code, in Chinese and English: what is wrong, and what to do.
 //!
-//! A template names values in braces: `{channel}`, `{subject}`, `{count}`, and what the check gives as facts. Facts that no template names are
-//! appended, so that nothing a check knows is lost. Never personal data.
+//! A template names values in braces: `{channel}`, `{subject}`, `{count}`, and what the check gives as facts; `{count|one|many}` is the first word
+//! where the value is 1, else the second. What stands in square brackets is left out where one of its values is not known, or is 0. Facts that no
+//! template names are appended, so that nothing a check knows is lost. Never personal data.
 
 mod flow;
 mod proof;
@@ -10,6 +11,7 @@ mod running;
 use crate::{Finding, Language};
 use gateway_model::{IncidentId, News};
 use gateway_store::NotificationItem;
+use std::collections::BTreeSet;
 
 /// The words for one code.
 #[derive(Debug, Clone, Copy)]
@@ -84,24 +86,29 @@ pub fn sentence(finding: &Finding, language: Language) -> String {
     if zh { format!("{what}{more}{todo}") } else { format!("{what}{more} {todo}") }
 }
 
-/// Fills a template with what is known of an incident; a value that is not known is a dash.
+/// Fills a template with what is known of an incident; a value that is not known, outside of brackets, is a dash.
 #[must_use]
 pub(crate) fn fill(template: &str, item: &NotificationItem) -> String {
     let mut text = String::with_capacity(template.len() + 64);
     let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
+    while let Some(at) = rest.find(['{', '[']) {
+        let (before, after) = rest.split_at(at);
         text.push_str(before);
-        let Some((name, after)) = after.split_once('}') else {
-            text.push('{');
+        let (opening, close) = if after.starts_with('[') { (true, ']') } else { (false, '}') };
+        let Some((inner, after)) = after[1..].split_once(close) else {
+            // A slip in a template: shown as it stands.
             rest = after;
-            continue;
+            break;
         };
-        match name {
-            "count" => text.push_str(&item.count.to_string()),
-            "channel" => text.push_str(item.channel.as_ref().map_or("—", |channel| channel.as_str())),
-            "subject" if item.subject.is_empty() => text.push('—'),
-            "subject" => text.push_str(&item.subject),
-            fact => text.push_str(item.facts.get(fact).map_or("—", String::as_str)),
+        if !opening {
+            let (name, forms) = inner.split_once('|').map_or((inner, None), |(name, forms)| (name, Some(forms)));
+            let value = value(name, item).unwrap_or_else(|| "—".to_owned());
+            match forms.and_then(|forms| forms.split_once('|')) {
+                Some((one, many)) => text.push_str(if value == "1" { one } else { many }),
+                None => text.push_str(&value),
+            }
+        } else if names(inner).iter().all(|name| value(name, item).is_some_and(|value| value != "0")) {
+            text.push_str(&fill(inner, item));
         }
         rest = after;
     }
@@ -109,10 +116,30 @@ pub(crate) fn fill(template: &str, item: &NotificationItem) -> String {
     text
 }
 
-/// The names of a template's values.
+/// A value by its name; `None` where it is not known, which checks write as a dash.
+fn value(name: &str, item: &NotificationItem) -> Option<String> {
+    let value = match name {
+        "count" => item.count.to_string(),
+        "channel" => item.channel.as_ref()?.to_string(),
+        "subject" => item.subject.clone(),
+        fact => item.facts.get(fact)?.clone(),
+    };
+    (!matches!(value.as_str(), "" | "-")).then_some(value)
+}
+
+/// The names of a template's values, each once.
 #[must_use]
 pub fn names(template: &str) -> Vec<&str> {
-    template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
+    let named = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    let names: BTreeSet<&str> = named.map(|(inside, _)| inside.split('|').next().unwrap_or(inside)).collect();
+    names.into_iter().collect()
+}
+
+/// The names of those values that may be missing.
+#[must_use]
+pub fn optional_names(template: &str) -> Vec<&str> {
+    let parts = template.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
+    parts.flat_map(|(inside, _)| names(inside)).collect()
 }
 
 /// What is known besides what the template names: facts as `name: value`, bounded in number by the checks.

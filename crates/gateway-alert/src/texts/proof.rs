@@ -7,12 +7,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "gap_group_open",
         zh: Words {
             name: "同步缺口",
-            what: "发现 {gaps} 条数据双方不一致（{kind}），其中 {repairing} 条正在修复，最早的已存在 {oldest_s} 秒。",
+            what: "发现 {gaps} 条数据双方不一致（{kind}）[，其中 {repairing} 条正在修复]，最早的已存在 {oldest_s} 秒。",
             todo: "用 hotline-gateway gaps list 查看；修复并复核后自动关闭。持续不减时请联系对端。",
         },
         en: Words {
             name: "sync gaps",
-            what: "{gaps} items differ between the two sides ({kind}); {repairing} are being repaired, the oldest is there for {oldest_s} s.",
+            what: "{gaps} {gaps|item differs|items differ} between the two sides ({kind})[; {repairing} {repairing|is|are} being repaired]. The oldest is there for {oldest_s} s.",
             todo: "hotline-gateway gaps list; they close once a new comparison verified the repair. If they stay, ask the other side.",
         },
     },
@@ -25,7 +25,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "gaps need a person",
-            what: "Repair did not help {count} gaps.",
+            what: "Repair did not help {count} {count|gap|gaps}.",
             todo: "hotline-gateway gaps list tells why; send the list to the other side.",
         },
     },
@@ -51,7 +51,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "mass difference",
-            what: "{count} items differ at once, more than is repaired without being asked: repair has stopped.",
+            what: "{count} {count|item differs|items differ} at once, more than is repaired without being asked: repair has stopped.",
             todo: "find the cause first (a restored backup over there, a changed field, damage here), then hotline-gateway gaps repair.",
         },
     },
@@ -72,12 +72,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "comparison_overdue",
         zh: Words {
             name: "对账逾期",
-            what: "上次全量对账：{last}；应每 {period_s} 秒完成一次，已逾期 {overdue_s} 秒。",
+            what: "应每 {period_s} 秒完成一次全量对账，已逾期 {overdue_s} 秒[（上次：{last}）]。",
             todo: "查看 reconcile 任务的错误与对端清单接口是否可用。",
         },
         en: Words {
             name: "comparison overdue",
-            what: "The last whole comparison was at {last}; one is due every {period_s} s, this one is {overdue_s} s late.",
+            what: "A whole comparison is due every {period_s} s; this one is {overdue_s} s late[ (the last was at {last})].",
             todo: "see the error of the reconcile task, and whether the other side gives its account.",
         },
     },
@@ -85,12 +85,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "number_holes",
         zh: Words {
             name: "编号缺号",
-            what: "工单编号序列中有 {missing} 个缺号，可能漏单：{ranges}（另有 {more} 段）。",
+            what: "工单编号序列中有 {missing} 个缺号，可能漏单：{ranges}[（另有 {more} 段）]。",
             todo: "向对端核对这些编号是否存在。",
         },
         en: Words {
             name: "holes in the numbers",
-            what: "{missing} numbers are missing from the sequence of order numbers, orders may be lost: {ranges} (and {more} more ranges).",
+            what: "{missing} {missing|number is|numbers are} missing from the sequence of order numbers, orders may be lost: {ranges}[ (and {more} more {more|range|ranges})].",
             todo: "ask the other side whether these numbers exist.",
         },
     },
@@ -98,12 +98,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "unmapped_codes",
         zh: Words {
             name: "未映射代码",
-            what: "对端使用了 {count} 种对接参数中没有的代码：{names}（另有 {more} 种），涉及 {records} 条记录。",
+            what: "对端使用了 {count} 种对接参数中没有的代码：{names}[（另有 {more} 种）]，涉及 {records} 条记录。",
             todo: "与对端确认含义，补入该渠道的 wire profile。",
         },
         en: Words {
             name: "unmapped codes",
-            what: "The other side uses {count} codes that the wire profile does not know: {names} (and {more} more), in {records} records.",
+            what: "The other side uses {count} {count|code|codes} that the wire profile does not know: {names}[ (and {more} more)], in {records} {records|record|records}.",
             todo: "ask what they mean and add them to the profile.",
         },
     },

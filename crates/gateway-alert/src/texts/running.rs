@@ -7,12 +7,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "disk_low",
         zh: Words {
             name: "磁盘空间不足",
-            what: "{directory} 目录所在磁盘仅剩 {free_mib} MiB（{free_percent}%），预计还能用 {days_left} 天。",
+            what: "{directory} 目录所在磁盘仅剩 {free_mib} MiB（{free_percent}%）[，预计还能用 {days_left} 天]。",
             todo: "清理或扩容；写满后网关将停止接收。",
         },
         en: Words {
             name: "disk low",
-            what: "{free_mib} MiB ({free_percent} %) are left on the disk of the directory {directory}; enough for {days_left} days.",
+            what: "{free_mib} MiB ({free_percent} %) are left on the disk of the directory {directory}[; enough for {days_left} {days_left|day|days}].",
             todo: "make room or enlarge it; when it is full the gateway takes nothing any more.",
         },
     },
@@ -33,12 +33,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "task_stalled",
         zh: Words {
             name: "任务停滞",
-            what: "后台任务 {task} 已 {for_s} 秒未成功执行或已终止（{error_code}：{error}）。",
+            what: "后台任务 {task} 已 {for_s} 秒未成功执行或已终止[（{error_code}：{error}）]。",
             todo: "查看 hotline-gateway status 中该任务的错误与日志；必要时重启网关。",
         },
         en: Words {
             name: "task stalled",
-            what: "The background task {task} has not succeeded for {for_s} s, or has ended ({error_code}: {error}).",
+            what: "The background task {task} has not succeeded for {for_s} s, or has ended[ ({error_code}: {error})].",
             todo: "see its error in hotline-gateway status and the log; restart the gateway if need be.",
         },
     },
@@ -64,7 +64,7 @@ pub(super) const TEXTS: &[Text] = &[
         },
         en: Words {
             name: "notifier failing",
-            what: "The notifier {subject} failed {count} times in a row: what goes through it is not told.",
+            what: "The notifier {subject} failed {count} {count|time|times} in a row: what goes through it is not told.",
             todo: "look at its address, secret and network, and try it with hotline-gateway alert test; what is owed is sent by itself then.",
         },
     },

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PACKAGE: &str = "python3-aiosmtpd";
+pub const PACKAGE: &str = "python3-aiosmtpd";
 
 /// Prints the mails of a Maildir, in the order in which they came, as JSON.
 const READ: &str = r#"
@@ -41,15 +41,20 @@ impl MailServer {
     }
 
     fn mails(&self) -> Vec<Value> {
-        let output = Command::new("python3").args(["-c", READ]).arg(&self.mailbox).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut mails: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-        mails.sort_by_key(|mail| mail["subject"].to_string());
-        mails
+        mails(&self.mailbox)
     }
 }
 
-fn notifier(port: u16) -> NotifierConfig {
+/// What lies in a mailbox.
+pub fn mails(mailbox: &Path) -> Vec<Value> {
+    let output = Command::new("python3").args(["-c", READ]).arg(mailbox).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut mails: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    mails.sort_by_key(|mail| mail["subject"].to_string());
+    mails
+}
+
+pub fn notifier(port: u16) -> NotifierConfig {
     NotifierConfig {
         id: "mail".into(),
         kind: "smtp".into(),

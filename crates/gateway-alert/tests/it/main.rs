@@ -5,6 +5,7 @@ mod alertmanager;
 mod checks;
 mod engine;
 mod mail;
+mod mail_tls;
 mod mistakes;
 mod place;
 mod program;

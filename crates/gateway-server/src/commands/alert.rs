@@ -1,9 +1,10 @@
 //! `alert`: incidents, silences, notifiers. All but `test` asks the API; `test` needs only the configuration, so that it also works while nothing
 //! runs.
 
-use super::ApiClient;
+use super::client::{ApiClient, Thing};
 use super::ops::show;
 use super::print::{cell, json, say, table};
+use super::said;
 use crate::cli::{AlertAction, AlertOptions, QueryOptions, SilenceAction};
 use crate::{Failure, config};
 use gateway_alert::{Language, Writer, texts};
@@ -22,7 +23,8 @@ pub async fn alert(options: AlertOptions) -> Result<ExitCode, Failure> {
         AlertAction::List { state, channel, code, query } => list(&state, channel, code, &query).await,
         AlertAction::Show { id, query } => {
             let api = ApiClient::connect(&query.installation).await?;
-            let incident = api.get_one(&format!("/api/v1/incidents/{id}"), &[], &format!("incident {id}")).await?;
+            let thing = Thing::new("incident", "告警事件", id);
+            let incident = api.find(&format!("/api/v1/incidents/{id}"), &[], thing).await?;
             show_incident(&incident, query.json);
             Ok(ExitCode::SUCCESS)
         }
@@ -146,7 +148,7 @@ async fn silence(action: SilenceAction) -> Result<ExitCode, Failure> {
             let ends_at = match (until, lasting) {
                 (Some(until), _) => until,
                 (None, Some(lasting)) => ends_at(from.as_deref(), &lasting, SystemClock.now())?,
-                (None, None) => return Err(Failure("say until when with --until, or for how long with --for".into())),
+                (None, None) => return Err(said::no_end()),
             };
             let given = [("channel", channel), ("code", code), ("subject", subject), ("starts_at", from)];
             let mut body: BTreeMap<&str, String> =
@@ -194,11 +196,9 @@ async fn silence(action: SilenceAction) -> Result<ExitCode, Failure> {
 fn ends_at(from: Option<&str>, lasting: &str, now: Timestamp) -> Result<String, Failure> {
     let starts_at = match from {
         None => now,
-        Some(text) => text
-            .parse::<Timestamp>()
-            .map_err(|_| Failure(format!("`{text}` is no time as 2026-11-25T22:00:00+08:00")))?,
+        Some(text) => text.parse::<Timestamp>().map_err(|_| said::no_time(text))?,
     };
-    let wrong = || Failure(format!("`{lasting}` is no length of time as 30m, 8h or 2d"));
+    let wrong = || said::no_length(lasting);
     let unit = lasting.chars().last().ok_or_else(wrong)?;
     let seconds: i64 = match unit {
         'm' => 60,
@@ -213,14 +213,31 @@ fn ends_at(from: Option<&str>, lasting: &str, now: Timestamp) -> Result<String, 
 
 async fn notifiers(query: &QueryOptions) -> Result<ExitCode, Failure> {
     let api = ApiClient::connect(&query.installation).await?;
-    let answer = api.get_one("/api/v1/notifiers", &[], "list of notifiers").await?;
+    let answer = api.must("/api/v1/notifiers", &[]).await?;
     if query.json {
         json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let keys = ["id", "sent_at", "failing_since", "failures", "error"];
-    let rows = answer["notifiers"].as_array().into_iter().flatten().map(|row| keys.map(|key| cell(&row[key])).to_vec());
-    let head = ["id", "last sent 上次成功", "failing since 故障起始", "failures 失败", "error 错误"];
+    let rows = answer["notifiers"].as_array().into_iter().flatten().map(|row| {
+        let state = match (row["configured"] == true, row["sent_at"].is_null(), row["failing_since"].is_null()) {
+            (false, ..) => "not configured any more 已不在配置中",
+            (true, true, true) => "never used 从未使用",
+            (true, _, true) => "works 正常",
+            (true, _, false) => "fails 故障",
+        };
+        let mut cells = vec![cell(&row["id"]), cell(&row["kind"]), state.to_owned()];
+        cells.extend(["sent_at", "failing_since", "failures", "error"].map(|key| cell(&row[key])));
+        cells
+    });
+    let head = [
+        "id",
+        "kind 类型",
+        "state 状态",
+        "last sent 上次成功",
+        "failing since 故障起始",
+        "failures 失败",
+        "error 错误",
+    ];
     table(&head, &rows.collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }
@@ -238,14 +255,14 @@ async fn test(only: Option<&str>, query: &QueryOptions) -> Result<ExitCode, Fail
     };
     let (true, Some(alerting)) = (mistakes.is_empty(), alerting) else {
         let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-        return Err(Failure(format!("the notifiers are not configured right:\n{}", lines.join("\n"))));
+        return Err(said::notifiers_wrong(&lines.join("\n")));
     };
     let known: Vec<&str> = alerting.notifiers().iter().map(|(id, _)| *id).collect();
     if known.is_empty() {
-        return Err(Failure("no notifier is configured: add an [[alert.notifier]], see docs/alerts.md".into()));
+        return Err(said::no_notifier_configured());
     }
     if let Some(unknown) = only.filter(|only| !known.contains(only)) {
-        return Err(Failure(format!("there is no notifier `{unknown}`: there are {}", known.join(", "))));
+        return Err(said::unknown_notifier(unknown, &known));
     }
     let tried = alerting.try_notifiers(only, SystemClock.now()).await;
     let good = tried.iter().all(|tried| tried.outcome.is_ok());

@@ -1,6 +1,7 @@
 //! `check-config` and `migrate`.
 
 use super::print::say;
+use super::said;
 use crate::cli::{CheckConfigOptions, InstallationOptions};
 use crate::config::{self, ConfigMistake, mistake};
 use crate::{Failure, registry};
@@ -60,7 +61,7 @@ pub async fn migrate(installation: InstallationOptions) -> Result<ExitCode, Fail
         .map_err(|mistakes| Failure(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     std::fs::create_dir_all(&installation.dir)?;
     let Some(_lock) = crate::lock::DirectoryLock::take(&installation.dir)? else {
-        return Err(Failure("a gateway runs in this directory: stop it first".into()));
+        return Err(said::runs_here());
     };
     let applied = gateway_store::SqliteStore::migrate(&config.store).await?;
     for name in applied {

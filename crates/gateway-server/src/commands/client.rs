@@ -1,5 +1,6 @@
 //! The client of the gateway's own API.
 
+use super::said;
 use crate::cli::InstallationOptions;
 use crate::lock::DirectoryLock;
 use crate::{Failure, secrets};
@@ -8,6 +9,22 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// What somebody looks for, in both languages.
+pub struct Thing {
+    /// In English, as `order GZ1`.
+    pub en: String,
+    /// In Chinese, as `工单 GZ1`.
+    pub zh: String,
+}
+
+impl Thing {
+    /// A kind of thing with its number.
+    #[must_use]
+    pub fn new(en: &str, zh: &str, number: impl std::fmt::Display) -> Self {
+        Self { en: format!("{en} {number}"), zh: format!("{zh} {number}") }
+    }
+}
 
 /// Calls the API of one installation.
 pub struct ApiClient {
@@ -37,15 +54,10 @@ impl ApiClient {
     pub async fn connect(installation: &InstallationOptions) -> Result<Self, Failure> {
         let dir = &installation.dir;
         if !dir.is_dir() {
-            return Err(Failure(format!("{} does not exist: name the gateway's directory with --dir", dir.display())));
+            return Err(said::no_directory(dir));
         }
         if !dir.join("store.db").exists() && !dir.join("lock").exists() && installation.config_file().is_none() {
-            let demo = if dir.join("demo.json").exists() {
-                "; the gateway of a demo lies in its directory `gateway`"
-            } else {
-                ""
-            };
-            return Err(Failure(format!("there is no gateway in {}{demo}", dir.display())));
+            return Err(said::no_gateway(dir));
         }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
         let token = secrets::read_or_create(&dir.join("tokens/admin.token"))?;
@@ -68,25 +80,44 @@ impl ApiClient {
         self._local.is_none()
     }
 
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        request.bearer_auth(&self.token).send().await.map_err(said::unreachable)
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
     /// GET; `None` when there is no such thing.
     ///
     /// # Errors
     /// The problem that the API tells, or that it can't be reached.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Value>, Failure> {
-        let request = self.http.request(Method::GET, format!("{}{path}", self.base)).query(query);
-        let answer = request.bearer_auth(&self.token).send().await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+        let answer = self.send(self.request(Method::GET, path).query(query)).await?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        match status {
+            status if status.is_success() => Ok(Some(body)),
+            // Other things that are not there, as a channel to look in, are mistakes of the question.
+            StatusCode::NOT_FOUND if body["code"] == "not_found" => Ok(None),
+            status => Err(said::refused(status, &body)),
         }
-        read(answer).await.map(Some)
     }
 
-    /// GET of something that must be there.
+    /// GET of something that somebody looks for.
     ///
     /// # Errors
     /// As [`ApiClient::get`], and when it is not there.
-    pub async fn get_one(&self, path: &str, query: &[(&str, &str)], what: &str) -> Result<Value, Failure> {
-        self.get(path, query).await?.ok_or_else(|| Failure(format!("there is no {what}")))
+    pub async fn find(&self, path: &str, query: &[(&str, &str)], thing: Thing) -> Result<Value, Failure> {
+        self.get(path, query).await?.ok_or_else(|| said::not_there(&thing))
+    }
+
+    /// GET of something that is always there, so that whatever is not is the API's to tell.
+    ///
+    /// # Errors
+    /// The problem that the API tells, or that it can't be reached.
+    pub async fn must(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        read(self.send(self.request(Method::GET, path).query(query)).await?).await
     }
 
     /// GET of something that is no JSON, byte by byte.
@@ -94,12 +125,13 @@ impl ApiClient {
     /// # Errors
     /// The problem that the API tells, or that it can't be reached.
     pub async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Failure> {
-        let request = self.http.request(Method::GET, format!("{}{path}", self.base)).query(query);
-        let answer = request.bearer_auth(&self.token).send().await?;
-        if answer.status().is_success() {
-            return Ok(answer.bytes().await?.to_vec());
+        let answer = self.send(self.request(Method::GET, path).query(query)).await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(said::unreachable)?;
+        if status.is_success() {
+            return Ok(bytes.to_vec());
         }
-        read(answer).await.and_then(|_| Err(Failure("the gateway gave no answer".into())))
+        Err(said::refused(status, &serde_json::from_slice(&bytes).unwrap_or_default()))
     }
 
     /// POST.
@@ -107,8 +139,7 @@ impl ApiClient {
     /// # Errors
     /// The problem that the API tells, or that it can't be reached.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.http.request(Method::POST, format!("{}{path}", self.base)).json(body);
-        read(request.bearer_auth(&self.token).send().await?).await
+        read(self.send(self.request(Method::POST, path).json(body)).await?).await
     }
 
     /// All pages of a list that goes on by id.
@@ -123,7 +154,7 @@ impl ApiClient {
             if let Some(after) = &after {
                 query.push(("after", after));
             }
-            let mut page = self.get_one(path, &query, "such list").await?;
+            let mut page = self.must(path, &query).await?;
             let rows = page.get_mut(key).map(Value::take).unwrap_or_default();
             let Value::Array(rows) = rows else { return Err(Failure(format!("the API's answer has no {key}"))) };
             let more = page["more"].as_bool().unwrap_or(false);
@@ -144,18 +175,12 @@ async fn read(answer: reqwest::Response) -> Result<Value, Failure> {
     if status.is_success() {
         return Ok(body);
     }
-    let detail = body["detail"].as_str().or_else(|| body["title"].as_str()).unwrap_or("the gateway gave no reason");
-    match body["code"].as_str() {
-        Some(code) => Err(Failure(format!("{detail} ({code}; see docs/errors.md)"))),
-        None => Err(Failure(format!("{detail} (HTTP {status})"))),
-    }
+    Err(said::refused(status, &body))
 }
 
 /// The address that a running gateway wrote down.
 fn address(dir: &Path) -> Result<String, Failure> {
     let file = dir.join("admin.address");
-    let address = std::fs::read_to_string(&file).map_err(|error| {
-        Failure(format!("the gateway is starting or ending ({}: {error}); try again", file.display()))
-    })?;
+    let address = std::fs::read_to_string(&file).map_err(|error| said::between(&file, &error))?;
     Ok(format!("http://{}", address.trim()))
 }

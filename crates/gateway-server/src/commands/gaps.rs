@@ -1,12 +1,14 @@
 //! `gaps`.
 
-use super::ApiClient;
+use super::client::{ApiClient, Thing};
 use super::ops::{asked, show};
 use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{ExportFormat, GapsAction, GapsOptions};
 use serde_json::{Value, json as object};
 use std::process::ExitCode;
+
+const NOTHING: &str = "there is nothing to repair: no gap is unfinished 没有未关闭的缺口，无需修复";
 
 /// Lists, shows and repairs gaps.
 ///
@@ -33,10 +35,7 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
         }
         GapsAction::Show { id, query } => {
             let api = ApiClient::connect(&query.installation).await?;
-            let before = (id - 1).to_string();
-            let page = api.get_one("/api/v1/gaps", &[("after", &before), ("limit", "1")], "gap").await?;
-            let gap = page["gaps"].get(0).filter(|gap| gap["id"] == id).cloned();
-            let gap = gap.ok_or_else(|| Failure(format!("there is no gap {id}")))?;
+            let gap = api.find(&format!("/api/v1/gaps/{id}"), &[], Thing::new("gap", "缺口", id)).await?;
             show(&gap, query.json);
             Ok(ExitCode::SUCCESS)
         }
@@ -58,6 +57,10 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
             let api = ApiClient::connect(&query.installation).await?;
             let body = group.map_or_else(|| object!({}), |group| object!({ "group": group }));
             let answer = api.post("/api/v1/gaps/repair", &body).await?;
+            if !query.json && answer["jobs"].as_array().is_some_and(Vec::is_empty) {
+                say(NOTHING);
+                return Ok(ExitCode::SUCCESS);
+            }
             asked(
                 &answer,
                 query.json,
@@ -79,14 +82,15 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
             show(&stop, query.json);
             Ok(ExitCode::SUCCESS)
         }
-        GapsAction::Export { group, channel, format, installation } => {
-            let api = ApiClient::connect(&installation).await?;
+        GapsAction::Export { group, channel, format, query } => {
+            let api = ApiClient::connect(&query.installation).await?;
             let group = group.map(|group| group.to_string());
             let chosen = [("group", &group), ("channel", &channel)];
             let filter: Vec<(&str, &str)> =
                 chosen.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
             let gaps = api.list("/api/v1/gaps/export", "gaps", &filter).await?;
-            match format {
+            let by_default = if query.json { ExportFormat::Json } else { ExportFormat::Csv };
+            match format.unwrap_or(by_default) {
                 ExportFormat::Json => json(&object!({ "gaps": gaps })),
                 ExportFormat::Csv => csv(&gaps)?,
             }
@@ -99,6 +103,10 @@ pub async fn gaps(options: GapsOptions) -> Result<ExitCode, Failure> {
 fn plan(plan: &[Value], as_json: bool) {
     if as_json {
         json(&object!({ "plan": plan }));
+        return;
+    }
+    if plan.is_empty() {
+        say(NOTHING);
         return;
     }
     let rows = plan.iter().map(|gap| {
@@ -243,7 +251,7 @@ fn groups(groups: &[Value], as_json: bool) {
         "direction 方向",
         "severity 级别",
         "owner 责任方",
-        "open/all 未闭合/全部",
+        "unfinished/all 未关闭/全部",
         "kinds 类型",
         "datasets 数据集",
         "window 时段",

@@ -1,6 +1,6 @@
 //! `dead-letters`.
 
-use super::ApiClient;
+use super::client::{ApiClient, Thing};
 use super::ops::show;
 use super::print::{cell, json, table};
 use crate::Failure;
@@ -41,7 +41,8 @@ pub async fn dead_letters(options: DeadLettersOptions) -> Result<ExitCode, Failu
         }
         DeadLettersAction::Show { id, query } => {
             let api = ApiClient::connect(&query.installation).await?;
-            let letter = api.get_one(&format!("/api/v1/dead-letters/{id}"), &[], &format!("dead letter {id}")).await?;
+            let thing = Thing::new("dead letter", "死信", id);
+            let letter = api.find(&format!("/api/v1/dead-letters/{id}"), &[], thing).await?;
             show(&letter, query.json);
         }
         DeadLettersAction::Retry { id, body, query } => {

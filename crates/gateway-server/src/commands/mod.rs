@@ -10,6 +10,7 @@ mod ops;
 mod order;
 mod print;
 mod report;
+mod said;
 
 pub use alert::alert;
 pub use check::{check_config, migrate};

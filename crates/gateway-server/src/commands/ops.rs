@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// When there is no installation.
 pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
     let api = ApiClient::connect(&options.installation).await?;
-    let mut status = api.get_one("/api/v1/status", &[], "status").await?;
+    let mut status = api.must("/api/v1/status", &[]).await?;
     let running = api.is_running();
     status["running"] = Value::Bool(running);
     if !running {
@@ -46,8 +46,10 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
     }
     books(&status["books"]);
     for warning in status["warnings"].as_array().into_iter().flatten() {
-        let (code, channel) = (cell(&warning["code"]), cell(&warning["channel"]));
-        say(format_args!("{} 告警: {code} {channel}: {}", cell(&warning["severity"]), cell(&warning["text"])));
+        // What is about the gateway itself names no channel.
+        let about: Vec<String> =
+            ["code", "channel"].into_iter().map(|key| cell(&warning[key])).filter(|text| !text.is_empty()).collect();
+        say(format_args!("{} 告警: {}: {}", cell(&warning["severity"]), about.join(" "), cell(&warning["text"])));
     }
     Ok(exit(healthy))
 }
@@ -63,11 +65,11 @@ fn books(books: &Value) {
             .filter_map(|row| row["count"].as_u64())
             .sum()
     };
-    let open = |row: &Value| matches!(row["state"].as_str(), Some("open" | "repairing"));
+    let unfinished = |row: &Value| matches!(row["state"].as_str(), Some("open" | "repairing"));
     say(format_args!(
-        "books 账目: orders 工单 {}, gaps open 未闭合缺口 {}, dead letters open 未处置死信 {}, records on the bus 总线待处理 {}",
+        "books 账目: orders 工单 {}, gaps unfinished 未关闭缺口 {}, dead letters open 未处置死信 {}, records on the bus 总线待处理 {}",
         cell(&books["orders"]),
-        count("gaps", &open),
+        count("gaps", &unfinished),
         cell(&books["dead_letters_open"]),
         count("records_on_bus", &|_| true),
     ));
@@ -106,12 +108,12 @@ pub async fn reconcile(options: ReconcileOptions) -> Result<ExitCode, Failure> {
 
 async fn show_comparisons(api: &ApiClient, options: &ReconcileOptions) -> Result<ExitCode, Failure> {
     let filter: Vec<(&str, &str)> = options.channel.iter().map(|channel| ("channel", channel.as_str())).collect();
-    let totals = api.get_one("/api/v1/reconcile", &[], "account of comparisons").await?;
+    let totals = api.must("/api/v1/reconcile", &[]).await?;
     let chosen = |row: &&Value| options.channel.as_ref().is_none_or(|channel| row["channel"] == channel.as_str());
     let channels: Vec<Value> = totals["channels"].as_array().into_iter().flatten().filter(chosen).cloned().collect();
     let mut query = filter;
     query.push(("limit", "20"));
-    let page = api.get_one("/api/v1/comparisons", &query, "list of comparisons").await?;
+    let page = api.must("/api/v1/comparisons", &query).await?;
     if options.query.json {
         json(&object!({ "channels": channels, "comparisons": page["comparisons"] }));
         return Ok(ExitCode::SUCCESS);
@@ -152,7 +154,7 @@ fn channel_table(channels: &[Value]) {
         let stopped: Vec<String> = stopped.map(|stop| cell(&stop["dataset"])).collect();
         if row["verifiable"] != true {
             let mut cells = vec![cell(&row["channel"]), "unverifiable 不可核对".to_owned()];
-            cells.extend([String::new(), String::new(), counts(&row["open_by_severity"]), stopped.join(", ")]);
+            cells.extend([String::new(), String::new(), counts(&row["unfinished_by_severity"]), stopped.join(", ")]);
             return cells;
         }
         let allowance = row["allowance_ms"].as_u64().map(|ms| format!("{} s", ms / 1_000)).unwrap_or_default();
@@ -161,7 +163,7 @@ fn channel_table(channels: &[Value]) {
             comparison(&row["last_whole_comparison"]),
             comparison(&row["last_recent_comparison"]),
             allowance,
-            counts(&row["open_by_severity"]),
+            counts(&row["unfinished_by_severity"]),
             stopped.join(", "),
         ]
     });
@@ -170,7 +172,7 @@ fn channel_table(channels: &[Value]) {
         "whole 全量",
         "recent 近期",
         "allowance 容许",
-        "open gaps 未闭合缺口",
+        "unfinished gaps 未关闭缺口",
         "repair stopped 修复暂停",
     ];
     table(&head, &rows.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! `order show`: everything that is held of an order, and how it came and went.
 
-use super::ApiClient;
+use super::client::{ApiClient, Thing};
 use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{OrderAction, OrderOptions};
@@ -20,7 +20,7 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     if let Some(channel) = &channel {
         filter.push(("channel", channel));
     }
-    let order = api.get_one(&format!("/api/v1/orders/{number}"), &filter, &format!("order {number}")).await?;
+    let order = api.find(&format!("/api/v1/orders/{number}"), &filter, Thing::new("order", "工单", &number)).await?;
     let id = cell(&order["id"]);
     let timeline = api.get(&format!("/api/v1/orders/{id}/timeline"), &[]).await?.unwrap_or_default();
     let records = records(&api, &timeline["timeline"], person).await?;

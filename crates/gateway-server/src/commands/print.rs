@@ -18,7 +18,7 @@ pub fn json(value: &Value) {
     say(value);
 }
 
-/// Prints rows under a head, in columns as wide as their widest cell (a Han character counts two).
+/// Prints rows under a head, in columns as wide as their widest cell (a Han character counts two); that there are none is said.
 pub fn table(head: &[&str], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = head.iter().map(|cell| width(cell)).collect();
     for row in rows {
@@ -29,6 +29,9 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
         }
     }
     line(&head.iter().map(ToString::to_string).collect::<Vec<_>>(), &widths);
+    if rows.is_empty() {
+        say("(none 无)");
+    }
     for row in rows {
         line(row, &widths);
     }

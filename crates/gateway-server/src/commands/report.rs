@@ -1,6 +1,7 @@
 //! `report`, `balance`, `trace`: what the API tells of the past, printed or written to a file.
 
-use super::ApiClient;
+use super::client::{ApiClient, Thing};
+use super::said;
 use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{BalanceOptions, ReportAction, ReportForm, ReportOptions, TraceOptions};
@@ -19,17 +20,38 @@ pub async fn report(options: ReportOptions) -> Result<ExitCode, Failure> {
         ReportAction::Monthly { month, form } => (format!("/api/v1/reports/monthly/{month}"), form),
     };
     let ReportForm { format, out, as_of, language, query } = form;
-    let format = if query.json { "json".to_owned() } else { format };
+    let asked = if query.json { Some("json") } else { format.as_deref() };
+    let format = form(asked, out.as_deref())?;
     if format == "xlsx" && out.is_none() && std::io::stdout().is_terminal() {
-        return Err(Failure("a workbook is no text: write it to a file with --out 请用 --out 指定文件".into()));
+        return Err(said::workbook_on_terminal());
     }
     let api = ApiClient::connect(&query.installation).await?;
-    let mut asked = vec![("format", format.as_str()), ("language", language.as_str())];
+    let mut asked = vec![("format", format), ("language", language.as_str())];
     if let Some(as_of) = &as_of {
         asked.push(("as_of", as_of));
     }
     write(&api.get_bytes(&path, &asked).await?, out.as_deref(), format == "json")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The form that is asked for, or that the name of the file says; a contradiction is a slip that would be noticed only when the file is opened.
+fn form<'a>(asked: Option<&'a str>, out: Option<&Path>) -> Result<&'a str, Failure> {
+    let Some(file) = out else { return Ok(asked.unwrap_or("text")) };
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let by_name = match ending.as_deref() {
+        Some("html" | "htm") => Some("html"),
+        Some("xlsx") => Some("xlsx"),
+        Some("csv") => Some("csv"),
+        Some("json") => Some("json"),
+        Some("txt") => Some("text"),
+        _ => None,
+    };
+    match (asked, by_name) {
+        (Some(asked), Some(by_name)) if asked != by_name => Err(said::other_form(file, by_name, asked)),
+        (Some(form), _) | (None, Some(form)) => Ok(form),
+        (None, None) if ending.is_none() => Ok("text"),
+        (None, None) => Err(said::unknown_form(file)),
+    }
 }
 
 /// Writes to the file whole or not at all, or to standard output.
@@ -44,7 +66,7 @@ fn write(bytes: &[u8], out: Option<&Path>, end_line: bool) -> Result<(), Failure
     let mut name = file.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     let part = file.with_file_name(name);
-    let failed = |error: std::io::Error| Failure(format!("{} can't be written: {error}", file.display()));
+    let failed = |error: std::io::Error| said::unwritable(file, &error);
     let mut bytes = bytes.to_vec();
     if end_line {
         bytes.push(b'\n');
@@ -66,7 +88,7 @@ pub async fn balance(options: BalanceOptions) -> Result<ExitCode, Failure> {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)))
             .collect();
-    let told = api.get_one("/api/v1/balance", &asked, "balance").await?;
+    let told = api.must("/api/v1/balance", &asked).await?;
     if options.query.json {
         json(&told);
         return Ok(ExitCode::SUCCESS);
@@ -85,6 +107,8 @@ pub async fn balance(options: BalanceOptions) -> Result<ExitCode, Failure> {
         "dead 死信",
         "owed 应投递",
         "acknowledged 已确认",
+        "superseded 已被取代",
+        "rejected 被拒绝",
         "in flight 在途",
     ];
     let mut rows = Vec::new();
@@ -97,7 +121,7 @@ pub async fn balance(options: BalanceOptions) -> Result<ExitCode, Failure> {
             let mut row = vec![of("day"), of("channel"), of("dataset"), as_of];
             row.extend(["theirs", "ours", "difference", "standing"].map(|key| cell(&side["account"][key])));
             row.extend(["applied", "duplicate", "dead_lettered"].map(|key| cell(&side["inbound"][key])));
-            row.extend(["owed", "acknowledged", "in_flight"].map(|key| cell(&side["outbound"][key])));
+            row.extend(["owed", "acknowledged", "superseded", "rejected", "in_flight"].map(|key| cell(&side["outbound"][key])));
             rows.push(row);
         }
     }
@@ -121,11 +145,30 @@ pub async fn trace(options: TraceOptions) -> Result<ExitCode, Failure> {
         asked.push(("channel", channel));
     }
     if options.query.json {
-        let told: Value = api.get_one(&path, &asked, &format!("order {}", options.number)).await?;
+        let told: Value = api.find(&path, &asked, Thing::new("order", "工单", &options.number)).await?;
         json(&told);
         return Ok(ExitCode::SUCCESS);
     }
     asked.push(("format", "text"));
     write(&api.get_bytes(&path, &asked).await?, None, false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_says_its_form() {
+        let by_name = |name: &str| form(None, Some(Path::new(name))).map_err(|failure| failure.0);
+        for (name, wanted) in [("a.xlsx", "xlsx"), ("a.b.HTML", "html"), ("x/a.csv", "csv"), ("a.txt", "text"), ("a", "text")] {
+            assert_eq!(by_name(name).unwrap(), wanted, "{name}");
+        }
+        assert!(by_name("a.pdf").unwrap_err().contains("看不出格式"));
+        assert_eq!(form(Some("csv"), Some(Path::new("a.dat"))).unwrap(), "csv");
+        assert_eq!(form(None, None).unwrap(), "text");
+        let refused = form(Some("csv"), Some(Path::new("a.xlsx"))).unwrap_err().0;
+        assert!(refused.contains("a.xlsx 表示 xlsx") && refused.contains("csv is asked for"), "{refused}");
+    }
 }
