@@ -28,6 +28,16 @@ base_url = "http://127.0.0.1:1"
 from = "desk"
 datasets = ["handling"]
 to = "nowhere"
+[[alert.notifier]]
+id = "hook"
+kind = "alertmanager"
+url = "http://127.0.0.1:1"
+[[alert.route]]
+channels = ["municipal-12345", "desk", "municipal"]
+codes = ["disk_lo"]
+to = ["hook"]
+[alert.default_route]
+codes = ["disk_low"]
 "#,
     )
     .expect("written");
@@ -38,7 +48,16 @@ to = "nowhere"
     assert_eq!(told["valid"], false);
     let keys: Vec<&str> =
         told["mistakes"].as_array().into_iter().flatten().filter_map(|one| one["key"].as_str()).collect();
-    for key in ["api.admin_address", "topics.retention_days", "intake.poll.evry_ms", "channel[0].kind", "route[0].to"] {
+    for key in [
+        "api.admin_address",
+        "topics.retention_days",
+        "intake.poll.evry_ms",
+        "channel[0].kind",
+        "route[0].to",
+        "alert.route[0].channels[2]",
+        "alert.route[0].codes[0]",
+        "alert.default_route.codes",
+    ] {
         assert!(keys.contains(&key), "{key} is not among {keys:?}");
     }
     let (code, out, _) = run(&["check-config", "--dir", dir]);
@@ -86,6 +105,25 @@ fn questions(gateway: &Gateway, running: bool) {
     assert!(code == 0 && out.contains("绕路") && out.contains("timeline 时间线"), "{out}");
     let (code, _, err) = gateway.command(&["order", "show", "GZ404"]);
     assert!(code == 1 && err.contains("there is no order GZ404"), "{err}");
+
+    assert!(err.contains("没有工单 GZ404"), "people at the bureau read Chinese: {err}");
+    for (arguments, words) in [
+        (&["order", "show", "GZ1", "--channel", "province"][..], "没有配置渠道 province"),
+        (&["gaps", "list", "--group", "7"], "没有缺口组 7"),
+        (&["gaps", "export", "--group", "7", "--json"], "没有缺口组 7"),
+        (&["gaps", "show", "7"], "没有缺口 7"),
+        (&["alert", "list", "--channel", "province"], "没有配置渠道 province"),
+        (&["alert", "silence", "add", "--code", "disk_lo", "--for", "1h", "--reason", "x"], "没有告警代码 disk_lo"),
+        (&["report", "daily", "2026-02-30"], "日历上没有 2026-02-30"),
+        (&["report", "daily", "2099-01-01"], "2099-01-01 尚未到来"),
+        (&["report", "daily", "2026-11-01", "--format", "csv", "--out", "x.xlsx"], "x.xlsx 表示 xlsx"),
+    ] {
+        let (code, out, err) = gateway.command(arguments);
+        assert!(code == 1 && err.contains(words), "{arguments:?}: {code} {out}{err}");
+    }
+    let (code, out, _) = gateway.command(&["gaps", "repair", "--all"]);
+    assert!(code == 0 && out.contains("there is nothing to repair"), "{out}");
+    assert_eq!(gateway.json(&["gaps", "export"])["gaps"], json!([]));
 
     assert_eq!(gateway.json(&["gaps", "list"])["groups"], json!([]));
     let letters = gateway.json(&["dead-letters", "list", "--state", "open"]);

@@ -9,6 +9,7 @@ mod corruption;
 mod defences;
 mod demo;
 mod gateway;
+mod incidents;
 mod kills;
 mod outages;
 mod program;

@@ -1,8 +1,8 @@
 //! `report`, `balance`, `trace`: what the API tells of the past, printed or written to a file.
 
 use super::client::{ApiClient, Thing};
-use super::said;
 use super::print::{cell, json, say, table};
+use super::said;
 use crate::Failure;
 use crate::cli::{BalanceOptions, ReportAction, ReportForm, ReportOptions, TraceOptions};
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub async fn report(options: ReportOptions) -> Result<ExitCode, Failure> {
     };
     let ReportForm { format, out, as_of, language, query } = form;
     let asked = if query.json { Some("json") } else { format.as_deref() };
-    let format = form(asked, out.as_deref())?;
+    let format = form_of(asked, out.as_deref())?;
     if format == "xlsx" && out.is_none() && std::io::stdout().is_terminal() {
         return Err(said::workbook_on_terminal());
     }
@@ -35,7 +35,7 @@ pub async fn report(options: ReportOptions) -> Result<ExitCode, Failure> {
 }
 
 /// The form that is asked for, or that the name of the file says; a contradiction is a slip that would be noticed only when the file is opened.
-fn form<'a>(asked: Option<&'a str>, out: Option<&Path>) -> Result<&'a str, Failure> {
+fn form_of<'a>(asked: Option<&'a str>, out: Option<&Path>) -> Result<&'a str, Failure> {
     let Some(file) = out else { return Ok(asked.unwrap_or("text")) };
     let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     let by_name = match ending.as_deref() {
@@ -121,7 +121,9 @@ pub async fn balance(options: BalanceOptions) -> Result<ExitCode, Failure> {
             let mut row = vec![of("day"), of("channel"), of("dataset"), as_of];
             row.extend(["theirs", "ours", "difference", "standing"].map(|key| cell(&side["account"][key])));
             row.extend(["applied", "duplicate", "dead_lettered"].map(|key| cell(&side["inbound"][key])));
-            row.extend(["owed", "acknowledged", "superseded", "rejected", "in_flight"].map(|key| cell(&side["outbound"][key])));
+            row.extend(
+                ["owed", "acknowledged", "superseded", "rejected", "in_flight"].map(|key| cell(&side["outbound"][key])),
+            );
             rows.push(row);
         }
     }
@@ -161,14 +163,16 @@ mod tests {
 
     #[test]
     fn the_name_of_a_file_says_its_form() {
-        let by_name = |name: &str| form(None, Some(Path::new(name))).map_err(|failure| failure.0);
-        for (name, wanted) in [("a.xlsx", "xlsx"), ("a.b.HTML", "html"), ("x/a.csv", "csv"), ("a.txt", "text"), ("a", "text")] {
+        let by_name = |name: &str| form_of(None, Some(Path::new(name))).map_err(|failure| failure.0);
+        for (name, wanted) in
+            [("a.xlsx", "xlsx"), ("a.b.HTML", "html"), ("x/a.csv", "csv"), ("a.txt", "text"), ("a", "text")]
+        {
             assert_eq!(by_name(name).unwrap(), wanted, "{name}");
         }
         assert!(by_name("a.pdf").unwrap_err().contains("看不出格式"));
-        assert_eq!(form(Some("csv"), Some(Path::new("a.dat"))).unwrap(), "csv");
-        assert_eq!(form(None, None).unwrap(), "text");
-        let refused = form(Some("csv"), Some(Path::new("a.xlsx"))).unwrap_err().0;
+        assert_eq!(form_of(Some("csv"), Some(Path::new("a.dat"))).unwrap(), "csv");
+        assert_eq!(form_of(None, None).unwrap(), "text");
+        let refused = form_of(Some("csv"), Some(Path::new("a.xlsx"))).unwrap_err().0;
         assert!(refused.contains("a.xlsx 表示 xlsx") && refused.contains("csv is asked for"), "{refused}");
     }
 }

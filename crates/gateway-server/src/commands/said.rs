@@ -8,12 +8,14 @@ use std::path::Path;
 
 /// Whatever the API refuses; it says why in both languages.
 pub(super) fn refused(status: StatusCode, problem: &Value) -> Failure {
-    let detail = problem["detail"].as_str().or_else(|| problem["title"].as_str()).unwrap_or("the gateway gave no reason");
+    let detail =
+        problem["detail"].as_str().or_else(|| problem["title"].as_str()).unwrap_or("the gateway gave no reason");
     let zh = problem["detail_zh"].as_str().unwrap_or("网关未说明原因");
     match problem["code"].as_str() {
-        Some(code) => {
-            Failure::told(format!("{zh}（{code}，见 docs/errors.md）"), format!("{detail} ({code}; see docs/errors.md)"))
-        }
+        Some(code) => Failure::told(
+            format!("{zh}（{code}，见 docs/errors.md）"),
+            format!("{detail} ({code}; see docs/errors.md)"),
+        ),
         None => Failure::told(format!("{zh}（HTTP {status}）"), format!("{detail} (HTTP {status})")),
     }
 }

@@ -16,10 +16,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use watch::Watch;
+use watch::{Watch, last_line};
 
 /// A child that died so often in a row right after its start can't start at all.
 const TOO_MANY_DEATHS: u32 = 20;
+/// How long the account that closes the days may take: fifteen seconds after the last change, and then the next whole comparison.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(60);
 /// What a shell shows for a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -45,8 +47,10 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     let stop = CancellationToken::new();
     let children = start(&setup, &stop)?;
     let watch = Watch::new(&setup);
+    // Who keeps the directory will ask it for a report; who wants JSON wants the verdict.
+    let closes = !temporary && !options.json && !options.without_reconcile;
     let ended = tokio::select! {
-        ended = run(&watch, &children, &say, Duration::from_secs(options.settle_seconds)) => ended,
+        ended = run(&watch, &children, &say, Duration::from_secs(options.settle_seconds), closes) => ended,
         () = interrupted.cancelled() => Ok(None),
     };
     stop.cancel();
@@ -105,17 +109,26 @@ fn start(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<Vec<Supervised>
 }
 
 /// Lets life run out, then everything settle; the last verdict, balanced or not.
-async fn run(watch: &Watch, children: &[Supervised], say: &Say, settle: Duration) -> Result<Option<Verdict>, Failure> {
+async fn run(
+    watch: &Watch,
+    children: &[Supervised],
+    say: &Say,
+    settle: Duration,
+    closes: bool,
+) -> Result<Option<Verdict>, Failure> {
     let mut shown = Instant::now();
+    let mut troubles = Vec::new();
     while !watch.life_has_stopped().await {
         if let Some(child) = children.iter().find(|child| child.state().early_deaths >= TOO_MANY_DEATHS) {
             let (name, log) = (child.spec.name, child.spec.log.display());
-            return Err(Failure(format!("{name} ends as soon as it is started; its log says why: {log}")));
+            let why = last_line(&child.spec.log).unwrap_or_default();
+            return Err(Failure(format!("{name} ends as soon as it is started: {why}; see its log {log}")));
         }
         if shown.elapsed() >= Duration::from_secs(2) {
             shown = Instant::now();
             let restarts: u64 = children.iter().map(|child| child.state().restarts).sum();
             say.line(&watch.progress(restarts).await);
+            tell_troubles(watch, &mut troubles, say).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -125,11 +138,25 @@ async fn run(watch: &Watch, children: &[Supervised], say: &Say, settle: Duration
     loop {
         let over = Instant::now() >= deadline;
         if !over && !watch.has_settled().await {
+            if shown.elapsed() >= Duration::from_secs(5) {
+                shown = Instant::now();
+                tell_troubles(watch, &mut troubles, say).await;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         }
         match watch.verdict().await {
-            Ok(verdict) if verdict.balanced || over => return Ok(Some(verdict)),
+            Ok(verdict) if verdict.balanced => {
+                if closes {
+                    wait_for_closing_account(watch, say).await;
+                }
+                return Ok(Some(verdict));
+            }
+            Ok(verdict) if over => {
+                troubles.clear();
+                tell_troubles(watch, &mut troubles, say).await;
+                return Ok(Some(verdict));
+            }
             Ok(verdict) => {
                 let first = verdict.mismatches.first();
                 let first = first.map(|one| format!("{} {} {}", one.dataset, one.number, one.kind)).unwrap_or_default();
@@ -139,10 +166,43 @@ async fn run(watch: &Watch, children: &[Supervised], say: &Say, settle: Duration
                     last_words = words;
                 }
             }
-            Err(error) if over => return Err(error),
+            Err(error) if over => {
+                troubles.clear();
+                tell_troubles(watch, &mut troubles, say).await;
+                return Err(error);
+            }
             Err(error) => tracing::debug!(error = error.0, "no verdict yet"),
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Says what keeps the demo from going on, where that is news.
+async fn tell_troubles(watch: &Watch, told: &mut Vec<String>, say: &Say) {
+    let troubles = watch.troubles().await;
+    for trouble in troubles.iter().filter(|trouble| !told.contains(trouble)) {
+        say.line(&format!("demo: {trouble}"));
+    }
+    *told = troubles;
+}
+
+/// Balanced by the judge, the books still wait for the platform's own account that is newer than the last repair: without it a report says only that
+/// something has changed since.
+async fn wait_for_closing_account(watch: &Watch, say: &Say) {
+    let deadline = Instant::now() + CLOSING_PATIENCE;
+    let mut told = false;
+    while !watch.accounts_are_closed().await {
+        if Instant::now() >= deadline {
+            say.line(
+                "demo: the closing account did not come; a report tells 对账后有变 (changed since) until the next one",
+            );
+            return;
+        }
+        if !told {
+            say.line("demo: balanced; waiting for the closing account, so that reports tell it too");
+            told = true;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -192,7 +252,7 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
     crate::commands::table(&keys, &rows);
     let gaps = &verdict.gaps;
     say.line(&format!(
-        "\ngaps 缺口: {} opened, {} repaired, {} open, {} false; manifest {}; restarts {restarts}",
+        "\ngaps 缺口: {} opened, {} repaired, {} unfinished, {} false; manifest {}; restarts {restarts}",
         gaps.opened, gaps.repaired, gaps.open, gaps.false_gaps, verdict.manifest
     ));
     let faults: Vec<String> = verdict.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();

@@ -2,11 +2,18 @@
 
 use super::setup::Setup;
 use crate::Failure;
+use gateway_alert::checks::space_of;
+use gateway_model::{Clock as _, SystemClock, day_of};
 use gateway_simulator::{ControlPoint, JudgeOptions, Verdict, judge};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// With less than this the disk counts as full: neither bus nor store can write much more.
+const FULL_BELOW: u64 = 16 << 20;
+/// How much of a log's end is looked at for its last line.
+const LOG_END: u64 = 4_096;
 
 /// Reads the children.
 pub struct Watch {
@@ -46,16 +53,22 @@ impl Watch {
     pub async fn progress(&self, restarts: u64) -> String {
         let life = self.read(self.platform, "/sim/life", &self.dir.join("platform/control-token")).await;
         let token = self.dir.join("gateway/tokens/judge.token");
-        let flow = self.read(self.admin, "/api/v1/flow", &token).await.unwrap_or_default();
+        let created = life.map_or_else(|| "?".to_owned(), |life| life["created"].to_string());
+        let books = (
+            self.read(self.admin, "/api/v1/flow", &token).await,
+            self.read(self.admin, "/api/v1/status", &token).await.filter(|status| status["books"].is_object()),
+        );
+        // Zeros would say that nothing has come in.
+        let (Some(flow), Some(status)) = books else {
+            return format!("orders created {created} · the gateway's books can't be read · restarts {restarts}");
+        };
         let sum = |side: &str, key: &str| {
             flow[side].as_array().into_iter().flatten().filter_map(|row| row[key].as_u64()).sum::<u64>()
         };
-        let status = self.read(self.admin, "/api/v1/status", &token).await.unwrap_or_default();
         let gaps = |state: &str| {
             let rows = status["books"]["gaps"].as_array().into_iter().flatten();
             rows.filter(|row| row["state"] == state).filter_map(|row| row["count"].as_u64()).sum::<u64>()
         };
-        let created = life.map_or_else(|| "?".to_owned(), |life| life["created"].to_string());
         format!(
             "orders created {created} · changes captured {} (applied {}, in flight {}) · deliveries owed {} (acknowledged {}, in flight {}) · gaps suspected {}, open {}, repairing {}, closed {} · restarts {restarts}",
             sum("inbound", "captured"),
@@ -69,6 +82,69 @@ impl Watch {
             gaps("repairing"),
             gaps("closed"),
         )
+    }
+
+    /// What keeps the demo from going on: a full disk, a child that does not answer, a task that stands still. Each with its cause, as far as it is
+    /// known; injected faults come and go and are none.
+    pub async fn troubles(&self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        match space_of(&self.dir) {
+            Ok(space) if space.free < FULL_BELOW => {
+                let (mib, dir) = (space.free >> 20, self.dir.display());
+                troubles.push(format!(
+                    "the disk is full 磁盘已满: {mib} MiB are left at {dir}; make room, or name another --dir"
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => troubles.push(format!("{}: {error}", self.dir.display())),
+        }
+        for (address, name) in [(self.platform, "platform"), (self.desk, "desk")] {
+            if self.read(address, "/sim/life", &self.dir.join(name).join("control-token")).await.is_none() {
+                troubles.push(self.silent(name));
+            }
+        }
+        let token = self.dir.join("gateway/tokens/judge.token");
+        match self.read(self.admin, "/api/v1/status", &token).await {
+            None => troubles.push(self.silent("serve")),
+            Some(status) => {
+                let stalled =
+                    status["tasks"].as_array().into_iter().flatten().filter(|task| task["health"] == "stalled");
+                troubles.extend(stalled.map(|task| {
+                    let text = |key: &str| task[key].as_str().unwrap_or("?").replace('\n', " ");
+                    format!(
+                        "the task {} stands still 任务停滞: {}: {}",
+                        text("name"),
+                        text("error_code"),
+                        text("error")
+                    )
+                }));
+            }
+        }
+        troubles
+    }
+
+    fn silent(&self, name: &str) -> String {
+        let log = self.dir.join(format!("logs/{name}.log"));
+        let last = last_line(&log).unwrap_or_else(|| "it is empty".to_owned());
+        format!("{name} does not answer 无应答; the end of its log {}: {last}", log.display())
+    }
+
+    /// Whether an account of the platform that is newer than the last change here has closed the days of the demo.
+    pub async fn accounts_are_closed(&self) -> bool {
+        let token = self.dir.join("gateway/tokens/judge.token");
+        let today = day_of(SystemClock.now());
+        let days = [today.yesterday().unwrap_or(today), today];
+        for day in days {
+            let Some(report) = self.read(self.admin, &format!("/api/v1/reports/daily/{day}"), &token).await else {
+                return false;
+            };
+            let lines = report["lines"].as_array().into_iter().flatten();
+            let standings = lines.filter_map(|line| line["account"]["standing"].as_str());
+            if standings.into_iter().any(|standing| matches!(standing, "changed" | "unverified")) {
+                return false;
+            }
+        }
+        true
     }
 
     /// The judge's verdict now.
@@ -92,4 +168,17 @@ impl Watch {
         let answer = self.http.get(format!("http://{address}{path}")).bearer_auth(token).send().await.ok()?;
         answer.error_for_status().ok()?.json().await.ok()
     }
+}
+
+/// The last line of a log that says something, shortened.
+pub(super) fn last_line(file: &Path) -> Option<String> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut log = std::fs::File::open(file).ok()?;
+    let length = log.metadata().ok()?.len();
+    log.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
+    let mut end = Vec::new();
+    log.read_to_end(&mut end).ok()?;
+    let end = String::from_utf8_lossy(&end);
+    let line = end.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().take(300).collect())
 }
