@@ -96,8 +96,8 @@ codes! {
 #[derive(Debug)]
 pub struct Problem {
     code: Code,
-    detail: String,
-    detail_zh: Option<String>,
+    detail: Box<str>,
+    detail_zh: Option<Box<str>>,
     retry_after_s: Option<u32>,
     more: Map<String, Value>,
 }
@@ -106,13 +106,13 @@ impl Problem {
     /// A problem with a sentence for the person who asked; no personal data, no secrets.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after_s = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        Self { code, detail: detail.into(), detail_zh: None, retry_after_s, more: Map::new() }
+        Self { code, detail: detail.into().into_boxed_str(), detail_zh: None, retry_after_s, more: Map::new() }
     }
 
     /// The same sentence in Chinese; without one, the title of the code stands for it.
     #[must_use]
     pub fn zh(mut self, detail: impl Into<String>) -> Self {
-        self.detail_zh = Some(detail.into());
+        self.detail_zh = Some(detail.into().into_boxed_str());
         self
     }
 
@@ -149,8 +149,8 @@ impl IntoResponse for Problem {
         body.insert("type".into(), format!("urn:hotline-gateway:error:{}", self.code.as_str()).into());
         body.insert("title".into(), self.code.title().into());
         body.insert("status".into(), self.code.status().as_u16().into());
-        body.insert("detail".into(), self.detail.into());
-        body.insert("detail_zh".into(), self.detail_zh.unwrap_or_else(|| self.code.title_zh().to_owned()).into());
+        body.insert("detail".into(), self.detail.into_string().into());
+        body.insert("detail_zh".into(), self.detail_zh.as_deref().unwrap_or(self.code.title_zh()).into());
         body.insert("code".into(), self.code.as_str().into());
         body.extend(self.more);
         let mut response = (self.code.status(), Value::Object(body).to_string()).into_response();

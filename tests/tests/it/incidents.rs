@@ -79,7 +79,7 @@ async fn an_incident_is_told_from_its_beginning_to_its_end() {
     let receiver = Receiver::start().await;
     let pace = "open_after_ms = 0, resolve_after_ms = 0, repeat_every_ms = 1000, escalate_after_ms = 1500";
     let more = format!(
-        "alert.group_window_ms = 0\nalert.info = {{ {pace} }}\nalert.warning = {{ {pace} }}\n\
+        "alert.group_window_ms = 0\nalert.checks.dead_letters_open.many = 1\nalert.info = {{ {pace} }}\nalert.warning = {{ {pace} }}\n\
          alert.notifier = [{{ id = \"hook\", kind = \"webhook\", url = \"{}\", secret_file = \"secrets/hook.secret\" }}]\n",
         receiver.url
     );
