@@ -6,7 +6,8 @@
 //! - A group's position is what `commit` last saved, never what was merely read. There is no automatic reset: a position that the log no longer
 //!   holds is told as [`Fetched::lost`], and reading goes on at the first offset that is left.
 //! - A [`Guard`] makes an append idempotent within its time: the same nonce and digest again answers [`Appended::Repeated`], the same nonce with
-//!   another digest [`Appended::Conflict`]; neither writes. On the embedded engine nonce and message are one transaction.
+//!   another digest [`Appended::Conflict`]; neither writes. Nonce and message are one write on every engine; on Kafka a replica learns a moment
+//!   later what another one wrote.
 //!
 //! The trait is narrow on purpose: no transactions, no queries, no compaction. What needs more lives in the store.
 
@@ -14,6 +15,8 @@
 pub mod conformance;
 pub mod embedded;
 mod envelope;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod message;
 mod traits;
 

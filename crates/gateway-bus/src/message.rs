@@ -126,7 +126,7 @@ pub struct Message {
 pub struct Fetched {
     /// Messages, ascending by offset within each partition.
     pub messages: Vec<Message>,
-    /// Ranges that were dropped before this group read them.
+    /// Ranges that were dropped before this group read them; each lies before the messages of its partition.
     pub lost: Vec<LostOffsets>,
 }
 

@@ -1,43 +1,48 @@
-//! The suite, one test for each of its functions.
+//! The suite, one test for each of its functions, on the embedded engine; other engines take the same list.
 
 use crate::support::Embedded;
 use gateway_bus::conformance as suite;
 use proptest::prelude::*;
 
-macro_rules! suite {
-    ($($name:ident),* $(,)?) => {
+/// One test for each function of the suite, on the engine that the expression makes.
+macro_rules! cases {
+    ($engine:expr) => {
+        $crate::suite::cases!($engine;
+            a_dropped_fetch_loses_nothing,
+            a_dropped_member_hands_over,
+            a_member_that_joins_gets_its_share,
+            a_waiting_fetch_wakes,
+            acknowledged_survives_reopen,
+            appends_beyond_the_queue_wait,
+            bad_requests_are_refused,
+            closed_is_closed,
+            expired_messages_are_reported_lost,
+            groups_are_independent,
+            guard_answers_in_one_batch,
+            guard_expires,
+            guard_repeats_and_conflicts,
+            guard_survives_reopen,
+            keeps_order_per_key,
+            later_topics_are_not_starved,
+            offsets_go_on_after_all_is_dropped,
+            positions_survive_reopen,
+            rewind_repeats_what_was_not_committed,
+            unexpired_messages_stay,
+            what_comes_out_is_what_went_in,
+        );
+    };
+    ($engine:expr; $($name:ident),* $(,)?) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                suite::$name(&Embedded::new()).await;
+                gateway_bus::conformance::$name(&$engine).await;
             }
         )*
     };
 }
+pub(crate) use cases;
 
-suite!(
-    a_dropped_fetch_loses_nothing,
-    a_dropped_member_hands_over,
-    a_member_that_joins_gets_its_share,
-    a_waiting_fetch_wakes,
-    acknowledged_survives_reopen,
-    appends_beyond_the_queue_wait,
-    bad_requests_are_refused,
-    closed_is_closed,
-    expired_messages_are_reported_lost,
-    groups_are_independent,
-    guard_answers_in_one_batch,
-    guard_expires,
-    guard_repeats_and_conflicts,
-    guard_survives_reopen,
-    keeps_order_per_key,
-    later_topics_are_not_starved,
-    offsets_go_on_after_all_is_dropped,
-    positions_survive_reopen,
-    rewind_repeats_what_was_not_committed,
-    unexpired_messages_stay,
-    what_comes_out_is_what_went_in,
-);
+cases!(Embedded::new());
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]

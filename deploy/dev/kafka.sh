@@ -1,0 +1,250 @@
+#!/usr/bin/env bash
+# A real Apache Kafka of one's own, in KRaft mode, for tests and trials: on loopback, in one directory, with no service of the system.
+#
+#   kafka.sh fetch                                    brings the jars (Maven)
+#   kafka.sh start DIRECTORY [--brokers N] [--secure] starts it, waits until it answers, prints its addresses
+#   kafka.sh stop DIRECTORY [NODE]                    stops what `start` started there, or one node of it
+#   kafka.sh run DIRECTORY [--brokers N] [--secure]   the same as start; stops and removes DIRECTORY when its standard input ends
+#
+# A directory that was started before keeps its data, its ports and its secrets. --secure adds, to the plain listener, one with TLS and SASL
+# (user `gateway`; PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) and one with TLS where the client shows a certificate; DIRECTORY/tls has what they need.
+# The addresses are lines NAME=HOST:PORT[,...], also in DIRECTORY/addresses: PLAINTEXT, and with --secure SASL_SSL and SSL.
+# Not for production: one small heap, no authorization, secrets in the directory.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+jars=${KAFKA_JARS:-${CARGO_TARGET_DIR:-$here/../../target}/tools/kafka}
+patience_s=120
+
+fail() {
+    printf 'kafka: %s\n' "$*" >&2
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+fetch() {
+    local mark wanted
+    wanted=$(cksum <"$here/kafka/pom.xml")
+    mark=$jars/.complete
+    [ "$(cat "$mark" 2>/dev/null || true)" != "$wanted" ] || return 0
+    has mvn || fail "mvn is missing: run deploy/dev/install.sh, or install the Debian package maven"
+    mkdir -p "$jars"
+    # Two may come here at once, as two tests that are built for themselves do.
+    exec 9>"$jars/.lock"
+    flock 9
+    if [ "$(cat "$mark" 2>/dev/null || true)" != "$wanted" ]; then
+        rm -f "$jars"/*.jar
+        mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" >&2 ||
+            fail "the jars of Apache Kafka could not be had: is Maven Central reachable?"
+        printf '%s\n' "$wanted" >"$mark"
+    fi
+    exec 9>&-
+}
+
+# So many ports that nobody uses now.
+free_ports() {
+    python3 - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for one in held:
+    one.bind(("127.0.0.1", 0))
+print(*(one.getsockname()[1] for one in held))
+PY
+}
+
+# A certificate of our authority: NAME, what it is for.
+certificate() {
+    openssl req -newkey rsa:2048 -nodes -keyout "$tls/$1.key" -out "$tls/$1.csr" -subj "/CN=$1" 2>/dev/null
+    openssl x509 -req -in "$tls/$1.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial -days 3650 -out "$tls/$1.pem" \
+        -extfile <(printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n') 2>/dev/null
+    rm -f "$tls/$1.csr"
+}
+
+make_secrets() {
+    tls=$dir/tls
+    has openssl || fail "openssl is missing: run deploy/dev/install.sh"
+    mkdir -p "$tls"
+    openssl rand -hex 16 >"$tls/gateway.password"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tls/ca.key" -out "$tls/ca.pem" -days 3650 -subj "/CN=kafka-for-tests" 2>/dev/null
+    certificate broker
+    certificate gateway
+    cat "$tls/broker.key" "$tls/broker.pem" >"$tls/broker-store.pem"
+}
+
+# Small and quick to start rather than quick to run.
+java_options=(-Xmx"${KAFKA_HEAP:-384m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -cp "$jars/*"
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.log.kafka.server=info
+    -Dorg.slf4j.simpleLogger.showDateTime=true)
+
+# Writes the configuration of all nodes and formats their storage.
+lay_out() {
+    local node ports voters addresses='' secured='' users=() id
+    ports=($(free_ports $((brokers * 4))))
+    voters=1@127.0.0.1:${ports[0]}
+    [ "$secure" -eq 0 ] || make_secrets
+    for node in $(seq "$brokers"); do
+        local own=("${ports[@]:$(((node - 1) * 4)):4}")
+        local listeners=PLAINTEXT://127.0.0.1:${own[1]} roles=broker
+        addresses+=${addresses:+,}127.0.0.1:${own[1]}
+        if [ "$secure" -eq 1 ]; then
+            listeners+=,SASL_SSL://localhost:${own[2]},SSL://localhost:${own[3]}
+            secured+=${secured:+ }localhost:${own[2]}/localhost:${own[3]}
+        fi
+        mkdir -p "$dir/node-$node"
+        {
+            # The first node is the controller too; the others are brokers only.
+            if [ "$node" -eq 1 ]; then
+                roles=broker,controller
+                printf 'listeners=%s,CONTROLLER://127.0.0.1:%s\n' "$listeners" "${own[0]}"
+            else
+                printf 'listeners=%s\n' "$listeners"
+            fi
+            cat <<CONF
+process.roles=$roles
+node.id=$node
+controller.quorum.voters=$voters
+controller.listener.names=CONTROLLER
+advertised.listeners=$listeners
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
+log.dirs=$dir/node-$node/data
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.replication.factor=$brokers
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=$brokers
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=$brokers
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.retention.check.interval.ms=500
+log.segment.delete.delay.ms=100
+num.network.threads=2
+num.io.threads=2
+controlled.shutdown.enable=$([ "$brokers" -gt 1 ] && echo true || echo false)
+CONF
+            if [ "$secure" -eq 1 ]; then
+                cat <<CONF
+ssl.keystore.type=PEM
+ssl.keystore.location=$tls/broker-store.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$tls/ca.pem
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_gateway="$(cat "$tls/gateway.password")";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+CONF
+            fi
+        } >"$dir/node-$node/server.properties"
+    done
+    if [ "$secure" -eq 1 ]; then
+        for id in 256 512; do
+            users+=(--add-scram "SCRAM-SHA-$id=[name=gateway,password=$(cat "$tls/gateway.password")]")
+        done
+    fi
+    id=$(openssl rand -base64 16 | tr '+/' '-_' | tr -d '=')
+    for node in $(seq "$brokers"); do
+        java "${java_options[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/node-$node/server.properties" "${users[@]}" >"$dir/node-$node/format.log" 2>&1 ||
+            fail "the storage of node $node could not be formatted: $(cat "$dir/node-$node/format.log")"
+    done
+    {
+        printf 'PLAINTEXT=%s\n' "$addresses"
+        if [ "$secure" -eq 1 ]; then
+            printf 'SASL_SSL=%s\n' "$(printf '%s\n' $secured | cut -d/ -f1 | paste -sd,)"
+            printf 'SSL=%s\n' "$(printf '%s\n' $secured | cut -d/ -f2 | paste -sd,)"
+        fi
+    } >"$dir/addresses.new"
+    mv "$dir/addresses.new" "$dir/addresses"
+}
+
+alive() { kill -0 "$1" 2>/dev/null; }
+
+start_node() {
+    local node=$1 home=$dir/node-$1
+    if [ -e "$home/pid" ] && alive "$(cat "$home/pid")"; then
+        return 0
+    fi
+    java "${java_options[@]}" kafka.Kafka "$home/server.properties" </dev/null >"$home/server.log" 2>&1 &
+    printf '%s\n' "$!" >"$home/pid"
+}
+
+await_node() {
+    local node=$1 home=$dir/node-$1 deadline=$((SECONDS + patience_s))
+    until grep -qE 'Kafka Server started|KafkaRaftServer.*started' "$home/server.log" 2>/dev/null; do
+        alive "$(cat "$home/pid")" || fail "node $node ended by itself: $(tail -n 40 "$home/server.log")"
+        [ "$SECONDS" -lt "$deadline" ] || fail "node $node is not up after ${patience_s}s: $(tail -n 40 "$home/server.log")"
+        sleep 0.1
+    done
+}
+
+start() {
+    has java || fail "java is missing: run deploy/dev/install.sh, or install the Debian package openjdk-17-jre-headless"
+    has python3 || fail "python3 is missing: run deploy/dev/install.sh"
+    fetch
+    mkdir -p "$dir"
+    [ -e "$dir/addresses" ] || lay_out
+    local home
+    for home in "$dir"/node-*; do start_node "${home##*node-}"; done
+    for home in "$dir"/node-*; do await_node "${home##*node-}"; done
+    cat "$dir/addresses"
+}
+
+stop_node() {
+    local home=$dir/node-$1 pid deadline=$((SECONDS + 30))
+    [ -e "$home/pid" ] || return 0
+    pid=$(cat "$home/pid")
+    # A process id may have been given to another meanwhile: only what runs from this directory is ours.
+    if grep -qzF "$home/server.properties" "/proc/$pid/cmdline" 2>/dev/null; then
+        kill "$pid" 2>/dev/null || true
+        while alive "$pid"; do
+            [ "$SECONDS" -lt "$deadline" ] || kill -9 "$pid" 2>/dev/null || true
+            sleep 0.1
+        done
+    fi
+    rm -f "$home/pid"
+}
+
+stop() {
+    local home
+    # The controller goes last, so that the others can say goodbye to it.
+    for home in $(printf '%s\n' "$dir"/node-* | sort -r); do
+        [ -z "$1" ] || [ "${home##*node-}" = "$1" ] || continue
+        [ ! -d "$home" ] || stop_node "${home##*node-}"
+    done
+}
+
+command=${1:-}
+[ "$command" = fetch ] && { fetch; exit 0; }
+dir=${2:-}
+[ -n "$dir" ] || fail "usage: kafka.sh fetch | start DIRECTORY [--brokers N] [--secure] | stop DIRECTORY [NODE] | run DIRECTORY ..."
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+tls=$dir/tls
+shift 2
+brokers=1
+secure=0
+node=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --brokers) brokers=${2:?--brokers wants a number} && shift 2 ;;
+    --secure) secure=1 && shift ;;
+    [0-9]*) node=$1 && shift ;;
+    *) fail "unknown option $1" ;;
+    esac
+done
+
+case $command in
+start) start ;;
+stop) stop "$node" ;;
+run)
+    [ -z "$(ls -A "$dir")" ] || fail "$dir is not empty: run removes its directory in the end"
+    trap 'stop ""; rm -rf "$dir"' EXIT
+    trap 'exit 143' TERM INT HUP
+    start
+    # The reader of the addresses sees their end. Nothing is read from standard input: its end is the end of who started this.
+    exec >&-
+    read -r -d '' || true
+    ;;
+*) fail "unknown command $command" ;;
+esac
