@@ -50,14 +50,6 @@ impl MemberContext {
         locked(&self.deals).pop_front();
     }
 
-    /// Whether a partition is to go to another and this member has not let go of it yet.
-    pub fn is_taken(&self, name: &str, partition: i32) -> bool {
-        locked(&self.deals).iter().any(|deal| match deal {
-            Deal::Taken(taken) => taken.iter().any(|(topic, number)| topic == name && *number == partition),
-            Deal::Given(_) => false,
-        })
-    }
-
     /// From now on deals are answered at once, so that the member can leave.
     pub fn leave(&self, consumer: &BaseConsumer<Self>) {
         self.leaving.store(true, Ordering::Release);

@@ -101,7 +101,7 @@ impl Producer {
                 *locked(&self.forbidden) = None;
                 Ok(places)
             }
-            Some(error) => Err(self.explain(&native, topic, &error)),
+            Some(error) => Err(self.explain(&native, topic, name, &error)),
         }
     }
 
@@ -137,7 +137,7 @@ impl Producer {
         }
     }
 
-    fn explain(&self, native: &Arc<Native>, topic: &TopicName, error: &KafkaError) -> BusError {
+    fn explain(&self, native: &Arc<Native>, topic: &TopicName, name: &str, error: &KafkaError) -> BusError {
         if let Some((code, reason)) = native.client().fatal_error() {
             tracing::warn!(?code, reason, "the brokers gave up our producer; a new one takes its place");
             metrics::counter!("gateway_bus_producers_replaced_total").increment(1);
@@ -153,6 +153,9 @@ impl Producer {
         let explained = bus_error(&self.trouble, &format!("appending to {topic}"), error);
         if forbidden && let BusError::Unavailable(why) = &explained {
             *locked(&self.forbidden) = Some(why.to_string());
+            // The client denies the topic until it hears of it anew; a right that was given meanwhile is noticed so.
+            let (shared, name, patience) = (native.share(), name.to_owned(), self.patience());
+            drop(apart(move || shared.client().fetch_metadata(Some(&name), patience).map(drop)));
         }
         explained
     }
@@ -181,11 +184,15 @@ impl Producer {
         }
     }
 
+    fn patience(&self) -> Timeout {
+        Timeout::After(Duration::from_millis(self.options.append_timeout_ms.into()))
+    }
+
     /// Takes in nothing more, and returns when what is under way has ended.
     pub async fn close(&self) {
         self.queue.close();
         let native = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let patience = Timeout::After(Duration::from_millis(self.options.append_timeout_ms.into()));
+        let patience = self.patience();
         // Whoever appends hears how it ended; here there is nobody to tell.
         apart(move || native.flush(patience)).await.ok();
     }

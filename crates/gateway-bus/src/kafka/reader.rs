@@ -156,6 +156,15 @@ impl KafkaConsumer {
             return Ok(());
         }
         match error {
+            // Its partitions may be another's already, and what was read ahead of them with them.
+            _ if error.rdkafka_error_code() == Some(Code::PollExceeded) => {
+                let what = format!(
+                    "a reader of group {} did not fetch for {} ms and was put out of its group: what it did since its last commit comes again; \
+                     if its work takes so long, raise max_poll_ms",
+                    self.group, self.options.max_poll_ms
+                );
+                Err(BusError::Unavailable(what.into()))
+            }
             KafkaError::MessageConsumptionFatal(_) => Err(self.error("this member was put out of its group", error)),
             _ => match error.rdkafka_error_code() {
                 Some(
@@ -425,9 +434,8 @@ impl KafkaConsumer {
         let failed = |error: &KafkaError| self.error("saving positions", error);
         let deadline = Instant::now() + Duration::from_millis(self.options.request_timeout_ms.into());
         loop {
-            let lost =
-                due.keys().any(|(topic, partition)| self.native.context().is_taken(&self.names[*topic], *partition));
-            if self.native.assignment_lost() && lost {
+            // Until the loss is answered in a fetch, positions could undo those of the successor.
+            if self.native.assignment_lost() {
                 return Err(BusError::Unavailable(
                     "this member was put out of its group; what it did since its last commit comes again".into(),
                 ));

@@ -3,6 +3,7 @@
 mod broker;
 mod faults;
 mod kill;
+mod members;
 mod mock;
 mod options;
 mod secure;
