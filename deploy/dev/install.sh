@@ -20,10 +20,13 @@ has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://r
 wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3 openssl:openssl
     prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd
     /usr/lib/postgresql/15/bin/initdb:postgresql-15)
+# make, pkg-config and libssl-dev are for librdkafka; java, mvn and openssl for the Kafka broker that its tests start.
+wanted+=(make:make pkg-config:pkgconf java:openjdk-17-jre-headless mvn:maven)
 packages=()
 for pair in "${wanted[@]}"; do
     has "${pair%%:*}" || packages+=("${pair##*:}")
 done
+pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
 if [ ${#packages[@]} -gt 0 ]; then
     has apt-get || fail "these are missing, and this is no Debian: ${packages[*]}; install them by hand"
     [ "$(id -u)" -eq 0 ] || fail "these are missing: run as root: apt-get install ${packages[*]}"
@@ -68,4 +71,5 @@ if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null || true)" != "cargo-deny $
         fail "cargo-deny $cargo_deny could not be built: is the crate registry reachable?"
     rm -rf "$tools/build"
 fi
+KAFKA_JARS=$tools/kafka "$(dirname "${BASH_SOURCE[0]}")/kafka.sh" fetch
 printf 'install: all there\n'

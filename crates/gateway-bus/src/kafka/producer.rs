@@ -99,9 +99,14 @@ impl Producer {
             None => {
                 self.trouble.clear();
                 *locked(&self.forbidden) = None;
+                metrics::counter!("gateway_bus_appended_messages_total", "topic" => topic.as_str().to_owned())
+                    .increment(places.len() as u64);
                 Ok(places)
             }
-            Some(error) => Err(self.explain(&native, topic, name, &error)),
+            Some(error) => {
+                metrics::counter!("gateway_bus_failed_appends_total").increment(1);
+                Err(self.explain(&native, topic, name, &error))
+            }
         }
     }
 

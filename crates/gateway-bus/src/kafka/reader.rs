@@ -40,17 +40,22 @@ const LOOK_MESSAGES: usize = 4_096;
 /// The client of a member.
 pub(super) type Native = BaseConsumer<MemberContext>;
 
+/// What a group committed, by partition.
+type Committed = KafkaResult<Vec<(String, i32, Option<u64>)>>;
+/// Partitions of a topic with their first offset that is left and their end.
+type Ranges = KafkaResult<Vec<(i32, u64, u64)>>;
+
 /// A question to the brokers that is not answered yet. It outlives a fetch that is given up.
 enum Question {
     /// What the group committed of partitions that were given to this member.
-    Committed(oneshot::Receiver<KafkaResult<Vec<(String, i32, Option<u64>)>>>),
+    Committed(oneshot::Receiver<Committed>),
     /// Where the partitions of a topic begin and end.
-    Range(usize, oneshot::Receiver<KafkaResult<Vec<(i32, u64, u64)>>>),
+    Range(usize, oneshot::Receiver<Ranges>),
 }
 
 enum Reply {
-    Committed(KafkaResult<Vec<(String, i32, Option<u64>)>>),
-    Range(usize, KafkaResult<Vec<(i32, u64, u64)>>),
+    Committed(Committed),
+    Range(usize, Ranges),
     Nobody,
 }
 
@@ -377,7 +382,7 @@ impl KafkaConsumer {
     }
 
     /// Positions to save: those that go beyond what is saved, after those that can't be were refused.
-    async fn to_commit(&mut self, positions: &[Position]) -> Result<BTreeMap<PartitionId, u64>, BusError> {
+    async fn beyond_committed(&mut self, positions: &[Position]) -> Result<BTreeMap<PartitionId, u64>, BusError> {
         let mut due = BTreeMap::new();
         for position in positions {
             let name = self.observer.topic_name(&position.topic);
@@ -490,7 +495,7 @@ impl Consumer for KafkaConsumer {
         if *self.closed.borrow() {
             return Err(BusError::Closed);
         }
-        let due = self.to_commit(positions).await?;
+        let due = self.beyond_committed(positions).await?;
         if due.is_empty() {
             return Ok(());
         }
