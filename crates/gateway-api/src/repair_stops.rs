@@ -48,7 +48,8 @@ pub(crate) async fn approve(
     let Approval { channel, dataset, .. } = &approval;
     let stops = store.repair_stops().await?;
     if !stops.iter().any(|stop| stop.channel == *channel && stop.dataset == *dataset && stop.is_waiting()) {
-        return Err(Problem::not_found("stopped repair", format!("of {dataset} at {channel}")));
+        return Err(Problem::not_found("stopped repair", format!("of {dataset} at {channel}"))
+            .zh(format!("{channel} 的 {dataset} 没有被暂停的修复")));
     }
     store.approve_repair(channel, *dataset, by, clock.now()).await?;
     waker.job_enqueued(JobKind::Reconcile, channel);

@@ -187,8 +187,8 @@ pub struct GapsOptions {
 pub enum GapsAction {
     /// List gaps by the outage that they belong to; one by one with --all, --group or --state.
     List {
-        /// One by one, only those in this state: suspected, open, repairing, closed, waived.
-        #[arg(long)]
+        /// One by one, only those in this state.
+        #[arg(long, value_parser = ["suspected", "open", "repairing", "closed", "waived"])]
         state: Option<String>,
         /// The gaps of this group, one by one.
         #[arg(long)]
@@ -251,8 +251,8 @@ pub enum GapsAction {
         /// The channel.
         #[arg(long)]
         channel: String,
-        /// The dataset: acceptance, handling, completion, evaluation, knowledge.
-        #[arg(long)]
+        /// The dataset.
+        #[arg(long, value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
         dataset: String,
         /// Who approves.
         #[arg(long)]
@@ -303,7 +303,7 @@ pub struct ReconcileOptions {
     #[arg(long, requires = "from")]
     pub to: Option<String>,
     /// Compare only this dataset, within --from and --to.
-    #[arg(long, requires = "from")]
+    #[arg(long, requires = "from", value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
     pub dataset: Option<String>,
     /// Compare nothing; show how it stands and the last comparisons.
     #[arg(long, conflicts_with_all = ["recent", "from", "to", "dataset"])]
@@ -326,8 +326,8 @@ pub struct DeadLettersOptions {
 pub enum DeadLettersAction {
     /// List dead letters.
     List {
-        /// Only those in this state: open, resubmitted, waived.
-        #[arg(long)]
+        /// Only those in this state.
+        #[arg(long, value_parser = ["open", "resubmitted", "waived"])]
         state: Option<String>,
         /// Where to ask.
         #[command(flatten)]
@@ -463,8 +463,8 @@ pub struct AlertOptions {
 pub enum AlertAction {
     /// List incidents; open ones unless told otherwise. 告警列表
     List {
-        /// Those in this state: suspected, open, resolved, or all.
-        #[arg(long, default_value = "open")]
+        /// Those in this state.
+        #[arg(long, value_parser = ["suspected", "open", "resolved", "all"], default_value = "open")]
         state: String,
         /// Only those of this channel.
         #[arg(long)]

@@ -10,7 +10,13 @@ use std::path::Path;
 /// # Errors
 /// With the path, when it can't be read or is empty.
 pub fn read(path: &Path) -> io::Result<String> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file: put there what was agreed on 没有这个文件".to_owned(),
+            _ => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("{}: {why}", path.display()))
+    };
     let text = fs::read_to_string(path).map_err(named)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {

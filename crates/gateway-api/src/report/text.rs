@@ -13,6 +13,10 @@ pub(crate) fn render(document: &Document) -> String {
     for (label, value) in &document.head {
         text.push_str(&format!("{label}: {value}\n"));
     }
+    if document.tables().next().is_none() {
+        text.push_str(&format!("\n{}\n", document.language.say("本期无数据。", "Nothing happened in this period.")));
+        return text;
+    }
     let lines = &document.lines;
     for (name, columns) in &document.blocks {
         let shown: Vec<usize> = (0..NAMES).chain(columns.clone()).collect();

@@ -204,6 +204,18 @@ async fn every_form_shows_the_same_columns() {
 }
 
 #[tokio::test]
+async fn a_day_without_anything_is_told_as_one() {
+    let gateway = Gateway::start().await;
+    gateway.clock.advance_to(at(2 * DAY_S));
+    for (form, words) in [("text", "本期无数据"), ("html", "本期无数据"), ("text&language=en", "Nothing happened")]
+    {
+        let (_, bytes) = file(&gateway, &format!("format={form}")).await;
+        let told = String::from_utf8(bytes).unwrap();
+        assert!(told.contains(words) && !told.contains("投递"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn what_people_wrote_is_no_markup() {
     let gateway = two_days().await;
     let (_, page) = file(&gateway, "format=html").await;

@@ -27,7 +27,24 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
         return Ok(exit(healthy));
     }
     say(format_args!("{}", if running { "gateway: running 运行中" } else { "gateway: not running 未运行" }));
-    let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
+    if running {
+        task_table(&status["tasks"]);
+    }
+    if let Some(channels) = status["reconcile"].as_array() {
+        channel_table(channels);
+    }
+    books(&status["books"]);
+    for warning in status["warnings"].as_array().into_iter().flatten() {
+        // What is about the gateway itself names no channel.
+        let about: Vec<String> =
+            ["code", "channel"].into_iter().map(|key| cell(&warning[key])).filter(|text| !text.is_empty()).collect();
+        say(format_args!("{} 告警: {}: {}", cell(&warning["severity"]), about.join(" "), cell(&warning["text"])));
+    }
+    Ok(exit(healthy))
+}
+
+fn task_table(tasks: &Value) {
+    let tasks = tasks.as_array().map(Vec::as_slice).unwrap_or_default();
     let rows = tasks.iter().map(|task| {
         let since = task["since_success_ms"].as_u64().unwrap_or(0) / 1000;
         let since = if task["rounds"] == 0 { "never 从未".to_owned() } else { format!("{since} s") };
@@ -41,17 +58,6 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
         &["task 任务", "health 状态", "last success 上次成功", "failures 失败", "error 错误"],
         &rows.collect::<Vec<_>>(),
     );
-    if let Some(channels) = status["reconcile"].as_array() {
-        channel_table(channels);
-    }
-    books(&status["books"]);
-    for warning in status["warnings"].as_array().into_iter().flatten() {
-        // What is about the gateway itself names no channel.
-        let about: Vec<String> =
-            ["code", "channel"].into_iter().map(|key| cell(&warning[key])).filter(|text| !text.is_empty()).collect();
-        say(format_args!("{} 告警: {}: {}", cell(&warning["severity"]), about.join(" "), cell(&warning["text"])));
-    }
-    Ok(exit(healthy))
 }
 
 /// The books in one line.

@@ -63,6 +63,10 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     tell(&verdict, restarts, options.json, &say)?;
+    if verdict.balanced && !temporary && !options.json {
+        let gateway = dir.join("gateway");
+        say.line(&format!("demo: look further 继续查看: hotline-gateway status --dir {}", gateway.display()));
+    }
     if verdict.balanced && temporary {
         std::fs::remove_dir_all(&dir)?;
     } else if !verdict.balanced {
@@ -94,11 +98,17 @@ fn start(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<Vec<Supervised>
     let watched: Vec<_> = children.iter().map(Supervised::observer).collect();
     let (setup, stop) = (setup.clone(), stop.clone());
     tokio::spawn(async move {
+        let mut failed = false;
         loop {
             let pids = watched.iter().map(|child| (child.name, child.state().pid)).collect();
-            if let Err(error) = setup.write_state(pids) {
-                tracing::warn!(error = %error, "demo.json could not be written");
+            let written = setup.write_state(pids);
+            // Once is enough: on a full disk it fails with every change.
+            if let Err(error) = &written
+                && !failed
+            {
+                tracing::warn!(%error, "demo.json could not be written");
             }
+            failed = written.is_err();
             tokio::select! {
                 () = changed.notified() => {}
                 () = stop.cancelled() => return,
@@ -159,8 +169,13 @@ async fn run(
             }
             Ok(verdict) => {
                 let first = verdict.mismatches.first();
-                let first = first.map(|one| format!("{} {} {}", one.dataset, one.number, one.kind)).unwrap_or_default();
-                let words = format!("settling: {} mismatches, first: {first}", verdict.mismatch_count);
+                let first = first.map(|one| {
+                    let words = [&one.dataset, &one.number, &one.kind].map(String::as_str);
+                    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+                });
+                let count = verdict.mismatch_count;
+                let noun = if count == 1 { "mismatch" } else { "mismatches" };
+                let words = format!("settling: {count} {noun}, first: {}", first.unwrap_or_default());
                 if words != last_words {
                     say.line(&words);
                     last_words = words;

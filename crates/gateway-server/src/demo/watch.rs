@@ -92,7 +92,7 @@ impl Watch {
             Ok(space) if space.free < FULL_BELOW => {
                 let (mib, dir) = (space.free >> 20, self.dir.display());
                 troubles.push(format!(
-                    "the disk is full 磁盘已满: {mib} MiB are left at {dir}; make room, or name another --dir"
+                    "the disk has only {mib} MiB left 磁盘空间不足 at {dir}: make room, or name another --dir"
                 ));
             }
             Ok(_) => {}

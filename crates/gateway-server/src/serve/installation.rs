@@ -132,7 +132,7 @@ impl Installation {
             status,
             waker,
             channels: self.channel_infos().into(),
-            incident_codes: gateway_alert::texts::all().map(|text| text.code).collect(),
+            incident_codes: incident_codes(),
             notifiers: self.notifier_infos(),
             desk: self.desk.clone(),
             metrics,
@@ -153,4 +153,10 @@ impl Installation {
         }
         Ok(Tokens::new(tokens)?)
     }
+}
+
+/// Every code that an incident can have; a test notice is about none.
+fn incident_codes() -> Arc<[&'static str]> {
+    let codes = gateway_alert::texts::all().map(|text| text.code);
+    codes.filter(|code| *code != gateway_alert::texts::TEST).collect()
 }
