@@ -148,7 +148,8 @@ pub(crate) async fn list(
     channels.known(params.channel.as_ref())?;
     let page = PageSize::new(params.limit)?;
     let unfinished = params.state.unwrap_or_default() == Which::Unfinished;
-    let filter = GapGroupFilter { channel: params.channel, unfinished, after: params.after };
+    let filter =
+        GapGroupFilter { channel: params.channel, unfinished, after: params.after, ..GapGroupFilter::default() };
     let (rows, more) = page.cut(store.gap_groups(&filter, page.and_one()).await?);
     let stops = Stops::load(&*store).await?;
     let now = clock.now();

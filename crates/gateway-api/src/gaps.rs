@@ -129,7 +129,7 @@ pub(crate) async fn repair_many(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     channels.known(many.channel.as_ref())?;
     known_group(&*store, many.group).await?;
-    let filter = GapGroupFilter { channel: many.channel.clone(), unfinished: true, after: None };
+    let filter = GapGroupFilter { channel: many.channel.clone(), unfinished: true, ..GapGroupFilter::default() };
     let groups = store.gap_groups(&filter, MOST_GROUPS).await?;
     let chosen = groups.iter().filter(|group| many.group.is_none_or(|id| id == group.id));
     let subjects: Vec<_> = chosen.map(|group| (group.channel.clone(), format!("group {}", group.id))).collect();

@@ -50,7 +50,12 @@ pub(crate) async fn of_channel(store: &dyn Store, info: &ChannelInfo, now: Times
         None => None,
     };
     let watermark = learnt.as_ref().map(|learnt| ChinaTime(earlier(now, learnt.allowance_ms)));
-    let filter = GapGroupFilter { channel: Some(info.channel.clone()), unfinished: true, after: None };
+    let filter = GapGroupFilter {
+        channel: Some(info.channel.clone()),
+        unfinished: true,
+        count_unfinished: true,
+        ..GapGroupFilter::default()
+    };
     let groups = store.gap_groups(&filter, 1_000).await?;
     let stops = Stops::load(store).await?;
     let unfinished = unfinished_by_severity(&groups, &stops, now);

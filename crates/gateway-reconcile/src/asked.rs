@@ -38,7 +38,7 @@ impl GroupRepairs {
     }
 
     /// Ends the jobs of groups that have nothing left to begin.
-    pub(crate) fn settle(&mut self, open: &[GapRow]) {
+    pub(crate) fn settle(&mut self, open: &[&GapRow]) {
         let done = &mut self.done;
         self.under_way.retain(|group, (job, requested, begun)| {
             let left = open.iter().any(|gap| {

@@ -14,7 +14,7 @@ pub(crate) async fn forget(tour: &mut Tour<'_>, ids: &[GapId]) -> Result<(), Rec
     if ids.is_empty() {
         return Ok(());
     }
-    tour.context.store.forget(ids).await?;
+    tour.context.forget_gaps(ids).await?;
     tour.vanished += ids.len() as u64;
     let channel = tour.context.channel.to_string();
     metrics::counter!("gateway_reconcile_vanished_total", "channel" => channel).increment(ids.len() as u64);
@@ -52,7 +52,7 @@ pub(crate) async fn apply(
             }
             let order = known_orders(context, std::slice::from_ref(&difference.key.number)).await?;
             let known = order.contains(&(difference.key.number.clone(), difference.key.day));
-            context.store.suspect_again(gap.id, kind_of(difference, sent, known), evidence, now).await?;
+            context.suspect_again(gap.id, kind_of(difference, sent, known), evidence).await?;
         }
         Verdict::Open => {
             if sent_by(context, difference).await? == Sent::InFlight {
@@ -76,7 +76,7 @@ pub(crate) async fn open(tour: &Tour<'_>, confirmed: &[(&GapRow, GapEvidence)]) 
     }
     let context = tour.context;
     let rows: Vec<(GapId, GapEvidence)> = confirmed.iter().map(|(gap, evidence)| (gap.id, *evidence)).collect();
-    let groups = context.store.open_gaps(&rows, context.config.group_within_ms, context.now()).await?;
+    let groups = context.open_gaps(&rows).await?;
     for ((gap, _), group) in confirmed.iter().zip(groups) {
         let channel = context.channel.to_string();
         metrics::counter!("gateway_reconcile_gaps_opened_total", "channel" => channel, "kind" => gap.kind.as_str())
@@ -89,7 +89,7 @@ pub(crate) async fn open(tour: &Tour<'_>, confirmed: &[(&GapRow, GapEvidence)]) 
 /// Closes a gap.
 pub(crate) async fn close(tour: &Tour<'_>, gap: &GapRow, reason: Option<&str>) -> Result<(), ReconcileError> {
     let context = tour.context;
-    context.store.move_gap(gap.id, GapState::Closed, None, reason, None, context.now()).await?;
+    context.move_gap(gap.id, GapState::Closed, None, reason, context.now()).await?;
     let channel = context.channel.to_string();
     metrics::counter!("gateway_reconcile_gaps_closed_total", "channel" => channel, "kind" => gap.kind.as_str())
         .increment(1);

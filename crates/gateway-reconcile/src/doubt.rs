@@ -104,7 +104,7 @@ pub(crate) async fn suspect_doubts(tour: &mut Tour<'_>, known: &Known) -> Result
         });
     }
     if !new.is_empty() {
-        saw.extend(tour.context.store.suspect(&new).await?);
+        saw.extend(tour.context.suspect_gaps(&new).await?);
     }
     Ok(saw)
 }
@@ -138,7 +138,7 @@ pub(crate) async fn look_at_doubts(
             contradiction = ask_again(tour, gap, grain, said_by, flips).await?;
         }
         let now = tour.context.now();
-        looked.insert(gap.id, now);
+        looked.note(gap, None, now);
         match (gap.state, contradiction) {
             (GapState::Suspected, None) => forget(tour, &[gap.id]).await?,
             (GapState::Suspected, Some(_)) if now < later(gap.evidence.compared_at, tour.allowance_ms()) => {}

@@ -26,7 +26,7 @@ pub(crate) async fn look_at_sums(
         let Ok(Some((theirs, as_of))) = steady else { continue };
         let ours = total(&tour.our_sums(gap.dataset, gap.window, finest).await?);
         let now = tour.context.now();
-        looked.insert(gap.id, now);
+        looked.note(gap, None, now);
         let (theirs, ours) = match theirs {
             Sums::Buckets(buckets) => (evidence_of(total(&buckets)), evidence_of(ours)),
             Sums::Count(count) => (count_evidence(count), count_evidence(ours.count)),
@@ -41,7 +41,7 @@ pub(crate) async fn look_at_sums(
                 if gap.evidence.theirs == Some(theirs) && gap.evidence.ours == Some(ours) {
                     open(tour, &[(gap, evidence)]).await?;
                 } else {
-                    tour.context.store.suspect_again(gap.id, gap.kind, evidence, now).await?;
+                    tour.context.suspect_again(gap.id, gap.kind, evidence).await?;
                 }
             }
             (_, true) => close(tour, gap, None).await?,

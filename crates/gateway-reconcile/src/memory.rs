@@ -12,7 +12,6 @@ use crate::spending::Spending;
 use crate::sweep::SavedSweep;
 use crate::tour::Context;
 use gateway_model::{Dataset, Timestamp, Window};
-use gateway_store::LeaseGrant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,10 +59,9 @@ impl Memory {
         }))
     }
 
-    /// Saves it.
-    pub(crate) async fn save(&self, context: &Context, lease: &LeaseGrant) -> Result<(), ReconcileError> {
-        let text = serde_json::to_string(self).map_err(ReconcileError::Memory)?;
-        Ok(context.store.save_checkpoint(&context.channel, NAME, &text, lease, context.now()).await?)
+    /// The checkpoint to save: its name and text.
+    pub(crate) fn saved(&self) -> Result<(String, String), ReconcileError> {
+        Ok((NAME.to_owned(), serde_json::to_string(self).map_err(ReconcileError::Memory)?))
     }
 
     /// The lateness allowance: how long a difference may last before it is looked at again.

@@ -11,7 +11,7 @@ use crate::look::{Looked, look};
 use crate::memory::Memory;
 use crate::plan::{self, Wants};
 use crate::repair::repair_open;
-use crate::settle::{Settling, Unrest, open_letters, settle};
+use crate::settle::{Settling, Unrest, newest_letter, settle};
 use crate::status::ReconcileStatus;
 use crate::suspect::suspect;
 use crate::sweep::{Findings, Scope, Sweep};
@@ -20,8 +20,9 @@ use async_trait::async_trait;
 use gateway_connector::{Connector, ManifestSource};
 use gateway_model::{ChannelId, Clock, Dataset, GapGroupId, GapId, Grain, JobId, Moment, Timestamp, Window};
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, Store};
+use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, ReconcileRound, Store};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -64,11 +65,11 @@ impl Reconciler {
         Self {
             ladder: Ladder::new(&grains, &config),
             finest: grains.iter().copied().max().unwrap_or(Grain::Ids),
-            context: Context { channel, connector, store, clock, config, defences: Defences::default(), holder },
+            context: Context::new(channel, connector, store, clock, config, holder),
             memory: None,
             under_way: Vec::new(),
             settling: None,
-            looked: Looked::new(),
+            looked: Looked::default(),
             whole_jobs: Vec::new(),
             recent_jobs: Vec::new(),
             group_repairs: GroupRepairs::default(),
@@ -99,20 +100,24 @@ impl Reconciler {
     ) -> Result<Ran, ReconcileError> {
         let mut memory = self.remember(lease).await?;
         let before = memory.clone();
-        let unrest = Unrest::load(&self.context).await?;
-        let letters = open_letters(&self.context).await?;
-        let newest = letters.iter().map(|letter| letter.at).max();
+        // What others wrote since the last round is seen now.
+        self.context.gaps.changed();
+        let unrest = Unrest::of(&self.context.active_gaps().await?);
         memory.lateness.observe(&self.context).await?;
-        self.plan(source, &mut memory, asked, &unrest, newest).await?;
+        self.plan(source, &mut memory, asked, &unrest).await?;
 
         let mut findings = Findings::default();
         let mut tour = Tour::new(&self.context, &mut memory, source, stopping);
         let mut outcome = look(&mut tour, &mut self.looked, self.finest).await;
         if outcome.is_ok() {
+            if tour.calls > 0 {
+                // While the channel was asked, a person may have decided on some.
+                self.context.gaps.changed();
+            }
             let mut repairs = AskedRepairs { gaps: &asked.gaps, groups: &mut self.group_repairs };
             outcome = repair_open(&self.context, tour.memory, &mut repairs).await.map(drop);
         }
-        let looks = (tour.calls, tour.bytes);
+        let (calls, bytes) = (tour.calls, tour.bytes);
         if outcome.is_ok() && unrest.active() < self.context.config.max_active {
             for sweep in &mut self.under_way {
                 outcome = sweep.advance(&mut tour, &self.ladder, &mut findings).await;
@@ -124,29 +129,41 @@ impl Reconciler {
         // Whatever failed, what was found is written down, and only then what remains of the comparisons.
         let suspected = suspect(&mut tour, &mut self.under_way, &findings).await;
         let written = suspected.is_ok();
-        let vanished = tour.vanished;
         let outcome = outcome.and(suspected);
         let allowance_ms = tour.allowance_ms();
+        let (accounts, vanished) = (std::mem::take(&mut tour.accounts), tour.vanished);
+        self.looked.agree(std::mem::take(&mut tour.agreed));
         if !written {
             // What the steps found is not written down: they are taken again.
             self.under_way = before.under_way.iter().map(Sweep::resume).collect();
             return outcome.map(|()| Ran::Busy);
         }
-        self.write_down(looks, vanished).await?;
-        let done = self.finish(&mut memory).await?;
+        let ended = self.take_ended(&mut memory);
         memory.under_way = self.under_way.iter().map(Sweep::saved).collect();
         memory.allowance_ms = allowance_ms;
-        if memory != before {
-            memory.save(&self.context, lease).await?;
+        let looked = self.looks(calls, bytes, vanished);
+        let round = ReconcileRound {
+            channel: self.context.channel.clone(),
+            accounts,
+            comparisons: looked.into_iter().chain(ended.iter().map(|ended| ended.comparison.clone())).collect(),
+            checkpoint: if memory == before { None } else { Some(memory.saved()?) },
+            at: self.context.now(),
+        };
+        let nothing = round.accounts.is_empty() && round.comparisons.is_empty() && round.checkpoint.is_none();
+        if !nothing && let Err(error) = self.context.store.save_reconcile_round(&round, lease).await {
+            // Nothing of it is written down: the steps are taken again.
+            self.under_way = before.under_way.iter().map(Sweep::resume).collect();
+            return Err(error.into());
         }
         self.memory = Some((lease.epoch, memory));
+        self.end(&ended).await?;
         outcome?;
 
-        let unrest = Unrest::load(&self.context).await?;
+        let unrest = Unrest::of(&self.context.active_gaps().await?);
         if let Some(settling) = self.settling.take() {
-            self.settling = settle(&self.context, settling, &unrest, &letters, allowance_ms).await?;
+            self.settling = settle(&self.context, settling, &unrest, allowance_ms).await?;
         }
-        self.show(&unrest, allowance_ms, &done);
+        self.show(&unrest, allowance_ms, &ended);
         Ok(self.next(&unrest))
     }
 
@@ -158,6 +175,7 @@ impl Reconciler {
             return Ok(memory.clone());
         }
         let memory = Memory::load(&self.context).await?;
+        self.context.may_have_stops.store(true, Ordering::Relaxed);
         self.under_way = memory.under_way.iter().map(Sweep::resume).collect();
         self.memory = Some((lease.epoch, memory.clone()));
         Ok(memory)
@@ -170,7 +188,6 @@ impl Reconciler {
         memory: &mut Memory,
         asked: &Asked,
         unrest: &Unrest,
-        newest_letter: Option<Timestamp>,
     ) -> Result<(), ReconcileError> {
         let config = &self.context.config;
         let now = self.context.now();
@@ -182,12 +199,11 @@ impl Reconciler {
         }
         let due = |last: Option<Timestamp>, every| last.is_none_or(|last| now >= later(last, every));
         // A whole comparison that is quiet and late enough would settle the dead letters.
-        let letters_due = newest_letter.is_some_and(|at| {
-            unrest.is_quiet()
-                && self.settling.is_none()
-                && now >= later(at, memory.allowance_ms(config))
-                && due(memory.whole_at, config.recent_every_ms)
-        });
+        let mut letters_due = false;
+        if unrest.is_quiet() && self.settling.is_none() && due(memory.whole_at, config.recent_every_ms) {
+            let newest = newest_letter(&self.context).await?;
+            letters_due = newest.is_some_and(|at| now >= later(at, memory.allowance_ms(config)));
+        }
         let wants = Wants { whole: letters_due || !self.whole_jobs.is_empty(), recent: !self.recent_jobs.is_empty() };
         let under_way: Vec<Scope> = self.under_way.iter().map(|sweep| sweep.scope).collect();
         for scope in plan::due(config, memory, &under_way, wants, now) {
@@ -228,12 +244,9 @@ impl Reconciler {
     }
 
     // What looks cost and cleared; what comparisons cost is written down with them.
-    async fn write_down(&self, (calls, bytes): (u64, u64), vanished: u64) -> Result<(), ReconcileError> {
-        if calls == 0 && vanished == 0 {
-            return Ok(());
-        }
+    fn looks(&self, calls: u64, bytes: u64, vanished: u64) -> Option<Comparison> {
         let now = self.context.now();
-        let comparison = Comparison {
+        (calls > 0 || vanished > 0).then(|| Comparison {
             channel: self.context.channel.clone(),
             started_at: now,
             ended_at: now,
@@ -242,15 +255,17 @@ impl Reconciler {
             calls,
             bytes,
             vanished,
-        };
-        Ok(self.context.store.save_comparison(&comparison).await?)
+        })
     }
 
-    // Ends the comparisons that are done.
-    async fn finish(&mut self, memory: &mut Memory) -> Result<Vec<Comparison>, ReconcileError> {
+    // Takes the comparisons that are done out of those under way.
+    fn take_ended(&mut self, memory: &mut Memory) -> Vec<Ended> {
         let mut ended = Vec::new();
         while let Some(at) = self.under_way.iter().position(Sweep::is_done) {
             let sweep = self.under_way.remove(at);
+            if sweep.scope == Scope::Whole {
+                memory.sizes.clone_from(&sweep.sizes);
+            }
             let comparison = Comparison {
                 channel: self.context.channel.clone(),
                 started_at: sweep.started_at,
@@ -261,20 +276,27 @@ impl Reconciler {
                 bytes: sweep.bytes,
                 vanished: 0,
             };
-            self.context.store.save_comparison(&comparison).await?;
+            ended.push(Ended { comparison, sweep });
+        }
+        ended
+    }
+
+    // What follows from comparisons that are written down.
+    async fn end(&mut self, ended: &[Ended]) -> Result<(), ReconcileError> {
+        let mut jobs = Vec::new();
+        for Ended { comparison, sweep } in ended {
             let channel = self.context.channel.to_string();
             metrics::counter!("gateway_reconcile_comparisons_total", "channel" => channel, "kind" => comparison.kind.as_str())
                 .increment(1);
-            ended.push(comparison);
             if sweep.scope == Scope::Whole {
-                memory.sizes.clone_from(&sweep.sizes);
-                self.settling = Settling::of(&sweep);
+                self.settling = Settling::of(sweep);
             }
-            if !sweep.jobs.is_empty() {
-                self.context.store.finish_jobs(&sweep.jobs).await?;
-            }
+            jobs.extend(&sweep.jobs);
         }
-        Ok(ended)
+        if !jobs.is_empty() {
+            self.context.store.finish_jobs(&jobs).await?;
+        }
+        Ok(())
     }
 
     // Takes jobs over: comparisons run as soon as the present one is done, gaps are repaired in this round.
@@ -314,7 +336,7 @@ impl Reconciler {
         Ok(asked)
     }
 
-    fn show(&self, unrest: &Unrest, allowance_ms: u64, ended: &[Comparison]) {
+    fn show(&self, unrest: &Unrest, allowance_ms: u64, ended: &[Ended]) {
         let channel = &self.context.channel;
         let gauge = |state: &'static str, value: usize| {
             metrics::gauge!("gateway_reconcile_gaps", "channel" => channel.to_string(), "state" => state)
@@ -330,7 +352,8 @@ impl Reconciler {
         status.open = unrest.open;
         status.repairing = unrest.repairing;
         status.allowance_ms = allowance_ms;
-        if let Some(whole) = ended.iter().rfind(|ended| ended.kind == ComparisonKind::Whole) {
+        if let Some(whole) = ended.iter().map(|ended| &ended.comparison).rfind(|one| one.kind == ComparisonKind::Whole)
+        {
             status.whole_at = Some(whole.started_at);
             status.whole_in_step = Some(whole.in_step);
         }
@@ -348,6 +371,12 @@ impl Reconciler {
         let wait = u64::try_from(due.as_millisecond() - now.as_millisecond()).unwrap_or(0);
         Ran::After(Duration::from_millis(wait.clamp(10, IDLE_MS)))
     }
+}
+
+/// A comparison that is done.
+struct Ended {
+    comparison: Comparison,
+    sweep: Sweep,
 }
 
 /// What jobs ask for in this round.
@@ -389,6 +418,9 @@ impl Task for Reconciler {
         };
         let asked = self.take_jobs().await?;
         let ran = self.round(source, &lease, &asked, &round.stopping).await;
+        if ran.is_err() {
+            self.context.doubt_lease();
+        }
         let mut done = asked.done;
         done.extend(self.group_repairs.take_done());
         if !done.is_empty() {

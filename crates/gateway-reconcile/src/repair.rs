@@ -8,7 +8,6 @@ use crate::classify::{Sent, sent_by};
 use crate::compare::Difference;
 use crate::config::later;
 use crate::error::ReconcileError;
-use crate::gaps;
 use crate::memory::Memory;
 use crate::stop::stopped;
 use crate::tour::Context;
@@ -22,10 +21,10 @@ pub(crate) async fn repair_open(
     asked: &mut AskedRepairs<'_>,
 ) -> Result<usize, ReconcileError> {
     let compared = |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged);
-    let open: Vec<GapRow> = gaps::in_state(context, GapState::Open).await?.into_iter().filter(compared).collect();
-    let repairing: Vec<GapRow> =
-        gaps::in_state(context, GapState::Repairing).await?.into_iter().filter(compared).collect();
-    let unfinished: Vec<&GapRow> = open.iter().chain(&repairing).collect();
+    let active = context.active_gaps().await?;
+    let unfinished: Vec<&GapRow> =
+        active.iter().filter(|gap| gap.state != GapState::Suspected && compared(gap)).collect();
+    let open: Vec<&GapRow> = unfinished.iter().copied().filter(|gap| gap.state == GapState::Open).collect();
     let stopped = stopped(context, memory, &unfinished).await?;
     let automatic = |gap: &GapRow| {
         context.config.auto_repair
@@ -33,7 +32,7 @@ pub(crate) async fn repair_open(
             && gap.generation < context.config.max_generations
             && !stopped.contains(&gap.dataset)
     };
-    let repairable = || open.iter().filter(|gap| gap.kind != GapKind::ManifestUnreliable);
+    let repairable = || open.iter().copied().filter(|gap| gap.kind != GapKind::ManifestUnreliable);
     let by_hand: Vec<&GapRow> = repairable().filter(|gap| asked.gaps.contains(&gap.id)).collect();
     // Asked for in the mass, they come first and keep to what live traffic allows, as those that come by themselves.
     let in_mass = |gap: &GapRow| gap.group_id.is_some_and(|group| asked.groups.wants(group, gap.id));
@@ -117,7 +116,7 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
         let Some(job) = job_for(context, gap, step, now) else { return Ok(false) };
         context.store.enqueue(&[job]).await?;
     }
-    context.store.move_gap(gap.id, GapState::Repairing, None, None, None, now).await?;
+    context.move_gap(gap.id, GapState::Repairing, None, None, now).await?;
     let channel = context.channel.to_string();
     metrics::counter!("gateway_reconcile_repairs_total", "channel" => channel, "kind" => gap.kind.as_str())
         .increment(1);
@@ -142,8 +141,7 @@ pub(crate) async fn leave(context: &Context, gap: &GapRow, reason: &str, now: Ti
         return Ok(());
     }
     tracing::warn!(channel = %context.channel, gap = %gap.id, kind = %gap.kind, "left to a person: {reason}");
-    context.store.move_gap(gap.id, GapState::Open, None, Some(reason), None, now).await?;
-    Ok(())
+    context.move_gap(gap.id, GapState::Open, None, Some(reason), now).await
 }
 
 fn job_for(context: &Context, gap: &GapRow, step: RepairStep, now: Timestamp) -> Option<NewJob> {

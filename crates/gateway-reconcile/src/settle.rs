@@ -5,11 +5,10 @@
 
 use crate::config::later;
 use crate::error::ReconcileError;
-use crate::gaps;
 use crate::sweep::{Scope, Sweep};
 use crate::tour::Context;
 use gateway_model::{DeadLetterId, GapId, GapState, Timestamp, format_china};
-use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState};
+use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState, GapRow};
 use std::collections::HashSet;
 
 /// A whole comparison whose every difference must still turn out to have been lateness.
@@ -35,12 +34,13 @@ pub(crate) struct Unrest {
 }
 
 impl Unrest {
-    pub(crate) async fn load(context: &Context) -> Result<Self, ReconcileError> {
-        Ok(Self {
-            suspected: gaps::in_state(context, GapState::Suspected).await?.into_iter().map(|gap| gap.id).collect(),
-            open: gaps::in_state(context, GapState::Open).await?.len(),
-            repairing: gaps::in_state(context, GapState::Repairing).await?.len(),
-        })
+    pub(crate) fn of(active: &[GapRow]) -> Self {
+        let in_state = |state| active.iter().filter(move |gap| gap.state == state);
+        Self {
+            suspected: in_state(GapState::Suspected).map(|gap| gap.id).collect(),
+            open: in_state(GapState::Open).count(),
+            repairing: in_state(GapState::Repairing).count(),
+        }
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
@@ -53,7 +53,7 @@ impl Unrest {
 }
 
 /// The oldest open dead letters of the channel.
-pub(crate) async fn open_letters(context: &Context) -> Result<Vec<DeadLetterRow>, ReconcileError> {
+async fn open_letters(context: &Context) -> Result<Vec<DeadLetterRow>, ReconcileError> {
     let filter = DeadLetterFilter {
         channel: Some(context.channel.clone()),
         state: Some(DeadLetterState::Open),
@@ -62,8 +62,13 @@ pub(crate) async fn open_letters(context: &Context) -> Result<Vec<DeadLetterRow>
     Ok(context.store.dead_letters(&filter, 1_000).await?)
 }
 
+/// When the newest of them came.
+pub(crate) async fn newest_letter(context: &Context) -> Result<Option<Timestamp>, ReconcileError> {
+    Ok(open_letters(context).await?.iter().map(|letter| letter.at).max())
+}
+
 /// Whether a comparison that begins at this time can speak for a letter.
-pub(crate) fn is_covered(letter: &DeadLetterRow, started_at: Timestamp, allowance_ms: u64) -> bool {
+fn is_covered(letter: &DeadLetterRow, started_at: Timestamp, allowance_ms: u64) -> bool {
     later(letter.at, allowance_ms) <= started_at
 }
 
@@ -72,7 +77,6 @@ pub(crate) async fn settle(
     context: &Context,
     mut settling: Settling,
     unrest: &Unrest,
-    letters: &[DeadLetterRow],
     allowance_ms: u64,
 ) -> Result<Option<Settling>, ReconcileError> {
     if unrest.open > 0 || unrest.repairing > 0 {
@@ -82,6 +86,7 @@ pub(crate) async fn settle(
     if !settling.waiting.is_empty() {
         return Ok(Some(settling));
     }
+    let letters = open_letters(context).await?;
     let covered = letters.iter().filter(|letter| is_covered(letter, settling.started_at, allowance_ms));
     let ids: Vec<DeadLetterId> = covered.map(|letter| letter.id).collect();
     if !ids.is_empty() {

@@ -9,6 +9,7 @@ use crate::tour::Context;
 use gateway_model::{Dataset, GapKind};
 use gateway_store::{GapRow, RepairStop};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 /// Brings the stops of the channel up to date; returns the datasets of which nothing may be repaired by itself.
 pub(crate) async fn stopped(
@@ -16,6 +17,10 @@ pub(crate) async fn stopped(
     memory: &Memory,
     unfinished: &[&GapRow],
 ) -> Result<HashSet<Dataset>, ReconcileError> {
+    // Only who holds the lease stops anything: what was seen to be free of stops stays so until something differs.
+    if unfinished.is_empty() && !context.may_have_stops.load(Ordering::Relaxed) {
+        return Ok(HashSet::new());
+    }
     let held = context.store.repair_stops().await?;
     let held = held.into_iter().filter(|stop| stop.channel == context.channel);
     let mut stops: Vec<RepairStop> = Vec::new();
@@ -36,6 +41,7 @@ pub(crate) async fn stopped(
             stops.push(stop);
         }
     }
+    context.may_have_stops.store(!stops.is_empty(), Ordering::Relaxed);
     Ok(stops.iter().filter(|stop| stop.is_waiting()).map(|stop| stop.dataset).collect())
 }
 

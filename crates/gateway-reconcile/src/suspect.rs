@@ -66,13 +66,13 @@ pub(crate) async fn suspect(
         }
     }
     if !moved.is_empty() {
-        context.store.forget(&moved).await?;
+        context.forget_gaps(&moved).await?;
         tour.vanished += moved.len() as u64;
     }
-    let ids = if new.is_empty() { Vec::new() } else { context.store.suspect(&new).await? };
+    let ids = if new.is_empty() { Vec::new() } else { context.suspect_gaps(&new).await? };
     if !context.defences.second_look {
         for (id, gap) in ids.iter().zip(&new) {
-            context.store.move_gap(*id, GapState::Open, Some(gap.evidence), None, None, context.now()).await?;
+            context.move_gap(*id, GapState::Open, Some(gap.evidence), None, context.now()).await?;
         }
     }
     for sweep in sweeps {

@@ -13,7 +13,7 @@ use crate::error::ReconcileError;
 use crate::reliability::{Unreliable, contradicted, proves_lie};
 use crate::tour::{Sums, Tour, total};
 use gateway_model::{BookItem, Dataset, Digest, GapId, Grain, ItemKey, JobId, SourceNumber, Timestamp, Window};
-use gateway_store::ComparisonKind;
+use gateway_store::{ComparisonKind, GapRow};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -245,11 +245,12 @@ impl Sweep {
             Err(unreliable) => return Ok(self.again(tour, dataset, step.clone(), unreliable)),
         };
         let ours = tour.our_sums(dataset, step.window, step.grain).await?;
-        tour.record(dataset, step, &theirs, &ours, as_of).await?;
+        tour.record(dataset, step, &theirs, &ours, as_of);
         let differing = match &theirs {
             Sums::Buckets(theirs) => narrow(step.grain, step.window, &ours, theirs),
             Sums::Count(theirs) => narrow_count(step.window, total(&ours), *theirs),
         };
+        tour.note_agreement(dataset, step.window, |gap| lies_in(gap, &differing)).await?;
         if self.scope == Scope::Whole && step.parents.is_none() {
             let theirs = match &theirs {
                 Sums::Buckets(buckets) => total(buckets).count,
@@ -285,11 +286,14 @@ impl Sweep {
             Sums::Buckets(said) if total(said).count <= whole.theirs.count => {
                 let asked = Step { window: first, ..step.clone() };
                 let ours = tour.our_sums(dataset, first, Grain::Total).await?;
-                tour.record(dataset, &asked, &theirs, &ours, as_of).await?;
+                tour.record(dataset, &asked, &theirs, &ours, as_of);
                 let rest = total(&tour.our_sums(dataset, second, Grain::Total).await?);
                 let (ours, said) = (total(&ours), total(said));
                 let rest = Differing { window: second, ours: rest, theirs: whole.theirs.minus(said) };
-                ladder.split(step, as_of, [Differing { window: first, ours, theirs: said }, rest])
+                let halves = [Differing { window: first, ours, theirs: said }, rest];
+                let differing: Vec<Differing> = halves.into_iter().filter(|half| half.ours != half.theirs).collect();
+                tour.note_agreement(dataset, step.window, |gap| lies_in(gap, &differing)).await?;
+                ladder.split(step, as_of, halves)
             }
             // It changed meanwhile, or it only counts now.
             _ => ladder.unhalved(as_of, &[whole]),
@@ -354,6 +358,8 @@ impl Sweep {
         }
         differences.retain(|one| !in_step(one.theirs.as_ref(), one.ours.as_ref()));
         self.clean &= differences.is_empty();
+        let differs = |gap: &GapRow| differences.iter().any(|one| Some(&one.key) == gap.key.as_ref());
+        tour.note_agreement(dataset, step.window, differs).await?;
         let compared_at = tour.context.now();
         for difference in differences {
             let found = Found { difference, as_of, compared_at };
@@ -419,6 +425,10 @@ impl Sweep {
         tour.doubt(Doubt { dataset, window, grain, said_by: said_by.flatten(), why, since });
         Vec::new()
     }
+}
+
+fn lies_in(gap: &GapRow, differing: &[Differing]) -> bool {
+    differing.iter().any(|bucket| bucket.window.contains(gap.window.start))
 }
 
 fn narrow_count(window: Window, ours: Tally, theirs: u64) -> Vec<Differing> {

@@ -7,6 +7,7 @@ use crate::account_time::AccountTime;
 use crate::config::{ReconcileConfig, later};
 use crate::doubt::Doubt;
 use crate::error::ReconcileError;
+use crate::gaps::ActiveGaps;
 use crate::memory::Memory;
 use crate::reliability::{Unreliable, check_buckets, check_items};
 use crate::{
@@ -16,10 +17,13 @@ use crate::{
 };
 use gateway_connector::{Connector, ManifestSource, RequestError};
 use gateway_model::{
-    BookItem, Bucket, ChannelId, Clock, Dataset, Grain, ManifestBody, Moment, Timestamp, Window, day_of,
+    BookItem, Bucket, ChannelId, Clock, Dataset, GapId, GapState, Grain, ManifestBody, Moment, Timestamp, Window,
+    day_of,
 };
-use gateway_store::{AccountDay, Days, LeaseGrant, NewAccount, Store};
-use std::sync::Arc;
+use gateway_store::{AccountDay, Days, GapRow, LeaseGrant, NewAccount, Store};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// What stays the same from round to round.
@@ -31,9 +35,37 @@ pub(crate) struct Context {
     pub(crate) config: ReconcileConfig,
     pub(crate) defences: Defences,
     pub(crate) holder: String,
+    /// The gaps that are not over.
+    pub(crate) gaps: ActiveGaps,
+    /// Whether a dataset may be stopped; `false` once there was seen to be none.
+    pub(crate) may_have_stops: AtomicBool,
+    /// The lease as it was last taken, and when.
+    lease: Mutex<Option<(LeaseGrant, Timestamp)>>,
 }
 
 impl Context {
+    pub(crate) fn new(
+        channel: ChannelId,
+        connector: Arc<dyn Connector>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: ReconcileConfig,
+        holder: String,
+    ) -> Self {
+        Self {
+            channel,
+            connector,
+            store,
+            clock,
+            config,
+            defences: Defences::default(),
+            holder,
+            gaps: ActiveGaps::default(),
+            may_have_stops: AtomicBool::new(true),
+            lease: Mutex::default(),
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -42,11 +74,32 @@ impl Context {
         format!("reconcile/{}", self.channel)
     }
 
-    /// Takes or renews the lease.
+    /// Takes or renews the lease. One that was taken less than a third of its time ago is still ours: nobody can have taken it, and whatever is
+    /// written under it is checked against its epoch.
     pub(crate) async fn hold(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
         let now = self.now();
+        let held = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((grant, taken_at)) = held
+            && now >= taken_at
+            && now < later(taken_at, self.config.lease_ms / 3)
+        {
+            return Ok(Some(grant));
+        }
+        self.renew().await
+    }
+
+    /// A round failed: before the next, the lease is asked for.
+    pub(crate) fn doubt_lease(&self) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn renew(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
+        let now = self.now();
         let until = later(now, self.config.lease_ms);
-        Ok(self.store.acquire_lease(&self.lease_name(), &self.holder, now, until).await?)
+        let grant = self.store.acquire_lease(&self.lease_name(), &self.holder, now, until).await?;
+        let taken = grant.clone().map(|grant| (grant, now));
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+        Ok(grant)
     }
 }
 
@@ -70,6 +123,10 @@ pub(crate) struct Tour<'a> {
     pub(crate) vanished: u64,
     /// Accounts that contradicted themselves in vain; the round goes on without them.
     pub(crate) doubts: Vec<Doubt>,
+    /// What the channel said of itself, to be written down at the end of the round.
+    pub(crate) accounts: Vec<NewAccount>,
+    /// Which gaps' windows the accounts of this round agreed with us about, and which not.
+    pub(crate) agreed: HashMap<GapId, bool>,
     renew_at: Timestamp,
 }
 
@@ -91,6 +148,8 @@ impl<'a> Tour<'a> {
             ids: 0,
             vanished: 0,
             doubts: Vec::new(),
+            accounts: Vec::new(),
+            agreed: HashMap::new(),
             renew_at: later(now, context.config.lease_ms / 3),
         }
     }
@@ -238,7 +297,7 @@ impl<'a> Tour<'a> {
         if now < self.renew_at {
             return Ok(());
         }
-        if self.context.hold().await?.is_none() {
+        if self.context.renew().await?.is_none() {
             return Err(ReconcileError::LeaseLost(self.context.lease_name()));
         }
         self.renew_at = later(now, self.context.config.lease_ms / 3);
@@ -283,19 +342,27 @@ impl<'a> Tour<'a> {
         Ok(all)
     }
 
-    /// Writes the channel's account down, for the reports of any past day: its days where it told them, and what is in step by a coarser sum.
-    pub(crate) async fn record(
-        &self,
+    /// Notes which open gaps an account of `window` still shows: where both sides agree about one, a look will probably close it.
+    pub(crate) async fn note_agreement(
+        &mut self,
         dataset: Dataset,
-        step: &Step,
-        theirs: &Sums,
-        ours: &[Bucket],
-        as_of: Timestamp,
+        window: Window,
+        differs: impl Fn(&GapRow) -> bool,
     ) -> Result<(), ReconcileError> {
+        for gap in self.context.active_gaps().await?.iter() {
+            if gap.state == GapState::Open && gap.dataset == dataset && window.contains(gap.window.start) {
+                self.agreed.insert(gap.id, !differs(gap));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the channel's account, for the reports of any past day: its days where it told them, and what is in step by a coarser sum.
+    pub(crate) fn record(&mut self, dataset: Dataset, step: &Step, theirs: &Sums, ours: &[Bucket], as_of: Timestamp) {
         let is_midnight = |at: Timestamp| Grain::Day.bucket(at).start == at;
         if !is_midnight(step.window.start) || !is_midnight(step.window.end) {
             // A part of a day says nothing about the day.
-            return Ok(());
+            return;
         }
         let days_of = |window: Window| Days { from: day_of(window.start), to: day_of(window.end) };
         let said = |day, count, sum| AccountDay { dataset, day, count, sum, as_of };
@@ -313,9 +380,12 @@ impl<'a> Tour<'a> {
             (Sums::Count(count), _) if Grain::Day.bucket(step.window.start) == step.window => {
                 (Some(vec![said(day_of(step.window.start), *count, None)]), Vec::new())
             }
-            _ => return Ok(()),
+            _ => return,
         };
-        let account = NewAccount {
+        if days.is_none() && in_step.is_empty() {
+            return;
+        }
+        self.accounts.push(NewAccount {
             channel: self.context.channel.clone(),
             dataset,
             asked: days_of(step.window),
@@ -323,8 +393,7 @@ impl<'a> Tour<'a> {
             in_step,
             as_of,
             at: self.context.now(),
-        };
-        Ok(self.context.store.record_account(&account).await?)
+        });
     }
 }
 

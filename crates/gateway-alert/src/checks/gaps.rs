@@ -101,7 +101,7 @@ impl Check for Gaps {
 
     async fn look(&mut self, now: Timestamp) -> Result<Vec<Finding>, CheckError> {
         let stops = self.store.repair_stops().await?;
-        let unfinished = GapGroupFilter { unfinished: true, ..GapGroupFilter::default() };
+        let unfinished = GapGroupFilter { unfinished: true, count_unfinished: true, ..GapGroupFilter::default() };
         let groups = self.store.gap_groups(&unfinished, GROUPS).await?;
         let mut findings: Vec<Finding> = stops.iter().filter(|stop| stop.is_waiting()).map(stopped).collect();
         for group in &groups {

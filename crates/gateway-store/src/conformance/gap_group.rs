@@ -84,6 +84,9 @@ pub async fn a_group_counts_its_gaps(place: &dyn StoreUnderTest) {
         [(GapState::Open, false, false, 1), (GapState::Open, true, true, 1), (GapState::Waived, false, false, 1)]
     );
     assert_eq!(tallies[0].window, Window::new(at(7), at(8)));
+    let open_only = GapGroupFilter { unfinished: true, count_unfinished: true, ..GapGroupFilter::default() };
+    let counted = store.gap_groups(&open_only, 9).await.unwrap().pop().unwrap();
+    assert_eq!((counted.id, counted.tallies.as_slice()), (group, &tallies[..2]), "what is over is not counted");
     assert_eq!(store.gaps(&GapFilter { state: Some(GapState::Waived), ..filter }, 9).await.unwrap().len(), 1);
     // What is opened by itself, as an offset that was lost, belongs to a group as well.
     let lost = store.suspect(&[suspicion(9, GapKind::LostOffset)]).await.unwrap()[0];

@@ -49,6 +49,8 @@ pub struct GapGroupFilter {
     pub channel: Option<ChannelId>,
     /// Only those with unfinished gaps.
     pub unfinished: bool,
+    /// Count only the gaps that are open or being repaired: a group that lasts for weeks holds thousands that are over.
+    pub count_unfinished: bool,
     /// With an id above.
     pub after: Option<GapGroupId>,
 }

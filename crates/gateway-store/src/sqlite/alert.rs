@@ -14,7 +14,8 @@ use gateway_model::{ChannelId, IncidentId, IncidentState, NotificationId, Notifi
 #[async_trait]
 impl AlertStore for SqliteStore {
     async fn alert_state(&self, now: Timestamp) -> Result<AlertState> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let incidents = sqlx::query(sql!("incident/live")).fetch_all(&mut *tx).await?;
         let silences = sqlx::query(sql!("silence/list_unended"))
             .bind(i64::MIN)
@@ -65,13 +66,13 @@ impl AlertStore for SqliteStore {
             .bind(filter.code.as_deref())
             .bind(i64::from(limit))
             .bind(filter.state.map(IncidentState::as_str))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_incident).collect()
     }
 
     async fn incident(&self, id: IncidentId) -> Result<Option<IncidentRow>> {
-        let row = sqlx::query(sql!("incident/get")).bind(id.0).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sql!("incident/get")).bind(id.0).fetch_optional(&mut *self.readers.lend().await?).await?;
         row.as_ref().map(read_incident).transpose()
     }
 
@@ -97,7 +98,7 @@ impl AlertStore for SqliteStore {
         let rows = sqlx::query(sql!("notification/of_incident"))
             .bind(id.0)
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_notification).collect()
     }
@@ -106,7 +107,7 @@ impl AlertStore for SqliteStore {
         let rows = sqlx::query(sql!("notification/owed"))
             .bind(notifier)
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_notification).collect()
     }
@@ -149,7 +150,7 @@ impl AlertStore for SqliteStore {
     }
 
     async fn notifiers(&self) -> Result<Vec<NotifierRow>> {
-        let rows = sqlx::query(sql!("notifier/list")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("notifier/list")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter().map(read_notifier).collect()
     }
 
@@ -196,13 +197,13 @@ impl AlertStore for SqliteStore {
             .bind(after.map_or(i64::MIN, |id| id.0))
             .bind(i64::from(limit))
             .bind(unended_at.map(to_ms))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_silence).collect()
     }
 
     async fn silence(&self, id: SilenceId) -> Result<Option<SilenceRow>> {
-        let row = sqlx::query(sql!("silence/get")).bind(id.0).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sql!("silence/get")).bind(id.0).fetch_optional(&mut *self.readers.lend().await?).await?;
         row.as_ref().map(read_silence).transpose()
     }
 

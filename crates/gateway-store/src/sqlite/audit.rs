@@ -103,7 +103,8 @@ impl AuditStore for SqliteStore {
         from: Timestamp,
     ) -> Result<Option<Timestamp>> {
         let part = Part::of(channel, dataset, newest_version)?;
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let item: Option<i64> = sqlx::query_scalar(sql!("book_item/first_from"))
             .bind(channel.as_str())
             .bind(dataset.as_str())
@@ -132,7 +133,8 @@ impl AuditStore for SqliteStore {
         let part = Part::of(channel, dataset, newest_version)?;
         let (day, month) = (Grain::Day.bucket(day), Grain::Month.bucket(day));
         // One snapshot, so that what is written meanwhile is no damage.
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let kept = part.kept(&mut tx, &FROM_ITEMS, day).await?;
         let (items, sums) = part.of_items(&mut tx, day).await?;
         let mut found = damage(&kept, &sums)?;
@@ -166,7 +168,7 @@ impl AuditStore for SqliteStore {
             .bind(i64::from(partition))
             .bind(bound(from))
             .bind(bound(to))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         let mut missing = Vec::new();
         let mut next = from;

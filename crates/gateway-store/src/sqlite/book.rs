@@ -26,7 +26,7 @@ impl BookStore for SqliteStore {
             .bind(grain.as_str())
             .bind(ceil_ms(window.start))
             .bind(ceil_ms(window.end))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         let mut buckets: Vec<Bucket> = Vec::new();
         for row in &rows {
@@ -53,7 +53,7 @@ impl BookStore for SqliteStore {
             .bind(dataset.as_str())
             .bind(to_ms(window.start))
             .bind(ceil_ms(window.end))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         let mut items = read_items(&rows)?;
         // The index has whole milliseconds, an event time may be finer.
@@ -74,7 +74,7 @@ impl BookStore for SqliteStore {
             .bind(channel.as_str())
             .bind(dataset.as_str())
             .bind(list(numbers)?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         read_items(&rows)
     }
@@ -83,7 +83,7 @@ impl BookStore for SqliteStore {
         let row = sqlx::query(sql!("book_item/span"))
             .bind(channel.as_str())
             .bind(list(Dataset::ALL.map(Dataset::as_str))?)
-            .fetch_one(&self.readers)
+            .fetch_one(&mut *self.readers.lend().await?)
             .await?;
         let mut columns = Columns::of("book_item", &row);
         let (first, last) = (columns.maybe_int()?, columns.maybe_int()?);

@@ -28,7 +28,8 @@ pub(super) async fn insert(connection: &mut SqliteConnection, commands: &[Comman
 #[async_trait]
 impl CommandStore for SqliteStore {
     async fn command(&self, id: CommandId) -> Result<Option<(CommandRow, Vec<DeliveryRow>)>> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let row = sqlx::query(sql!("command/get")).bind(&id.0.as_bytes()[..]).fetch_optional(&mut *tx).await?;
         let Some(row) = row else { return Ok(None) };
         let command = read(&row)?;

@@ -35,13 +35,14 @@ impl DeadLetterStore for SqliteStore {
             .bind(filter.channel.as_ref().map(ChannelId::as_str))
             .bind(i64::from(limit))
             .bind(filter.state.map(DeadLetterState::as_str))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read).collect()
     }
 
     async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetterRow>> {
-        let row = sqlx::query(sql!("dead_letter/get")).bind(id.0).fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query(sql!("dead_letter/get")).bind(id.0).fetch_optional(&mut *self.readers.lend().await?).await?;
         row.as_ref().map(read).transpose()
     }
 

@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 #[async_trait]
 impl DeliveryStore for SqliteStore {
     async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let rows = sqlx::query(sql!("delivery/due"))
             .bind(destination.as_str())
             .bind(to_ms(now))
@@ -37,8 +38,10 @@ impl DeliveryStore for SqliteStore {
     }
 
     async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>> {
-        let row =
-            sqlx::query(sql!("delivery/next_due")).bind(destination.as_str()).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sql!("delivery/next_due"))
+            .bind(destination.as_str())
+            .fetch_optional(&mut *self.readers.lend().await?)
+            .await?;
         row.map(|row| Columns::of("delivery", &row).time()).transpose()
     }
 
@@ -195,7 +198,8 @@ impl DeliveryStore for SqliteStore {
     }
 
     async fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
-        let rows = sqlx::query(sql!("delivery/of")).bind(list(ids)?).fetch_all(&self.readers).await?;
+        let rows =
+            sqlx::query(sql!("delivery/of")).bind(list(ids)?).fetch_all(&mut *self.readers.lend().await?).await?;
         read_all(&rows)
     }
 
@@ -203,7 +207,7 @@ impl DeliveryStore for SqliteStore {
         let rows = sqlx::query(sql!("delivery/of_item"))
             .bind(destination.as_str())
             .bind(key.number.as_str())
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         let mut deliveries = read_all(&rows)?;
         deliveries.retain(|row| row.item.as_ref().is_some_and(|item| item.key == *key));
@@ -211,7 +215,8 @@ impl DeliveryStore for SqliteStore {
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
-        let rows = sqlx::query(sql!("delivery_attempt/of")).bind(id.0).fetch_all(&self.readers).await?;
+        let rows =
+            sqlx::query(sql!("delivery_attempt/of")).bind(id.0).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("delivery_attempt", row);
@@ -229,7 +234,7 @@ impl DeliveryStore for SqliteStore {
     }
 
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {
-        let rows = sqlx::query(sql!("delivery_tally/list")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("delivery_tally/list")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("delivery_tally", row);

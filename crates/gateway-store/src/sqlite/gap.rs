@@ -107,7 +107,7 @@ impl GapStore for SqliteStore {
     }
 
     async fn gap(&self, id: GapId) -> Result<Option<GapRow>> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.readers.lend().await?;
         Ok(load(&mut connection, &[id]).await?.pop())
     }
 
@@ -125,7 +125,7 @@ impl GapStore for SqliteStore {
             .bind(filter.state.map(GapState::as_str))
             .bind(filter.number.as_ref().map(SourceNumber::as_str))
             .bind(filter.group.map(|id| id.0))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_gap).collect()
     }
@@ -135,13 +135,13 @@ impl GapStore for SqliteStore {
             .bind(channel.as_str())
             .bind(after.map_or(i64::MIN, |id| id.0))
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_gap).collect()
     }
 
     async fn gap_tallies(&self) -> Result<Vec<(ChannelId, GapKind, GapState, u64)>> {
-        let rows = sqlx::query(sql!("gap/tally")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("gap/tally")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("gap", row);
@@ -173,7 +173,7 @@ impl GapStore for SqliteStore {
         let row = sqlx::query(sql!("comparison/last"))
             .bind(channel.as_str())
             .bind(kind.as_str())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut *self.readers.lend().await?)
             .await?;
         row.as_ref().map(read_comparison).transpose()
     }
@@ -182,13 +182,13 @@ impl GapStore for SqliteStore {
         let rows = sqlx::query(sql!("comparison/list"))
             .bind(channel.as_str())
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(read_comparison).collect()
     }
 
     async fn comparison_totals(&self) -> Result<(u64, u64, u64)> {
-        let row = sqlx::query(sql!("comparison_total/sum")).fetch_one(&self.readers).await?;
+        let row = sqlx::query(sql!("comparison_total/sum")).fetch_one(&mut *self.readers.lend().await?).await?;
         let mut columns = Columns::of("comparison_total", &row);
         Ok((columns.count()?, columns.count()?, columns.count()?))
     }

@@ -45,7 +45,8 @@ impl GapGroupStore for SqliteStore {
     }
 
     async fn gap_groups(&self, filter: &GapGroupFilter, limit: u32) -> Result<Vec<GapGroupRow>> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let statement = if filter.unfinished { sql!("gap_group/list_unfinished") } else { sql!("gap_group/list") };
         let rows = sqlx::query(statement)
             .bind(filter.after.map_or(i64::MIN, |id| id.0))
@@ -67,7 +68,8 @@ impl GapGroupStore for SqliteStore {
             };
             groups.insert(group.id, group);
         }
-        let rows = sqlx::query(sql!("gap_group/tally")).bind(list(groups.keys())?).fetch_all(&mut *tx).await?;
+        let tally = if filter.count_unfinished { sql!("gap_group/tally_unfinished") } else { sql!("gap_group/tally") };
+        let rows = sqlx::query(tally).bind(list(groups.keys())?).fetch_all(&mut *tx).await?;
         for row in &rows {
             let mut columns = Columns::of("gap", row);
             let id = GapGroupId(columns.int()?);

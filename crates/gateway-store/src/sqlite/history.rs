@@ -33,7 +33,7 @@ impl HistoryStore for SqliteStore {
             .bind(days.to.to_string())
             .bind(as_of.to_string())
             .bind(account::datasets()?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -51,7 +51,7 @@ impl HistoryStore for SqliteStore {
     }
 
     async fn account_days(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountDay>> {
-        account::read(&mut *self.readers.acquire().await?, channel, &Dataset::ALL, days, as_of).await
+        account::read(&mut *self.readers.lend().await?, channel, &Dataset::ALL, days, as_of).await
     }
 
     async fn account_spans(&self, channel: &ChannelId, days: Days, as_of: Day) -> Result<Vec<AccountSpan>> {
@@ -61,7 +61,7 @@ impl HistoryStore for SqliteStore {
             .bind(days.to.to_string())
             .bind(as_of.to_string())
             .bind(account::datasets()?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -82,7 +82,7 @@ impl HistoryStore for SqliteStore {
             .bind(days.from.to_string())
             .bind(days.to.to_string())
             .bind(list(Dataset::ALL.map(Dataset::as_str).into_iter().chain([""]))?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -104,7 +104,7 @@ impl HistoryStore for SqliteStore {
             .bind(days.to.to_string())
             .bind(as_of.to_string())
             .bind(account::datasets()?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -126,7 +126,7 @@ impl HistoryStore for SqliteStore {
             .bind(days.from.to_string())
             .bind(days.to.to_string())
             .bind(list(Leg::ALL.map(Leg::as_str))?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -148,7 +148,8 @@ impl HistoryStore for SqliteStore {
 
     async fn gap_lives(&self, channel: &ChannelId, before: Timestamp) -> Result<Vec<(GapRow, Vec<GapStep>)>> {
         // One snapshot: a gap and its steps belong together.
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let rows =
             sqlx::query(sql!("gap_step/before")).bind(channel.as_str()).bind(to_ms(before)).fetch_all(&mut *tx).await?;
         let mut lives: BTreeMap<GapId, Vec<GapStep>> = BTreeMap::new();
@@ -166,7 +167,8 @@ impl HistoryStore for SqliteStore {
     }
 
     async fn gap_steps(&self, id: GapId) -> Result<Vec<GapStep>> {
-        let rows = sqlx::query(sql!("gap_step/of")).bind(list([id])?).fetch_all(&self.readers).await?;
+        let rows =
+            sqlx::query(sql!("gap_step/of")).bind(list([id])?).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter().map(|row| Ok(read_step(row)?.1)).collect()
     }
 
@@ -180,7 +182,7 @@ impl HistoryStore for SqliteStore {
             .bind(channel.as_str())
             .bind(to_ms(before))
             .bind(to_ms(unsettled_at))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -194,7 +196,7 @@ impl HistoryStore for SqliteStore {
         let rows = sqlx::query(sql!("incident_life/before"))
             .bind(to_ms(before))
             .bind(to_ms(unresolved_at))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {

@@ -28,21 +28,21 @@ impl IngestStore for SqliteStore {
     }
 
     async fn flow_positions(&self) -> Result<Vec<FlowPosition>> {
-        let rows = sqlx::query(sql!("flow_position/list")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("flow_position/list")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter().map(read_position).collect()
     }
 
     async fn flow_tallies(&self) -> Result<Vec<FlowTally>> {
-        let rows = sqlx::query(sql!("flow_tally/list")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("flow_tally/list")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter().map(read_tally).collect()
     }
 
     async fn parked_changes(&self) -> Result<Vec<(ChannelId, u64)>> {
-        park::tallies(&mut *self.readers.acquire().await?).await
+        park::tallies(&mut *self.readers.lend().await?).await
     }
 
     async fn parked_before(&self, before: Timestamp, limit: u32) -> Result<Vec<Parked>> {
-        park::before(&mut *self.readers.acquire().await?, before, limit).await
+        park::before(&mut *self.readers.lend().await?, before, limit).await
     }
 
     async fn bury_parked(&self, letters: Vec<NewDeadLetter>, tallies: Vec<FlowTally>) -> Result<()> {
@@ -66,7 +66,7 @@ impl IngestStore for SqliteStore {
     }
 
     async fn raw(&self, id: RawId) -> Result<Option<RawRow>> {
-        raw::get(&mut *self.readers.acquire().await?, id).await
+        raw::get(&mut *self.readers.lend().await?, id).await
     }
 
     async fn first_arrivals(
@@ -75,11 +75,11 @@ impl IngestStore for SqliteStore {
         after: RawId,
         span: u32,
     ) -> Result<(Vec<(Timestamp, Timestamp)>, RawId)> {
-        raw::first_arrivals(&mut *self.readers.acquire().await?, channel, after, span).await
+        raw::first_arrivals(&mut *self.readers.lend().await?, channel, after, span).await
     }
 
     async fn anomalies(&self) -> Result<Vec<AnomalyTally>> {
-        anomaly::tallies(&mut *self.readers.acquire().await?).await
+        anomaly::tallies(&mut *self.readers.lend().await?).await
     }
 }
 

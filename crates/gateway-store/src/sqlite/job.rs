@@ -43,7 +43,7 @@ impl JobStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Job>> {
         // Askers ask often and mostly in vain: look first, without the writer.
-        let mut reader = self.readers.acquire().await?;
+        let mut reader = self.readers.lend().await?;
         if due(&mut reader, kind, channel, now, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
@@ -79,7 +79,7 @@ impl JobStore for SqliteStore {
     }
 
     async fn job_tallies(&self) -> Result<Vec<(JobKind, ChannelId, u64)>> {
-        let rows = sqlx::query(sql!("job/tally")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("job/tally")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("job", row);

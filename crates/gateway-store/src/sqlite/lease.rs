@@ -93,8 +93,11 @@ impl LeaseStore for SqliteStore {
     }
 
     async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>> {
-        let row =
-            sqlx::query(sql!("checkpoint/get")).bind(channel.as_str()).bind(name).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sql!("checkpoint/get"))
+            .bind(channel.as_str())
+            .bind(name)
+            .fetch_optional(&mut *self.readers.lend().await?)
+            .await?;
         row.map(|row| Columns::of("checkpoint", &row).string()).transpose()
     }
 
@@ -102,7 +105,7 @@ impl LeaseStore for SqliteStore {
         let row = sqlx::query(sql!("checkpoint/saved_at"))
             .bind(channel.as_str())
             .bind(name)
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut *self.readers.lend().await?)
             .await?;
         row.map(|row| Columns::of("checkpoint", &row).time()).transpose()
     }

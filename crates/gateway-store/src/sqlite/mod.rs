@@ -44,6 +44,7 @@ mod options;
 mod order;
 mod park;
 mod raw;
+mod readers;
 mod repair_stop;
 mod schema;
 mod trace;
@@ -53,8 +54,10 @@ pub use options::SqliteOptions;
 
 use crate::{Store, StoreError};
 use async_trait::async_trait;
+use readers::Readers;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -64,7 +67,7 @@ type Tx = Transaction<'static, Sqlite>;
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     writer: SqlitePool,
-    readers: SqlitePool,
+    readers: Arc<Readers>,
 }
 
 impl SqliteStore {
@@ -76,15 +79,9 @@ impl SqliteStore {
     pub async fn open(options: SqliteOptions) -> Result<Self> {
         let writer = open_writer(&options).await?;
         schema::check_or_create(&writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.read_connections.max(1))
-            .acquire_timeout(Duration::from_millis(options.queue_timeout_ms))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(options.reader())
-            .await?;
-        Ok(Self { writer, readers })
+        let timeout = Duration::from_millis(options.queue_timeout_ms);
+        let readers = Readers::new(options.reader(), options.read_connections, timeout);
+        Ok(Self { writer, readers: Arc::new(readers) })
     }
 
     /// Brings a file to this program's schema; returns the names of the migrations that were applied.
@@ -109,10 +106,6 @@ impl SqliteStore {
             }
             begun => Ok(begun?),
         }
-    }
-
-    async fn begin_read(&self) -> Result<Tx> {
-        Ok(self.readers.begin().await?)
     }
 }
 

@@ -66,6 +66,8 @@ impl SqliteOptions {
             .pragma("cache_size", format!("-{cache_kib}"))
             .pragma("temp_store", "memory")
             .statement_cache_capacity(256)
+            // Rows that wait to be taken: with fewer, the connection's thread is stopped and woken in the middle of an answer.
+            .row_buffer_size(512)
             // Statements and their values are never logged: values hold personal data.
             .disable_statement_logging()
     }

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 #[async_trait]
 impl OrderReader for SqliteStore {
     async fn orders_after(&self, after: u64, limit: u32, persons: bool) -> Result<OrderPage> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let limit = limit.max(1) as usize;
         // One more than asked tells whether there is more. A snapshot holds whole commits only, and the writer gives feed places in commit
         // order, so nothing can appear later below what was read.
@@ -30,7 +31,8 @@ impl OrderReader for SqliteStore {
     }
 
     async fn order(&self, id: OrderId, persons: bool) -> Result<Option<OrderView>> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         Ok(views(&mut tx, &[id], persons).await?.pop())
     }
 
@@ -38,14 +40,16 @@ impl OrderReader for SqliteStore {
         let rows = sqlx::query(sql!("order_number/by_number"))
             .bind(number.as_str())
             .bind(channel.map(ChannelId::as_str))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(|row| Columns::of("order_number", row).order_id()).collect()
     }
 
     async fn timeline(&self, id: OrderId) -> Result<Vec<TimelineRow>> {
-        let rows =
-            sqlx::query(sql!("order_change/timeline")).bind(&id.0.as_bytes()[..]).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("order_change/timeline"))
+            .bind(&id.0.as_bytes()[..])
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("order_change", row);
@@ -63,7 +67,7 @@ impl OrderReader for SqliteStore {
     }
 
     async fn order_count(&self) -> Result<u64> {
-        let row = sqlx::query(sql!("work_order/count")).fetch_one(&self.readers).await?;
+        let row = sqlx::query(sql!("work_order/count")).fetch_one(&mut *self.readers.lend().await?).await?;
         Columns::of("work_order", &row).count()
     }
 }

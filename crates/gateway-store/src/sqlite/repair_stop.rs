@@ -26,7 +26,7 @@ impl RepairStopStore for SqliteStore {
     }
 
     async fn repair_stops(&self) -> Result<Vec<RepairStop>> {
-        let rows = sqlx::query(sql!("repair_stop/list")).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("repair_stop/list")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("repair_stop", row);

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 #[async_trait]
 impl TraceStore for SqliteStore {
     async fn order_trace(&self, id: OrderId, numbers: &[OrderNumber], raws: &[RawId]) -> Result<OrderTrace> {
-        let mut tx = self.begin_read().await?;
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
         let rows = sqlx::query(sql!("command/of_order")).bind(&id.0.as_bytes()[..]).fetch_all(&mut *tx).await?;
         let commands = rows.iter().map(command::read).collect::<Result<Vec<_>>>()?;
         // A number that two orders have is asked for once.

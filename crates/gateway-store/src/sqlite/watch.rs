@@ -30,7 +30,7 @@ impl WatchStore for SqliteStore {
         let rows = sqlx::query(sql!("arrival_hour/of"))
             .bind(channel.as_str())
             .bind(to_ms(from))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -41,7 +41,10 @@ impl WatchStore for SqliteStore {
     }
 
     async fn watched_hours(&self, from: Timestamp) -> Result<Vec<WatchedHour>> {
-        let rows = sqlx::query(sql!("watched_hour/since")).bind(to_ms(from)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("watched_hour/since"))
+            .bind(to_ms(from))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("watched_hour", row);
@@ -78,7 +81,7 @@ impl WatchStore for SqliteStore {
         let rows = sqlx::query(sql!("delivery/waiting"))
             .bind(destination.as_str())
             .bind(to_ms(before))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter()
             .map(|row| {
@@ -94,7 +97,10 @@ impl WatchStore for SqliteStore {
     }
 
     async fn waiting_dead_letters(&self, before: Timestamp) -> Result<Vec<WaitingRecords>> {
-        let rows = sqlx::query(sql!("dead_letter/waiting")).bind(to_ms(before)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("dead_letter/waiting"))
+            .bind(to_ms(before))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("dead_letter", row);
@@ -109,7 +115,10 @@ impl WatchStore for SqliteStore {
     }
 
     async fn waiting_parked(&self, before: Timestamp) -> Result<Vec<WaitingRecords>> {
-        let rows = sqlx::query(sql!("parked_record/waiting")).bind(to_ms(before)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql!("parked_record/waiting"))
+            .bind(to_ms(before))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("parked_record", row);
@@ -126,7 +135,7 @@ impl WatchStore for SqliteStore {
             .bind(channel.as_str())
             .bind(below)
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(|row| Columns::of("order_number", row).id()).collect()
     }
@@ -143,7 +152,7 @@ impl WatchStore for SqliteStore {
             .bind(from)
             .bind(to)
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.readers.lend().await?)
             .await?;
         rows.iter().map(|row| Columns::of("order_number", row).id()).collect()
     }
