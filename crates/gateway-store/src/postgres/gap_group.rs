@@ -71,10 +71,9 @@ impl GapGroupStore for PostgresStore {
             };
             groups.insert(group.id, group);
         }
-        let rows = sqlx::query(pg!("gap_group/tally"))
-            .bind(groups.keys().map(|id| id.0).collect::<Vec<_>>())
-            .fetch_all(&mut *tx)
-            .await?;
+        let tally = if filter.count_unfinished { pg!("gap_group/tally_unfinished") } else { pg!("gap_group/tally") };
+        let rows =
+            sqlx::query(tally).bind(groups.keys().map(|id| id.0).collect::<Vec<_>>()).fetch_all(&mut *tx).await?;
         for row in &rows {
             let mut columns = Columns::of("gap", row);
             let id = GapGroupId(columns.int()?);
