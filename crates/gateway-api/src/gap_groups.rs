@@ -129,7 +129,7 @@ pub(crate) fn unfinished_by_severity(groups: &[GapGroupRow], stops: &Stops, now:
 /// Refuses a group that was never there: an empty answer would look like "nothing wrong".
 pub(crate) async fn known_group(store: &dyn Store, group: Option<GapGroupId>) -> Result<(), Problem> {
     let Some(id) = group else { return Ok(()) };
-    let filter = GapGroupFilter { channel: None, unfinished: false, after: Some(GapGroupId(id.0.saturating_sub(1))) };
+    let filter = GapGroupFilter { after: Some(GapGroupId(id.0.saturating_sub(1))), ..GapGroupFilter::default() };
     let first = store.gap_groups(&filter, 1).await?;
     if first.first().is_some_and(|group| group.id == id) { Ok(()) } else { Err(unknown_group(id)) }
 }
