@@ -20,8 +20,8 @@ pub struct GatewayConfig {
     pub telemetry: TelemetryConfig,
     /// The bus, engine `embedded`.
     pub bus: gateway_bus::embedded::EmbeddedOptions,
-    /// The store, engine `sqlite`.
-    pub store: gateway_store::SqliteOptions,
+    /// The store.
+    pub store: crate::store::StoreSection,
     /// The bus's topics.
     pub topics: TopicsConfig,
     /// Ways in.
@@ -181,7 +181,7 @@ pub fn read(
     let mut config = read_all(tree, mistakes);
     // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
     config.bus.dir = dir.join(&config.bus.dir);
-    config.store.path = dir.join(&config.store.path);
+    config.store.settle(dir);
     for channel in &mut config.channels {
         let paths = channel.profile.iter_mut().chain(&mut channel.request_secret_file);
         for path in paths.chain(&mut channel.webhook_secret_files) {
@@ -310,6 +310,7 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     if !(1..=256).contains(&config.topics.partitions) {
         mistakes.push(mistake("topics.partitions", "must be 1 to 256"));
     }
+    mistakes.extend(config.store.mistakes());
     for (key, text) in config.reconcile.policy.mistakes() {
         mistakes.push(mistake(format!("reconcile.policy.{key}"), text));
     }

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod registry;
 pub mod secrets;
 pub mod serve;
+pub mod store;
 
 use cli::{Command, Program};
 use std::process::ExitCode;

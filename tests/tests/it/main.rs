@@ -12,4 +12,5 @@ mod gateway;
 mod incidents;
 mod kills;
 mod outages;
+mod postgres;
 mod program;

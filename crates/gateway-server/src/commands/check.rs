@@ -23,6 +23,7 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
             let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
             config::prepare_alerting(&config, &mut mistakes);
             if options.connect {
+                mistakes.extend(config.store.check_connectivity().await);
                 for (at, (id, connector)) in channels.iter().enumerate() {
                     if let Err(error) = connector.check_connectivity().await {
                         mistakes.push(mistake(
@@ -63,7 +64,7 @@ pub async fn migrate(installation: InstallationOptions) -> Result<ExitCode, Fail
     let Some(_lock) = crate::lock::DirectoryLock::take(&installation.dir)? else {
         return Err(said::runs_here());
     };
-    let applied = gateway_store::SqliteStore::migrate(&config.store).await?;
+    let applied = config.store.migrate().await?;
     for name in applied {
         say(format_args!("applied 已执行: {name}"));
     }

@@ -8,7 +8,7 @@ use gateway_bus::{Bus, TopicName, TopicSpec};
 use gateway_connector::Connector;
 use gateway_model::{ChannelId, Clock};
 use gateway_pipeline::ContentKey;
-use gateway_store::{SqliteStore, Store};
+use gateway_store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Installation {
             return Err(Failure(format!("channels or alerts are not configured right:\n  {}", lines.join("\n  "))));
         };
         let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::open(config.bus.clone(), clock.clone()).await?);
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone()).await?);
+        let store = config.store.open().await?;
         let desk = config.api.desk()?;
         let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
         // A new holder with every start: what a killed process held stays its own until the lease runs out.

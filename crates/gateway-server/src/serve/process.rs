@@ -7,7 +7,6 @@ use gateway_connector::{Breaker, BreakerState, Connector, PeerClock};
 use gateway_intake::{PollProgress, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_runtime::{Schedule, Task, TaskHandle, TaskHost, TaskStatus};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -107,7 +106,7 @@ pub(super) fn check_deps(installation: &Installation, config: &GatewayConfig, pr
         expires_on: None,
         secret_files: Vec::new(),
     };
-    let store = config.store.path.parent().unwrap_or(Path::new("."));
+    let store = config.store.dir(installation.dir());
     let compared = config.reconcile.enabled;
     CheckDeps {
         store: installation.store.clone(),

@@ -104,6 +104,14 @@ impl PostgresStore {
         }
     }
 
+    /// Whether the server answers and lets us work; makes and changes nothing.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], but for what is told of the schema.
+    pub async fn check_server(options: &PostgresOptions) -> Result<()> {
+        refusal::check_server(options).await
+    }
+
     /// Brings a database to this program's schema; returns the names of the migrations that were applied.
     ///
     /// # Errors

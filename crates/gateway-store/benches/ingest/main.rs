@@ -1,0 +1,91 @@
+//! Records a second of the whole transaction, beside bare batched upserts of the order rows alone, on the same machine in the same run.
+//!
+//! `cargo bench -p gateway-store` — the embedded engine, also without the state book. With `DATABASE_URL` naming a PostgreSQL server (whose user may
+//! make databases): that engine by 1 and by 4 writers, and bytes of WAL for each record.
+//! Set `GATEWAY_BENCH_ROWS` for another number of records (default 100000).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[cfg(feature = "postgres")]
+mod postgres;
+mod records;
+
+use gateway_store::*;
+use records::{BATCH, bare_orders, channel, number, of_writer, order_of, whole_writes};
+use std::time::Instant;
+
+const TURNS: u64 = 4;
+
+#[tokio::main]
+async fn main() {
+    let rows = std::env::var("GATEWAY_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(100_000);
+    #[cfg(feature = "postgres")]
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        return postgres::measure_all(&url, rows).await;
+    }
+    let directory = tempfile::tempdir_in(".").unwrap();
+    let store = SqliteStore::open(SqliteOptions::at(directory.path().join("bare.db"))).await.unwrap();
+    let bare = measure("bare upserts of order rows", rows, &store, What::Bare).await;
+    store.close().await;
+    // In turns, so that what else the machine does falls on both.
+    let (mut whole, mut bookless) = (0.0, 0.0);
+    for turn in 0..TURNS {
+        for what in [What::Bookless, What::Whole] {
+            let path = directory.path().join(format!("{what:?}{turn}.db"));
+            let store = SqliteStore::open(SqliteOptions::at(path)).await.unwrap();
+            let (name, sum) = match what {
+                What::Bookless => ("whole transaction without the book", &mut bookless),
+                _ => ("whole transaction", &mut whole),
+            };
+            *sum += measure(name, rows / TURNS, &store, what).await / TURNS as f64;
+            store.close().await;
+        }
+    }
+    println!("whole / bare = {:.2}", whole / bare);
+    println!("the state book slows ingest by {:.0} %", (1.0 - whole / bookless) * 100.0);
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum What {
+    /// Order rows alone.
+    Bare,
+    /// Everything but the state book.
+    Bookless,
+    /// Everything.
+    Whole,
+}
+
+async fn measure(name: &str, rows: u64, store: &dyn Store, what: What) -> f64 {
+    let began = Instant::now();
+    write(store, 0, rows, what).await;
+    let rate = rows as f64 / began.elapsed().as_secs_f64();
+    println!("{name}: {rate:.0} records/s");
+    rate
+}
+
+/// Writes `rows` records as one of several writers.
+async fn write(store: &dyn Store, writer: u64, rows: u64, what: What) {
+    for from in (0..rows).step_by(BATCH as usize) {
+        let orders = (0..BATCH).map(|at| of_writer(writer, order_of(from + at)));
+        let numbers = orders.map(|n| (channel(), number(n))).collect();
+        let request = if what == What::Bare {
+            IngestRequest::default()
+        } else {
+            IngestRequest { partitions: vec![("raw".into(), writer as u32)], numbers, ..IngestRequest::default() }
+        };
+        store
+            .ingest(request, &|loaded| {
+                if what == What::Bare {
+                    let orders = bare_orders(writer, loaded.next_feed_seq, from);
+                    return IngestWrites { orders, ..IngestWrites::default() };
+                }
+                let mut writes = whole_writes(writer, &loaded, from);
+                if what == What::Bookless {
+                    writes.book.clear();
+                }
+                writes
+            })
+            .await
+            .unwrap();
+    }
+}
