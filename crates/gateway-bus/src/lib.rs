@@ -11,15 +11,16 @@
 //!
 //! The trait is narrow on purpose: no transactions, no queries, no compaction. What needs more lives in the store.
 
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod embedded;
 mod envelope;
-#[cfg(feature = "kafka")]
 pub mod kafka;
 mod message;
 mod traits;
 
+pub use config::{BusOptions, Engine};
 pub use envelope::{Envelope, EnvelopeError};
 pub use message::{
     Appended, Fetched, Guard, Headers, LostOffsets, Message, NewMessage, Position, TopicName, TopicSpec,

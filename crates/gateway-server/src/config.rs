@@ -18,8 +18,8 @@ pub struct GatewayConfig {
     pub api: gateway_api::ApiConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
-    /// The bus, engine `embedded`.
-    pub bus: gateway_bus::embedded::EmbeddedOptions,
+    /// The bus.
+    pub bus: gateway_bus::BusOptions,
     /// The store.
     pub store: crate::store::StoreSection,
     /// The bus's topics.
@@ -180,7 +180,7 @@ pub fn read(
     let tree: serde_json::Value = whole.try_deserialize().map_err(|error| mistake("", error.to_string()))?;
     let mut config = read_all(tree, mistakes);
     // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
-    config.bus.dir = dir.join(&config.bus.dir);
+    config.bus.in_dir(dir);
     config.store.settle(dir);
     for channel in &mut config.channels {
         let paths = channel.profile.iter_mut().chain(&mut channel.request_secret_file);
@@ -309,6 +309,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     }
     if !(1..=256).contains(&config.topics.partitions) {
         mistakes.push(mistake("topics.partitions", "must be 1 to 256"));
+    }
+    for (key, text) in config.bus.mistakes() {
+        mistakes.push(mistake(format!("bus.{key}"), text));
     }
     mistakes.extend(config.store.mistakes());
     for (key, text) in config.reconcile.policy.mistakes() {

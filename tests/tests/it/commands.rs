@@ -20,6 +20,12 @@ fn check_config_tells_all_mistakes_at_once() {
 api.admin_address = "0.0.0.0:8081"
 topics.retention_days = 30
 intake.poll.evry_ms = 5
+[bus]
+engine = "kafka"
+[bus.kafka]
+prefix = "our topics"
+min_insync = 4
+security = { sasl_mechanism = "plain", username = "gateway", password_file = "secrets/kafka.password" }
 [[channel]]
 id = "municipal-12345"
 kind = "telepathy"
@@ -54,6 +60,11 @@ codes = ["disk_low"]
         "intake.poll.evry_ms",
         "channel[0].kind",
         "route[0].to",
+        "bus.kafka.bootstrap_servers",
+        "bus.kafka.prefix",
+        "bus.kafka.min_insync",
+        "bus.kafka.security.sasl_mechanism",
+        "bus.kafka.security.password_file",
         "alert.route[0].channels[2]",
         "alert.route[0].codes[0]",
         "alert.default_route.codes",

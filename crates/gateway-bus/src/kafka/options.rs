@@ -95,6 +95,7 @@ pub enum Compression {
     None,
 }
 
+#[cfg(feature = "kafka")]
 impl Compression {
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -142,6 +143,7 @@ pub enum SaslMechanism {
     ScramSha512,
 }
 
+#[cfg(feature = "kafka")]
 impl SaslMechanism {
     pub(super) fn as_str(self) -> &'static str {
         match self {

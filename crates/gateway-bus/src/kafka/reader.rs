@@ -7,15 +7,16 @@
 //! Where a partition is read from is always said here, never found by the client: what the group committed, or 0. When the log no longer has
 //! that place the client stops and says so; then the range that is gone is told, and reading begins again at the first offset that is left.
 
+use super::bus::{Departures, KafkaBus, Slot};
 use super::client::{Trouble, apart, bus_error};
 use super::member::{Deal, MemberContext, NamedPartition, list};
+use super::message;
 use super::observer::{Observer, committed_offsets, coordinator_moves};
 use super::options::KafkaOptions;
 use super::parting::Parting;
 use super::shelf::{PartitionId, Shelf};
 use super::tail::is_lost;
 use super::topics::Topics;
-use super::{Departures, message};
 use crate::{BusError, Consumer, Fetched, Position, TopicName};
 use async_trait::async_trait;
 use gateway_model::Clock;
@@ -80,7 +81,7 @@ pub(super) struct KafkaConsumer {
     ask_at: Instant,
     /// Topics of which some partition stands where its log has nothing.
     astray: Vec<usize>,
-    _slot: Option<super::Slot>,
+    _slot: Option<Slot>,
 }
 
 /// What a reader is made of.
@@ -89,11 +90,11 @@ pub(super) struct Parts {
     pub wake: Arc<Notify>,
     pub group: String,
     pub topics: Vec<TopicName>,
-    pub slot: Option<super::Slot>,
+    pub slot: Option<Slot>,
 }
 
 impl KafkaConsumer {
-    pub fn new(parts: Parts, bus: &super::KafkaBus) -> Self {
+    pub fn new(parts: Parts, bus: &KafkaBus) -> Self {
         let names: Vec<String> = parts.topics.iter().map(|topic| bus.observer.topic_name(topic)).collect();
         Self {
             native: Parting::new(parts.native, |native| native.context().leave(native)),

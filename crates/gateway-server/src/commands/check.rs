@@ -22,6 +22,12 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
         Ok(config) => {
             let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
             config::prepare_alerting(&config, &mut mistakes);
+            if options.connect && config.bus.engine == gateway_bus::Engine::Kafka && config.bus.mistakes().is_empty() {
+                match config.bus.open(Arc::new(SystemClock)).await {
+                    Ok(bus) => bus.close().await,
+                    Err(error) => mistakes.push(mistake("bus.kafka", Failure::from(error).0)),
+                }
+            }
             if options.connect {
                 mistakes.extend(config.store.check_connectivity().await);
                 for (at, (id, connector)) in channels.iter().enumerate() {

@@ -3,7 +3,6 @@
 use crate::config::{self, ConfigMistake, GatewayConfig};
 use crate::{Failure, registry, secrets};
 use gateway_api::{ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
-use gateway_bus::embedded::EmbeddedBus;
 use gateway_bus::{Bus, TopicName, TopicSpec};
 use gateway_connector::Connector;
 use gateway_model::{ChannelId, Clock};
@@ -49,7 +48,7 @@ impl Installation {
             let lines: Vec<String> = mistakes.iter().map(ConfigMistake::to_string).collect();
             return Err(Failure(format!("channels or alerts are not configured right:\n  {}", lines.join("\n  "))));
         };
-        let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::open(config.bus.clone(), clock.clone()).await?);
+        let bus = config.bus.open(clock.clone()).await?;
         let store = config.store.open().await?;
         let desk = config.api.desk()?;
         let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);

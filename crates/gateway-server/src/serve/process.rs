@@ -113,7 +113,11 @@ pub(super) fn check_deps(installation: &Installation, config: &GatewayConfig, pr
         bus: installation.bus.clone(),
         process: Arc::new(process),
         channels: channels.chain([desk]).collect(),
-        dirs: WatchedDirs { data: installation.dir().to_owned(), bus: config.bus.dir.clone(), store: store.to_owned() },
+        dirs: WatchedDirs {
+            data: installation.dir().to_owned(),
+            bus: config.bus.embedded.dir.clone(),
+            store: store.to_owned(),
+        },
         space: Arc::new(space_of),
         whole_comparison_every: compared.then(|| Duration::from_millis(config.reconcile.policy.whole_every_ms)),
     }
