@@ -33,8 +33,8 @@ struct Outgoing {
     body: Vec<u8>,
     /// The order of a push of one whole record, on which faults can play.
     alone: Option<String>,
-    /// The places of the orders whose whole current records it holds.
-    whole: Vec<String>,
+    /// The places of the orders whose whole records it holds, with the version of each.
+    whole: Vec<(String, u64)>,
 }
 
 /// Pushes until the platform is shut down.
@@ -129,20 +129,22 @@ pub(super) async fn drain(platform: &Platform) -> Result<(), SimError> {
             continue;
         }
         let taken = matches!(sent, Sent::Taken);
-        // What was tried again may be older than what the book says by now.
-        finish(platform, &outgoing, taken && attempt == 0);
+        finish(platform, &outgoing, taken);
         if taken {
             mischief_after(platform, &outgoing).await;
         }
     }
 }
 
-/// Takes a push off the queue; `shown`: the gateway has seen the current records.
-fn finish(platform: &Platform, outgoing: &Outgoing, shown: bool) {
+/// Takes a push off the queue; `taken`: the gateway has seen its records.
+fn finish(platform: &Platform, outgoing: &Outgoing, taken: bool) {
     let mut book = platform.ledger.lock();
     platform.ledger.write(&mut book, &Entry::Pushed { pushes: outgoing.ids.clone() });
-    if shown {
-        platform.shown(&mut book, outgoing.whole.iter(), false, platform.now());
+    if taken {
+        // What was tried again may be older than what the book says by now.
+        let current = |(key, version): &&(String, u64)| book.order(key).is_some_and(|held| held.version == *version);
+        let shown: Vec<&String> = outgoing.whole.iter().filter(current).map(|(key, _)| key).collect();
+        platform.shown(&mut book, shown.into_iter(), false, platform.now());
     }
 }
 
@@ -158,13 +160,14 @@ fn next(platform: &Platform) -> Option<Outgoing> {
     drop(retries);
     match push {
         Push::Record => {
-            let mut records: Vec<Order> =
-                numbers.iter().filter_map(|number| book.order(number)).map(|held| held.order.clone()).collect();
+            let held = || numbers.iter().filter_map(|number| book.order(number));
+            let whole = held().map(|held| (held.key.clone(), held.version)).collect();
+            let mut records: Vec<Order> = held().map(|held| held.order.clone()).collect();
             if platform.inject(&mut book, FaultKind::Duplicate, now) {
                 records.extend(records.first().cloned());
             }
             let alone = (ids.len() == 1).then(|| number.clone());
-            Some(Outgoing { whole: numbers, ..outgoing(platform, ids, &records, alone) })
+            Some(Outgoing { whole, ..outgoing(platform, ids, &records, alone) })
         }
         Push::Stale(order) => Some(outgoing(platform, vec![first], &[*order], None)),
         Push::Event(id) => {
