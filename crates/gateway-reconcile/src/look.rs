@@ -110,7 +110,12 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     look_at_sums(tour, looked, finest, &watched).await?;
     watched.retain(|gap| gap.key.is_some());
     let mut accounts = Accounts::default();
-    let asked = accounts.fetch(tour, &watched, &ours, &deliveries).await;
+    // What is open already waits for what may yet be forgotten, opened or closed.
+    let (pressing, open): (Vec<GapRow>, Vec<GapRow>) = watched.iter().cloned().partition(|gap| order(gap.state) < 2);
+    let mut asked = accounts.fetch(tour, &pressing, &ours, &deliveries).await;
+    if asked.is_ok() {
+        asked = accounts.fetch(tour, &open, &ours, &deliveries).await;
+    }
     // What was seen before a call failed is decided on all the same.
     for few in watched.chunks(DECIDE_AT_ONCE) {
         tour.keep_lease().await?;
