@@ -182,7 +182,11 @@ fn next(platform: &Platform) -> Option<Outgoing> {
             let nonce = nonce(platform, first);
             let body = json!({"pushId": nonce, "kind": "event", "orderNo": order.order_no, "event": event});
             let body = serde_json::to_vec(&body).unwrap_or_default();
-            Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole: Vec::new() })
+            // Whoever was shown everything but this event knows the whole record by it.
+            let seen = lock(&platform.seen).get(&number).copied();
+            let complete = book.order(&number).filter(|held| seen.is_some_and(|seen| seen + 1 == held.version));
+            let whole = complete.map(|held| (held.key.clone(), held.version)).into_iter().collect();
+            Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole })
         }
         // Never queued; taken out so that the queue can't stand still.
         Push::None => Some(outgoing(platform, vec![first], &[], None)),
