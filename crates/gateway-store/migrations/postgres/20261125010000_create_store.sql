@@ -254,7 +254,8 @@ CREATE TABLE book_item (
     event_at bigint NOT NULL,
     date_only bigint NOT NULL,
     digest bytea NOT NULL,
-    PRIMARY KEY (channel, dataset, number, day, part)
+    -- The number first, see queries/book_item/of.postgres.sql.
+    PRIMARY KEY (number, channel, dataset, day, part)
 );
 CREATE INDEX book_item_event ON book_item (channel, dataset, event_at);
 
