@@ -15,19 +15,26 @@ fail() {
     exit 1
 }
 
-# The example is a whole configuration: with the secrets that it names it is valid, without them every one is named.
-install -d -m 0700 "$scratch/data/secrets"
-if "$program" check-config --dir "$scratch/data" --config "$deploy/gateway.example.toml" >"$scratch/without" 2>&1; then
-    fail "the example is valid without its secrets"
-fi
-# What stands in a comment is an example of the example.
-names=$(grep -vE '^[[:space:]]*#' "$deploy/gateway.example.toml" | grep -oE 'secrets/[a-z0-9.-]+' | sort -u)
-[ -n "$names" ] || fail "the example names no secrets"
-for name in $names; do
-    grep -qF "$name" "$scratch/without" || fail "check-config does not name the missing $name"
-    (umask 077 && printf 'only for this check\n' >"$scratch/data/$name")
+# Each example is a whole configuration: with the secrets that it names it is valid, without them every one is named.
+for example in gateway.example.toml gateway.scaled.toml; do
+    directory=$scratch/$example.d
+    install -d -m 0700 "$directory/secrets"
+    if "$program" check-config --dir "$directory" --config "$deploy/$example" >"$scratch/without" 2>&1; then
+        fail "$example is valid without its secrets"
+    fi
+    # What stands in a comment is an example of the example.
+    names=$(grep -vE '^[[:space:]]*#' "$deploy/$example" | grep -oE 'secrets/[a-z0-9.-]+' | sort -u)
+    [ -n "$names" ] || fail "$example names no secrets"
+    for name in $names; do
+        grep -qF "$name" "$scratch/without" || fail "check-config does not name the missing $name of $example"
+        case $name in
+        */database.url) secret=postgres://gateway@localhost/gateway ;;
+        *) secret='only for this check' ;;
+        esac
+        (umask 077 && printf '%s\n' "$secret" >"$directory/$name")
+    done
+    "$program" check-config --dir "$directory" --config "$deploy/$example" || fail "$example is not valid"
 done
-"$program" check-config --dir "$scratch/data" --config "$deploy/gateway.example.toml" || fail "gateway.example.toml is not valid"
 
 # The unit, with the program that was just built in the place of the installed one.
 unit=$scratch/hotline-gateway.service
@@ -44,4 +51,4 @@ arguments=$(grep -oE '^ExecStart=.*' "$deploy/hotline-gateway.service" | cut -d'
 # shellcheck disable=SC2086 # the unit's arguments are words
 "$program" $arguments --help >/dev/null || fail "the program does not take: $arguments"
 
-printf 'deploy check: example configuration and unit are right\n'
+printf 'deploy check: example configurations and unit are right\n'

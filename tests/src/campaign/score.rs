@@ -362,13 +362,16 @@ fn is_false(world: &World, faults: &[Injected], gap: &Gap) -> bool {
     let Some((dataset, number, day, part)) = &gap.key else { return false };
     let Some(dataset) = Dataset::parse(dataset) else { return true };
     if gap.theirs.is_some() && gap.theirs == gap.ours {
-        // Only the event time differs: somebody must have corrected it.
-        let corrected = |fault: &Injected| {
-            fault.kind.as_str() == "event_time_corrected"
-                && fault.number.as_ref() == Some(number)
+        // Only the event time differs: somebody must have corrected it, or put another order in this one's place.
+        let moved = |fault: &Injected| {
+            let moves = [FaultKind::EventTimeCorrected, FaultKind::ReusedNumber, FaultKind::RestoredBackup];
+            moves.contains(&fault.kind)
                 && fault.at_ms <= gap.compared_ms
+                && fault.items.iter().any(|item| {
+                    item.dataset == dataset && item.number == *number && item.day == *day && item.part == *part
+                })
         };
-        return !faults.iter().any(corrected);
+        return !faults.iter().any(moved);
     }
     let theirs = |at| world.platform.held_at(dataset, number, day, part, at).map(|(digest, _)| digest);
     // What was answered in the same instant has no order with the account: only what held on both sides of it is held against the gap.

@@ -222,6 +222,7 @@ impl Book {
             let items_now = now.as_ref().map(|held| held.items.clone()).unwrap_or_default();
             let version = now.as_ref().map_or(0, |held| held.version);
             let items_then = kept.before.as_ref().map(|before| before.items.as_slice()).unwrap_or_default();
+            self.injections.undo(&kept.key, to, at);
             if items_then != items_now {
                 self.injections.supersede(&kept.key, items_then, at);
             }

@@ -199,6 +199,17 @@ impl Injections {
         }
     }
 
+    /// An order is again as it was at a moment: what was done to it since never happened.
+    pub fn undo(&mut self, key: &str, moment: i64, at_ms: i64) {
+        self.settle(key, |injected| {
+            let undone = injected.at_ms > moment;
+            if undone {
+                injected.superseded_at_ms = Some(at_ms);
+            }
+            undone
+        });
+    }
+
     /// Something else happened to the order, which has these items now. What we hold and the source does not stays so.
     pub fn supersede(&mut self, key: &str, now: &[Item], at_ms: i64) {
         self.settle(key, |injected| {
