@@ -10,6 +10,7 @@ mod defences;
 mod demo;
 mod gateway;
 mod incidents;
+mod kafka;
 mod kills;
 mod outages;
 mod postgres;

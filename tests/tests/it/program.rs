@@ -39,7 +39,7 @@ pub fn program() -> &'static Path {
         };
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--package", "gateway-server", "--bin", "hotline-gateway"])
-            .args(["--features", "defence-switches", "--profile", profile])
+            .args(["--features", "defence-switches,kafka-tls", "--profile", profile])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("CARGO_TARGET_DIR", target)
             .status()
