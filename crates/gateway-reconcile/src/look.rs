@@ -111,10 +111,10 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
     watched.retain(|gap| gap.key.is_some());
     let mut accounts = Accounts::default();
     // What is open already waits for what may yet be forgotten, opened or closed.
-    let (pressing, open): (Vec<GapRow>, Vec<GapRow>) = watched.iter().cloned().partition(|gap| order(gap.state) < 2);
-    let mut asked = accounts.fetch(tour, &pressing, &ours, &deliveries).await;
+    let (pressing, open) = watched.split_at(watched.partition_point(|gap| gap.state != GapState::Open));
+    let mut asked = accounts.fetch(tour, pressing, &ours, &deliveries).await;
     if asked.is_ok() {
-        asked = accounts.fetch(tour, &open, &ours, &deliveries).await;
+        asked = accounts.fetch(tour, open, &ours, &deliveries).await;
     }
     // What was seen before a call failed is decided on all the same.
     for few in watched.chunks(DECIDE_AT_ONCE) {

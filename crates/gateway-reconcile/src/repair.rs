@@ -11,6 +11,7 @@ use crate::error::ReconcileError;
 use crate::memory::Memory;
 use crate::stop::stopped;
 use crate::tour::Context;
+use gateway_connector::profile::AnswerClass;
 use gateway_model::{DeliveryState, GapKind, GapState, RepairStep, Timestamp};
 use gateway_store::{DeliveryRow, GapRow, JobKind, NewJob, StoreError};
 
@@ -132,7 +133,8 @@ pub(crate) async fn read_again(context: &Context, gap: &GapRow) -> Result<(), Re
 
 /// Whether the destination refused a delivery because it does not know the order.
 pub(crate) fn was_unknown(delivery: &DeliveryRow) -> bool {
-    delivery.state == DeliveryState::Rejected && delivery.reason_code.as_deref() == Some("unknown_order")
+    delivery.state == DeliveryState::Rejected
+        && delivery.reason_code.as_deref() == Some(AnswerClass::UnknownOrder.as_str())
 }
 
 /// Leaves a gap to a person, saying why.

@@ -13,6 +13,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod engine;
 mod error;
 #[cfg(feature = "postgres")]
 mod postgres;

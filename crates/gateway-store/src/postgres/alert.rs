@@ -1,10 +1,10 @@
 //! Incidents, notifications, silences, notifiers.
 
-use super::alert_row::{read_incident, read_notification, read_notifier, read_silence};
 use super::batch::{last_of_each, storable, write_rows};
 use super::column::{Columns, to_ms};
 use super::transaction::{Tx, commit, turn};
 use super::{PostgresStore, Result, history_write, lease};
+use crate::engine::alert_row::{read_incident, read_notification, read_notifier, read_silence};
 use crate::{
     AlertRound, AlertState, AlertStore, IncidentFilter, IncidentRow, LeaseGrant, NewNotification, NewSilence,
     NotificationRow, NotifierRow, SilenceRow, StoreError,

@@ -4,105 +4,28 @@
 
 use super::Result;
 use super::batch::{Values, arrays, write_rows};
-use super::column::{Columns, from_ms, to_ms};
-use crate::{BookPut, StoreError};
-use gateway_model::{BookItem, BookSide, BucketSum, ChannelId, Dataset, Grain, ItemKey, Timestamp, day_of};
+use super::column::{Columns, from_ms};
+use crate::BookPut;
+use crate::engine::book_change::{BookChange, BucketKey, Held, Key, Sum, is_empty, read_bucket, read_held, wanted};
+use gateway_model::{BookItem, BookSide, ChannelId, Grain, Timestamp, day_of};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
-
-type Key = (ChannelId, ItemKey);
-
-/// An item as the book holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Held {
-    pub(super) side: BookSide,
-    pub(super) projection_version: u32,
-    pub(super) item: BookItem,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct BucketKey {
-    channel: ChannelId,
-    dataset: Dataset,
-    projection_version: u32,
-    grain: Grain,
-    start_ms: i64,
-    side: BookSide,
-}
-
-#[derive(Default)]
-struct Deltas(BTreeMap<BucketKey, (i64, BucketSum)>);
-
-impl Deltas {
-    fn count(&mut self, channel: &ChannelId, held: &Held, adding: bool) {
-        let element = held.item.element();
-        for grain in Grain::BUCKETS {
-            let Some(start) = grain.bucket_start(held.item.event_time) else {
-                continue;
-            };
-            let key = BucketKey {
-                channel: channel.clone(),
-                dataset: held.item.key.dataset,
-                projection_version: held.projection_version,
-                grain,
-                start_ms: to_ms(start),
-                side: held.side,
-            };
-            let (count, sum) = self.0.entry(key).or_default();
-            if adding {
-                *count += 1;
-                *sum = sum.plus(element);
-            } else {
-                *count -= 1;
-                *sum = sum.minus(element);
-            }
-        }
-    }
-}
 
 /// Applies changes; of two for one key the later counts.
 pub(super) async fn apply(connection: &mut PgConnection, puts: Vec<BookPut>, at: Timestamp) -> Result<()> {
     if puts.is_empty() {
         return Ok(());
     }
-    let mut wanted: BTreeMap<Key, Option<Held>> = BTreeMap::new();
-    for put in puts {
-        match put {
-            BookPut::Put { channel, side, projection_version, item } => {
-                let held = Held { side, projection_version, item };
-                wanted.insert((channel, held.item.key.clone()), Some(held));
-            }
-            BookPut::Remove { channel, key } => {
-                wanted.insert((channel, key), None);
-            }
-        }
-    }
-    let mut before = held(connection, wanted.keys()).await?;
-    let mut deltas = Deltas::default();
-    let (mut written, mut removed) = (Vec::new(), Vec::new());
-    for (key, new) in wanted {
-        let old = before.remove(&key);
-        if old == new {
-            continue;
-        }
-        if let Some(old) = &old {
-            deltas.count(&key.0, old, false);
-        }
-        match new {
-            Some(new) => {
-                deltas.count(&key.0, &new, true);
-                written.push((key.0, new));
-            }
-            None => removed.push(key),
-        }
-    }
-    write_items(connection, &written).await?;
-    if !removed.is_empty() {
-        let keys = arrays(&removed, bind_key)?;
+    let wanted = wanted(puts);
+    let before = held(connection, wanted.keys()).await?;
+    let change = BookChange::of(wanted, before);
+    write_items(connection, &change.written).await?;
+    if !change.removed.is_empty() {
+        let keys = arrays(&change.removed, bind_key)?;
         sqlx::query_with(pg!("book_item/delete"), keys).execute(&mut *connection).await?;
     }
-    apply_deltas(connection, deltas, at).await
+    write_sums(connection, change, at).await
 }
 
 /// Takes an item out of the sent side; what the channel itself said, or a newer delivery of the same key, stays.
@@ -142,25 +65,6 @@ async fn held<'a>(
         .collect()
 }
 
-/// Reads the columns dataset, number, day, part, side, projection_version, event_time, digest.
-pub(super) fn read_held(columns: &mut Columns<'_>) -> Result<Held> {
-    let key = ItemKey { dataset: columns.word()?, number: columns.id()?, day: columns.word()?, part: columns.word()? };
-    let side = read_side(columns)?;
-    Ok(Held {
-        side,
-        projection_version: columns.small()?,
-        item: BookItem { key, event_time: columns.moment()?, digest: columns.digest()? },
-    })
-}
-
-pub(super) fn read_side(columns: &mut Columns<'_>) -> Result<BookSide> {
-    let text = columns.string()?;
-    [BookSide::Source, BookSide::Sent]
-        .into_iter()
-        .find(|side| side.as_str() == text)
-        .ok_or_else(|| StoreError::damaged(format!("the state book has side `{text}`")))
-}
-
 async fn write_items(connection: &mut PgConnection, items: &[(ChannelId, Held)]) -> Result<()> {
     write_rows(connection, sql!("book_item/upsert"), items, |values, (channel, held)| {
         let key = &held.item.key;
@@ -180,30 +84,12 @@ async fn write_items(connection: &mut PgConnection, items: &[(ChannelId, Held)])
     .await
 }
 
-async fn apply_deltas(connection: &mut PgConnection, mut deltas: Deltas, at: Timestamp) -> Result<()> {
-    deltas.0.retain(|_, delta| *delta != (0, BucketSum::ZERO));
-    if deltas.0.is_empty() {
+async fn write_sums(connection: &mut PgConnection, change: BookChange, at: Timestamp) -> Result<()> {
+    if change.touched().len() == 0 {
         return Ok(());
     }
-    let mut sums = touched(connection, deltas.0.keys()).await?;
-    let mut written = Vec::with_capacity(deltas.0.len());
-    let mut emptied = Vec::new();
-    for (key, (count, sum)) in deltas.0 {
-        let (old_count, old_sum) = sums.remove(&key).unwrap_or_default();
-        let new = (old_count + count, old_sum.plus(sum));
-        let empty = new == (0, BucketSum::ZERO);
-        if !empty && new.0 <= 0 {
-            let start = from_ms(key.start_ms)?;
-            return Err(StoreError::damaged(format!(
-                "the bucket of {} {} {} at {start} does not hold its items",
-                key.channel, key.dataset, key.grain
-            )));
-        }
-        if empty {
-            emptied.push(key.clone());
-        }
-        written.push((key, new));
-    }
+    let kept = touched(connection, change.touched()).await?;
+    let mut written = change.sums(kept)?;
     write_rows(connection, sql!("book_bucket/upsert"), &written, |values, (key, (count, sum))| {
         values
             .text(key.channel.as_str())
@@ -216,8 +102,9 @@ async fn apply_deltas(connection: &mut PgConnection, mut deltas: Deltas, at: Tim
             .bytes(&sum.0);
     })
     .await?;
+    let emptied: Vec<_> = written.iter().filter(|(_, sum)| is_empty(sum)).map(|(key, _)| key).collect();
     if !emptied.is_empty() {
-        let keys = arrays(&emptied, bind_bucket)?;
+        let keys = arrays(emptied, bind_bucket)?;
         sqlx::query_with(pg!("book_bucket/delete_empty"), keys).execute(&mut *connection).await?;
     }
     written.retain(|(key, _)| key.grain == Grain::Day);
@@ -225,7 +112,7 @@ async fn apply_deltas(connection: &mut PgConnection, mut deltas: Deltas, at: Tim
 }
 
 /// The days that changed, as they stand now; an empty one stays written down.
-async fn keep_days(connection: &mut PgConnection, days: &[(BucketKey, (i64, BucketSum))], at: Timestamp) -> Result<()> {
+async fn keep_days(connection: &mut PgConnection, days: &[(BucketKey, Sum)], at: Timestamp) -> Result<()> {
     let as_of_day = day_of(at);
     let starts = days.iter().map(|(key, _)| from_ms(key.start_ms)).collect::<Result<Vec<_>>>()?;
     let rows: Vec<_> = days.iter().zip(starts).collect();
@@ -257,21 +144,8 @@ fn bind_bucket(values: &mut Values, key: &BucketKey) {
 async fn touched(
     connection: &mut PgConnection,
     keys: impl Iterator<Item = &BucketKey>,
-) -> Result<BTreeMap<BucketKey, (i64, BucketSum)>> {
+) -> Result<BTreeMap<BucketKey, Sum>> {
     let rows: Vec<PgRow> =
         sqlx::query_with(pg!("book_bucket/of"), arrays(keys, bind_bucket)?).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let mut columns = Columns::of("book_bucket", row);
-            let key = BucketKey {
-                channel: columns.id()?,
-                dataset: columns.word()?,
-                projection_version: columns.small()?,
-                grain: columns.word()?,
-                start_ms: columns.int()?,
-                side: read_side(&mut columns)?,
-            };
-            Ok((key, (columns.int()?, BucketSum(columns.hash()?))))
-        })
-        .collect()
+    rows.iter().map(|row| read_bucket(&mut Columns::of("book_bucket", row))).collect()
 }

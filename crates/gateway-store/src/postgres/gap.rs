@@ -4,9 +4,9 @@ use super::alert::given;
 use super::batch::write_rows;
 use super::column::{Columns, to_ms};
 use super::gap_group::{join, settle};
-use super::gap_row::{read_gap, step, wrong_state};
 use super::transaction::{Tx, commit, turn};
 use super::{PostgresStore, Result, account, history_write, lease};
+use crate::engine::gap_row::{read_gap, step, suspected, wrong_state};
 use crate::{Comparison, ComparisonKind, GapFilter, GapRow, GapStore, LeaseGrant, NewGap, ReconcileRound, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
@@ -28,29 +28,7 @@ impl GapStore for PostgresStore {
             turn(&mut tx).await?;
             // The sequence, not the largest id: a forgotten suspicion's id is not given again.
             let first: i64 = sqlx::query_scalar(pg!("gap/next_id")).fetch_one(&mut *tx).await?;
-            let rows: Vec<GapRow> = (first..)
-                .zip(gaps)
-                .map(|(id, gap)| GapRow {
-                    id: GapId(id),
-                    channel: gap.channel.clone(),
-                    dataset: gap.dataset,
-                    kind: gap.kind,
-                    state: GapState::Suspected,
-                    key: gap.key.clone(),
-                    window: gap.window,
-                    delivery_id: gap.delivery_id,
-                    evidence: gap.evidence,
-                    generation: 0,
-                    first_seen_at: gap.at,
-                    opened_at: None,
-                    repair_started_at: None,
-                    ended_at: None,
-                    reason: None,
-                    by: None,
-                    group_id: None,
-                    detail: gap.detail.clone(),
-                })
-                .collect();
+            let rows: Vec<GapRow> = (first..).zip(gaps).map(|(id, gap)| suspected(GapId(id), gap)).collect();
             if let Some(last) = rows.last() {
                 given(&mut tx, "gap", last.id.0).await?;
             }

@@ -2,9 +2,9 @@
 
 use super::column::{Columns, to_ms};
 use super::gap::{load, save};
-use super::gap_row::{step, wrong_state};
 use super::transaction::{commit, turn};
 use super::{PostgresStore, Result, history_write};
+use crate::engine::gap_row::{step, wrong_state};
 use crate::{GapGroupFilter, GapGroupRow, GapGroupStore, GapRow, GapTally, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapGroupId, GapId, GapState, Timestamp, Window};

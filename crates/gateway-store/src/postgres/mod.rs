@@ -32,7 +32,6 @@ macro_rules! pg {
 
 mod account;
 mod alert;
-mod alert_row;
 mod anomaly;
 mod audit;
 mod batch;
@@ -42,11 +41,9 @@ mod column;
 mod command;
 mod dead_letter;
 mod delivery;
-mod delivery_row;
 mod delivery_write;
 mod gap;
 mod gap_group;
-mod gap_row;
 mod history;
 mod history_write;
 mod ingest;

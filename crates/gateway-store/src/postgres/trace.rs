@@ -1,8 +1,8 @@
 //! What is known of one order beside its rows.
 
 use super::column::Columns;
-use super::raw::read_raw;
 use super::{PostgresStore, Result, command, dead_letter, park};
+use crate::engine::raw_row::read_raw;
 use crate::{OrderTrace, TraceStore};
 use async_trait::async_trait;
 use gateway_model::{OrderId, OrderNumber, RawId};

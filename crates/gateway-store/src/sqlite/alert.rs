@@ -1,9 +1,9 @@
 //! Incidents, notifications, silences, notifiers.
 
-use super::alert_row::{read_incident, read_notification, read_notifier, read_silence};
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
 use super::{Result, SqliteStore, Tx, history_write, lease};
+use crate::engine::alert_row::{read_incident, read_notification, read_notifier, read_silence};
 use crate::{
     AlertRound, AlertState, AlertStore, IncidentFilter, IncidentRow, LeaseGrant, NewNotification, NewSilence,
     NotificationRow, NotifierRow, SilenceRow, StoreError,

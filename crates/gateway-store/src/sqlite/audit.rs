@@ -3,18 +3,14 @@
 //! Days, hours and ten minutes are added up from the items; a month from its kept days, which were. So a month of a million items costs 31 rows.
 
 use super::batch::{list, write_rows};
-use super::book_put::{Held, read_held, read_side};
 use super::column::{Columns, from_ms, to_ms};
 use super::{Result, SqliteStore};
-use crate::{AuditStore, BucketDamage, DayAudit};
+use crate::engine::book_audit::{FROM_ITEMS, Sums, add_item, damage, missing, month_of};
+use crate::engine::book_change::{read_held, read_side};
+use crate::{AuditStore, DayAudit};
 use async_trait::async_trait;
-use gateway_model::{BookSide, BucketSum, ChannelId, Dataset, Grain, Timestamp, Window};
+use gateway_model::{BucketSum, ChannelId, Dataset, Grain, Timestamp, Window};
 use sqlx::SqliteConnection;
-use std::collections::BTreeMap;
-
-const FROM_ITEMS: [Grain; 3] = [Grain::Day, Grain::Hour, Grain::TenMinutes];
-
-type Sums = BTreeMap<(Grain, i64, u32, BookSide), (i64, BucketSum)>;
 
 /// Which part of the book.
 struct Part<'a> {
@@ -58,39 +54,14 @@ impl<'a> Part<'a> {
             .await?;
         let mut sums = Sums::new();
         for row in &rows {
-            let Held { side, projection_version, item } = read_held(&mut Columns::of("book_item", row))?;
-            for grain in FROM_ITEMS {
-                if let Some(start) = grain.bucket_start(item.event_time) {
-                    let sum = sums.entry((grain, to_ms(start), projection_version, side)).or_default();
-                    *sum = (sum.0 + 1, sum.1.plus(item.element()));
-                }
-            }
+            add_item(&mut sums, &read_held(&mut Columns::of("book_item", row))?);
         }
         Ok((rows.len() as u64, sums))
     }
 
     async fn month_of_days(&self, connection: &mut SqliteConnection, month: Window) -> Result<Sums> {
-        let mut sums = Sums::new();
-        for ((_, _, version, side), (count, sum)) in self.kept(connection, &[Grain::Day], month).await? {
-            let total = sums.entry((Grain::Month, to_ms(month.start), version, side)).or_default();
-            *total = (total.0 + count, total.1.plus(sum));
-        }
-        Ok(sums)
+        Ok(month_of(self.kept(connection, &[Grain::Day], month).await?, month.start))
     }
-}
-
-// Empty buckets are not kept.
-fn damage(kept: &Sums, items: &Sums) -> Result<Vec<BucketDamage>> {
-    let keys: std::collections::BTreeSet<_> = kept.keys().chain(items.keys()).collect();
-    let mut found = Vec::new();
-    for key @ (grain, start, version, side) in keys {
-        let (kept, items) = (kept.get(key).copied().unwrap_or_default(), items.get(key).copied().unwrap_or_default());
-        if kept != items {
-            let start = from_ms(*start)?;
-            found.push(BucketDamage { projection_version: *version, grain: *grain, start, side: *side, kept, items });
-        }
-    }
-    Ok(found)
 }
 
 #[async_trait]
@@ -170,15 +141,7 @@ impl AuditStore for SqliteStore {
             .bind(bound(to))
             .fetch_all(&mut *self.readers.lend().await?)
             .await?;
-        let mut missing = Vec::new();
-        let mut next = from;
-        for offset in held.into_iter().map(|offset| u64::try_from(offset).unwrap_or(0)).chain([to]) {
-            if offset > next {
-                missing.push((next, offset));
-            }
-            next = offset + 1;
-        }
-        Ok(missing)
+        Ok(missing(held, from, to))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Reading the state book.
 
 use super::batch::list;
-use super::book_put::read_held;
 use super::column::{Columns, from_ms, to_ms};
 use super::{Result, SqliteStore};
+use crate::engine::book_change::read_held;
 use crate::{BookStore, StoredItem};
 use async_trait::async_trait;
 use gateway_model::{Bucket, BucketSum, ChannelId, Dataset, Grain, SourceNumber, Timestamp, Window};

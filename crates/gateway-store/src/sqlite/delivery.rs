@@ -2,14 +2,14 @@
 
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
-use super::delivery_row::read_delivery;
-use super::delivery_write::{Changing, load_one, wrong_state};
-use super::{Result, SqliteStore, book_put, load, raw};
-use crate::{
-    AttemptResult, AttemptRow, AttemptStart, BookPut, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally,
-};
+use super::{Result, SqliteStore, book_put, delivery_write};
+use crate::engine::delivery_change::{Changing, Ended};
+use crate::engine::delivery_row::read_delivery;
+use crate::engine::order_row::read_number;
+use crate::engine::raw_row::read_raw;
+use crate::{AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally};
 use async_trait::async_trait;
-use gateway_model::{BookSide, ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
+use gateway_model::{ChannelId, DeliveryId, ItemKey, OrderId, OrderNumber, Timestamp};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl DeliveryStore for SqliteStore {
         for row in &rows {
             let mut columns = Columns::of("delivery", row);
             let delivery = read_delivery(&mut columns)?.row;
-            due.push((delivery, raw::read_raw(&mut columns)?));
+            due.push((delivery, read_raw(&mut columns)?));
         }
         let numbers = numbers_at(&mut tx, destination, due.iter().map(|(delivery, _)| delivery.order_id)).await?;
         Ok(due
@@ -49,19 +49,9 @@ impl DeliveryStore for SqliteStore {
         let mut tx = self.begin_write().await?;
         let rows = sqlx::query(sql!("delivery/sending")).bind(destination.as_str()).fetch_all(&mut *tx).await?;
         let mut changing = Changing::read(&rows)?;
-        let mut ended = Vec::new();
-        for stored in changing.all() {
-            let row = &mut stored.row;
-            row.state = DeliveryState::Ambiguous;
-            row.unanswered = true;
-            row.next_attempt_at = now;
-            row.last_attempt_ended_at = Some(now);
-            row.reason_code = Some("interrupted".into());
-            row.reason = Some("the gateway stopped while the attempt was under way".into());
-            ended.push(Ended::of(row, now, row.state, row.reason_code.clone()));
-        }
+        let ended = changing.interrupt(now);
         end_attempt_rows(&mut tx, &ended).await?;
-        changing.save(&mut tx, now).await?;
+        delivery_write::save(&mut tx, changing, now).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
     }
@@ -69,27 +59,17 @@ impl DeliveryStore for SqliteStore {
     async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
         let Some(at) = starts.iter().map(|start| start.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
-        let mut changing = Changing::load(&mut tx, starts.iter().map(|start| start.id)).await?;
+        let mut changing = delivery_write::load(&mut tx, starts.iter().map(|start| start.id)).await?;
         let mut begun = Vec::with_capacity(starts.len());
         for start in starts {
-            let stored = changing.get(start.id)?;
-            let row = &mut stored.row;
-            if row.state != DeliveryState::Owed {
-                return Err(wrong_state(row));
-            }
-            row.state = DeliveryState::Sending;
-            row.attempts += 1;
-            row.first_sent_at = row.first_sent_at.or(Some(start.at));
-            row.item = Some(start.item.clone());
-            row.ask_by = Some(start.ask_by);
-            stored.projection_version = start.projection_version;
-            begun.push((start.id, row.generation, row.attempts, start.at));
+            let (generation, attempt) = changing.begin(start)?;
+            begun.push((start.id, generation, attempt, start.at));
         }
         write_rows(&mut tx, sql!("delivery_attempt/insert"), &begun, |values, (id, generation, attempt, at)| {
             values.int(id.0).int(i64::from(*generation)).int(i64::from(*attempt)).time(*at);
         })
         .await?;
-        changing.save(&mut tx, at).await?;
+        delivery_write::save(&mut tx, changing, at).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -97,45 +77,16 @@ impl DeliveryStore for SqliteStore {
     async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
         let Some(at) = results.iter().map(|result| result.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
-        let mut changing = Changing::load(&mut tx, results.iter().map(|result| result.id)).await?;
+        let mut changing = delivery_write::load(&mut tx, results.iter().map(|result| result.id)).await?;
         let mut ended = Vec::with_capacity(results.len());
         let mut puts = Vec::new();
         for result in results {
-            let stored = changing.get(result.id)?;
-            let row = &mut stored.row;
-            let attempted = row.attempts > 0;
-            if !attempted && !ends_without_attempt(result.state) {
-                // It was sent again meanwhile, and this is an attempt of the generation before: what that one said is over.
-                continue;
-            }
-            if attempted {
-                ended.push(Ended::of(row, result.at, result.state, result.reason_code.clone()));
-            }
-            if !row.state.is_in_flight() {
-                continue;
-            }
-            row.state = result.state;
-            if result.receipt.is_some() {
-                row.receipt.clone_from(&result.receipt);
-            }
-            row.reason_code.clone_from(&result.reason_code);
-            row.reason.clone_from(&result.reason);
-            row.unanswered |= result.unanswered;
-            row.next_attempt_at = result.next_attempt_at;
-            if attempted {
-                row.last_attempt_ended_at = Some(result.at);
-            }
-            if let (DeliveryState::Acknowledged, Some(item)) = (result.state, &row.item) {
-                puts.push(BookPut::Put {
-                    channel: row.destination.clone(),
-                    side: BookSide::Sent,
-                    projection_version: stored.projection_version,
-                    item: item.clone(),
-                });
-            }
+            let (end, put) = changing.end(result)?;
+            ended.extend(end);
+            puts.extend(put);
         }
         end_attempt_rows(&mut tx, &ended).await?;
-        changing.save(&mut tx, at).await?;
+        delivery_write::save(&mut tx, changing, at).await?;
         book_put::apply(&mut tx, puts, at).await?;
         tx.commit().await?;
         Ok(())
@@ -143,24 +94,9 @@ impl DeliveryStore for SqliteStore {
 
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()> {
         let mut tx = self.begin_write().await?;
-        let mut changing = load_one(&mut tx, id).await?;
-        let row = &mut changing.get(id)?.row;
-        if !matches!(
-            row.state,
-            DeliveryState::Acknowledged | DeliveryState::Rejected | DeliveryState::Held | DeliveryState::DeadLettered
-        ) {
-            return Err(wrong_state(row));
-        }
-        row.state = DeliveryState::Owed;
-        row.generation += 1;
-        row.attempts = 0;
-        row.unanswered = false;
-        row.next_attempt_at = now;
-        row.receipt = None;
-        row.reason_code = None;
-        row.reason = None;
-        let (destination, item) = (row.destination.clone(), row.item.clone());
-        changing.save(&mut tx, now).await?;
+        let mut changing = delivery_write::load(&mut tx, [id]).await?;
+        let (destination, item) = changing.redeliver(id, now)?;
+        delivery_write::save(&mut tx, changing, now).await?;
         if let Some(item) = item {
             book_put::remove_sent(&mut tx, &destination, &item, now).await?;
         }
@@ -170,25 +106,9 @@ impl DeliveryStore for SqliteStore {
 
     async fn waive_delivery(&self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()> {
         let mut tx = self.begin_write().await?;
-        let mut changing = load_one(&mut tx, id).await?;
-        let row = &mut changing.get(id)?.row;
-        // While an attempt is under way its answer comes first.
-        if !matches!(
-            row.state,
-            DeliveryState::Owed
-                | DeliveryState::Pending
-                | DeliveryState::Ambiguous
-                | DeliveryState::Held
-                | DeliveryState::Rejected
-                | DeliveryState::DeadLettered
-        ) {
-            return Err(wrong_state(row));
-        }
-        row.state = DeliveryState::Waived;
-        row.next_attempt_at = now;
-        row.reason_code = Some("waived".into());
-        row.reason = Some(reason.to_owned());
-        changing.save(&mut tx, now).await?;
+        let mut changing = delivery_write::load(&mut tx, [id]).await?;
+        changing.waive(id, reason, now)?;
+        delivery_write::save(&mut tx, changing, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -255,27 +175,6 @@ pub(super) fn read_all(rows: &[sqlx::sqlite::SqliteRow]) -> Result<Vec<DeliveryR
     rows.iter().map(|row| Ok(read_delivery(&mut Columns::of("delivery", row))?.row)).collect()
 }
 
-/// What a worker may find out before the first attempt of a generation: that it can't be sent, or not yet.
-fn ends_without_attempt(state: DeliveryState) -> bool {
-    matches!(state, DeliveryState::Owed | DeliveryState::Held | DeliveryState::DeadLettered)
-}
-
-/// The end of the current attempt of a delivery.
-struct Ended {
-    id: DeliveryId,
-    generation: u32,
-    attempt: u32,
-    at: Timestamp,
-    outcome: DeliveryState,
-    reason_code: Option<String>,
-}
-
-impl Ended {
-    fn of(row: &DeliveryRow, at: Timestamp, outcome: DeliveryState, reason_code: Option<String>) -> Self {
-        Self { id: row.id, generation: row.generation, attempt: row.attempts, at, outcome, reason_code }
-    }
-}
-
 /// Ends attempts that have not ended; the answer to a question about an attempt leaves the attempt as it was.
 async fn end_attempt_rows(connection: &mut SqliteConnection, ended: &[Ended]) -> Result<()> {
     write_rows(connection, sql!("delivery_attempt/end"), ended, |values, end| {
@@ -306,7 +205,7 @@ async fn numbers_at(
     for row in &rows {
         let mut columns = Columns::of("order_number", row);
         let order = columns.order_id()?;
-        let number = load::read_number(&mut columns)?;
+        let number = read_number(&mut columns)?;
         let newest = numbers.entry(order).or_insert_with(|| number.clone());
         if (newest.day, &newest.number) < (number.day, &number.number) {
             *newest = number;

@@ -3,8 +3,8 @@
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
 use super::gap_group::{join, settle};
-use super::gap_row::{read_gap, step, wrong_state};
 use super::{Result, SqliteStore, Tx, account, history_write, lease};
+use crate::engine::gap_row::{read_gap, step, suspected, wrong_state};
 use crate::{Comparison, ComparisonKind, GapFilter, GapRow, GapStore, LeaseGrant, NewGap, ReconcileRound, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapId, GapKind, GapState, SourceNumber, Timestamp};
@@ -24,29 +24,7 @@ impl GapStore for SqliteStore {
         let mut tx = self.begin_write().await?;
         // The sequence, not the largest id: a forgotten suspicion's id is not given again.
         let first: i64 = sqlx::query_scalar(sql!("gap/next_id")).fetch_one(&mut *tx).await?;
-        let rows: Vec<GapRow> = (first..)
-            .zip(gaps)
-            .map(|(id, gap)| GapRow {
-                id: GapId(id),
-                channel: gap.channel.clone(),
-                dataset: gap.dataset,
-                kind: gap.kind,
-                state: GapState::Suspected,
-                key: gap.key.clone(),
-                window: gap.window,
-                delivery_id: gap.delivery_id,
-                evidence: gap.evidence,
-                generation: 0,
-                first_seen_at: gap.at,
-                opened_at: None,
-                repair_started_at: None,
-                ended_at: None,
-                reason: None,
-                by: None,
-                group_id: None,
-                detail: gap.detail.clone(),
-            })
-            .collect();
+        let rows: Vec<GapRow> = (first..).zip(gaps).map(|(id, gap)| suspected(GapId(id), gap)).collect();
         save(&mut tx, &rows).await?;
         tx.commit().await?;
         Ok(rows.into_iter().map(|row| row.id).collect())

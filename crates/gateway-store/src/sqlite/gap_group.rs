@@ -3,8 +3,8 @@
 use super::batch::list;
 use super::column::{Columns, to_ms};
 use super::gap::{load, save};
-use super::gap_row::{step, wrong_state};
 use super::{Result, SqliteStore, history_write};
+use crate::engine::gap_row::{step, wrong_state};
 use crate::{GapGroupFilter, GapGroupRow, GapGroupStore, GapRow, GapTally, StoreError};
 use async_trait::async_trait;
 use gateway_model::{ChannelId, GapEvidence, GapGroupId, GapId, GapState, Timestamp, Window};
@@ -77,8 +77,8 @@ impl GapGroupStore for SqliteStore {
                 dataset: columns.word()?,
                 kind: columns.word()?,
                 state: columns.word()?,
-                left: columns.flag()?,
-                tried: columns.flag()?,
+                left: columns.truth()?,
+                tried: columns.truth()?,
                 count: columns.count()?,
                 window: Window::new(columns.time()?, columns.time()?),
                 opened_at: columns.time()?,

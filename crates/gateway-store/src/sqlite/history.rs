@@ -1,10 +1,10 @@
 //! The books through time.
 
 use super::batch::list;
-use super::book_put::read_side;
 use super::column::{Columns, to_ms};
 use super::ingest::{read_dataset, read_outcome};
 use super::{Result, SqliteStore, account, gap};
+use crate::engine::book_change::read_side;
 use crate::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapRow, GapStep, HistoryStore,
     IncidentLife, LatencyDay, Leg, NewAccount, StoreError,

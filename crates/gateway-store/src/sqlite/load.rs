@@ -2,10 +2,11 @@
 
 use super::batch::list;
 use super::column::Columns;
-use super::delivery_row::read_delivery;
 use super::{Result, ingest, park};
-use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow, WorkOrderRow};
-use gateway_model::{ChannelId, CommandId, EventRow, FacetRow, OrderId, OrderNumber, RawId, Revision, SourceNumber};
+use crate::engine::delivery_row::read_delivery;
+use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
+use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow};
+use gateway_model::{ChannelId, CommandId, OrderId, SourceNumber};
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -158,61 +159,4 @@ pub(super) async fn persons(connection: &mut SqliteConnection, ids: &[OrderId]) 
         (a.order_id, &a.channel, a.dataset, &a.part).cmp(&(b.order_id, &b.channel, b.dataset, &b.part))
     });
     Ok(persons)
-}
-
-fn read_order(columns: &mut Columns<'_>) -> Result<WorkOrderRow> {
-    Ok(WorkOrderRow {
-        id: columns.order_id()?,
-        seq: columns.count()?,
-        feed_seq: columns.count()?,
-        created_at: columns.time()?,
-        changed_at: columns.time()?,
-        state: columns.maybe_word()?,
-        round: columns.small()?,
-        fields: columns.json()?,
-        conflicts: columns.json()?,
-    })
-}
-
-/// Reads the columns channel, number, day.
-pub(super) fn read_number(columns: &mut Columns<'_>) -> Result<OrderNumber> {
-    Ok(OrderNumber { channel: columns.id()?, number: columns.id()?, day: columns.word()? })
-}
-
-fn read_facet(columns: &mut Columns<'_>) -> Result<FacetRow> {
-    Ok(FacetRow {
-        channel: columns.id()?,
-        dataset: columns.word()?,
-        part: columns.word()?,
-        revision: columns.maybe_int()?.map(Revision),
-        revision_doubtful: columns.flag()?,
-        event_time: columns.moment()?,
-        digest: columns.digest()?,
-        content_hash: columns.hash()?,
-        echo: columns.flag()?,
-        fields: columns.json()?,
-        unmapped: columns.json()?,
-        read_at: columns.time()?,
-        received_at: columns.time()?,
-        raw_id: RawId(columns.int()?),
-        gone_at: columns.maybe_time()?,
-    })
-}
-
-fn read_event(columns: &mut Columns<'_>) -> Result<EventRow> {
-    Ok(EventRow {
-        channel: columns.id()?,
-        dataset: columns.word()?,
-        part: columns.word()?,
-        revision: columns.maybe_int()?.map(Revision),
-        event_time: columns.moment()?,
-        digest: columns.digest()?,
-        content_hash: columns.hash()?,
-        echo: columns.flag()?,
-        fields: columns.json()?,
-        read_at: columns.time()?,
-        received_at: columns.time()?,
-        raw_id: RawId(columns.int()?),
-        gone_at: columns.maybe_time()?,
-    })
 }

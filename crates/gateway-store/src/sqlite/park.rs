@@ -3,7 +3,7 @@
 use super::Result;
 use super::batch::{list, write_rows};
 use super::column::Columns;
-use super::raw::read_raw;
+use crate::engine::raw_row::read_raw;
 use crate::{NewPark, Parked};
 use gateway_model::{ChannelId, RawId, SourceNumber, Timestamp};
 use sqlx::SqliteConnection;

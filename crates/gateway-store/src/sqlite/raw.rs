@@ -3,28 +3,11 @@
 use super::Result;
 use super::batch::write_rows;
 use super::column::Columns;
-use crate::{NewRaw, RawMeta, RawRow};
+use crate::engine::raw_row::read_raw;
+use crate::{NewRaw, RawRow};
 use gateway_model::{ChannelId, RawId, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-
-/// Reads the columns id, channel, origin, number, received_at, read_at, topic, partition, bus_offset, body.
-pub(super) fn read_raw(columns: &mut Columns<'_>) -> Result<RawRow> {
-    Ok(RawRow {
-        id: RawId(columns.int()?),
-        meta: RawMeta {
-            channel: columns.id()?,
-            origin: columns.word()?,
-            number: columns.maybe_id()?,
-            received_at: columns.time()?,
-            read_at: columns.time()?,
-            topic: columns.string()?,
-            partition: columns.small()?,
-            offset: columns.count()?,
-        },
-        body: columns.maybe_bytes()?,
-    })
-}
 
 pub(super) async fn insert(connection: &mut SqliteConnection, raws: &[NewRaw]) -> Result<()> {
     write_rows(connection, sql!("raw_record/insert"), raws, |values, raw| {

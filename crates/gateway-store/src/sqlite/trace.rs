@@ -2,8 +2,8 @@
 
 use super::batch::list;
 use super::column::Columns;
-use super::raw::read_raw;
 use super::{Result, SqliteStore, command, dead_letter, park};
+use crate::engine::raw_row::read_raw;
 use crate::{OrderTrace, TraceStore};
 use async_trait::async_trait;
 use gateway_model::{OrderId, OrderNumber, RawId};

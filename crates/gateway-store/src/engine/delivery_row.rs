@@ -1,21 +1,21 @@
 //! The delivery row.
 
 use super::Result;
-use super::column::Columns;
+use super::column::{Cells, Columns};
 use crate::DeliveryRow;
 use gateway_model::{CommandId, DeliveryId, RawId};
 
 /// A row with what only the store needs.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct StoredDelivery {
+pub(crate) struct StoredDelivery {
     /// The row.
-    pub(super) row: DeliveryRow,
+    pub(crate) row: DeliveryRow,
     /// The version of the projection that the item's digest was made with.
-    pub(super) projection_version: u32,
+    pub(crate) projection_version: u32,
 }
 
 /// Reads the columns of `queries/delivery/*.sql`.
-pub(super) fn read_delivery(columns: &mut Columns<'_>) -> Result<StoredDelivery> {
+pub(crate) fn read_delivery<R: Cells>(columns: &mut Columns<'_, R>) -> Result<StoredDelivery> {
     let mut row = DeliveryRow {
         id: DeliveryId(columns.int()?),
         order_id: columns.order_id()?,

@@ -1,13 +1,12 @@
 //! Reading the rows of alerting.
 
 use super::Result;
-use super::column::Columns;
+use super::column::{Cells, Columns};
 use crate::{IncidentRow, NewSilence, NotificationRow, NotifierRow, SilenceRow, StoreError};
 use gateway_model::{ChannelId, IncidentId, NotificationId, SilenceId};
-use sqlx::sqlite::SqliteRow;
 
 /// Reads the columns of `queries/incident/*.sql`.
-pub(super) fn read_incident(row: &SqliteRow) -> Result<IncidentRow> {
+pub(crate) fn read_incident<R: Cells>(row: &R) -> Result<IncidentRow> {
     let mut columns = Columns::of("incident", row);
     Ok(IncidentRow {
         id: IncidentId(columns.int()?),
@@ -44,7 +43,7 @@ fn channel(text: String) -> Result<Option<ChannelId>> {
 }
 
 /// Reads the columns of `queries/notification/*.sql`.
-pub(super) fn read_notification(row: &SqliteRow) -> Result<NotificationRow> {
+pub(crate) fn read_notification<R: Cells>(row: &R) -> Result<NotificationRow> {
     let mut columns = Columns::of("notification", row);
     Ok(NotificationRow {
         id: NotificationId(columns.int()?),
@@ -62,7 +61,7 @@ pub(super) fn read_notification(row: &SqliteRow) -> Result<NotificationRow> {
 }
 
 /// Reads the columns of `queries/silence/*.sql`.
-pub(super) fn read_silence(row: &SqliteRow) -> Result<SilenceRow> {
+pub(crate) fn read_silence<R: Cells>(row: &R) -> Result<SilenceRow> {
     let mut columns = Columns::of("silence", row);
     Ok(SilenceRow {
         id: SilenceId(columns.int()?),
@@ -81,7 +80,7 @@ pub(super) fn read_silence(row: &SqliteRow) -> Result<SilenceRow> {
 }
 
 /// Reads the columns of `queries/notifier/list.sql`.
-pub(super) fn read_notifier(row: &SqliteRow) -> Result<NotifierRow> {
+pub(crate) fn read_notifier<R: Cells>(row: &R) -> Result<NotifierRow> {
     let mut columns = Columns::of("notifier", row);
     Ok(NotifierRow {
         id: columns.string()?,

@@ -1,13 +1,12 @@
 //! The gap row, and which steps a gap may take.
 
 use super::Result;
-use super::column::Columns;
-use crate::{GapRow, StoreError};
+use super::column::{Cells, Columns};
+use crate::{GapRow, NewGap, StoreError};
 use gateway_model::{DeliveryId, GapEvidence, GapGroupId, GapId, GapState, ItemKey, Timestamp, Window};
-use sqlx::sqlite::SqliteRow;
 
 /// Reads the columns of `queries/gap/*.sql`.
-pub(super) fn read_gap(row: &SqliteRow) -> Result<GapRow> {
+pub(crate) fn read_gap<R: Cells>(row: &R) -> Result<GapRow> {
     let mut columns = Columns::of("gap", row);
     let id = GapId(columns.int()?);
     let channel = columns.id()?;
@@ -48,12 +47,12 @@ pub(super) fn read_gap(row: &SqliteRow) -> Result<GapRow> {
 }
 
 /// The refusal of a step from where the gap stands.
-pub(super) fn wrong_state(gap: &GapRow) -> StoreError {
+pub(crate) fn wrong_state(gap: &GapRow) -> StoreError {
     StoreError::WrongState { what: "gap", id: gap.id.to_string(), state: gap.state.to_string() }
 }
 
 /// Moves the gap on, with the times that belong to the step.
-pub(super) fn step(gap: &mut GapRow, to: GapState, at: Timestamp) -> Result<()> {
+pub(crate) fn step(gap: &mut GapRow, to: GapState, at: Timestamp) -> Result<()> {
     use GapState::{Closed, Open, Repairing, Suspected, Waived};
     let allowed = match gap.state {
         Suspected => matches!(to, Open),
@@ -76,4 +75,28 @@ pub(super) fn step(gap: &mut GapRow, to: GapState, at: Timestamp) -> Result<()> 
         Closed | Waived => gap.ended_at = Some(at),
     }
     Ok(())
+}
+
+/// A new suspicion.
+pub(crate) fn suspected(id: GapId, gap: &NewGap) -> GapRow {
+    GapRow {
+        id,
+        channel: gap.channel.clone(),
+        dataset: gap.dataset,
+        kind: gap.kind,
+        state: GapState::Suspected,
+        key: gap.key.clone(),
+        window: gap.window,
+        delivery_id: gap.delivery_id,
+        evidence: gap.evidence,
+        generation: 0,
+        first_seen_at: gap.at,
+        opened_at: None,
+        repair_started_at: None,
+        ended_at: None,
+        reason: None,
+        by: None,
+        group_id: None,
+        detail: gap.detail.clone(),
+    }
 }

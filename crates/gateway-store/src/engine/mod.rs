@@ -1,0 +1,14 @@
+//! What both engines do alike: what the cells of a row mean, and what a change comes to. No statement is made here.
+
+pub(crate) mod alert_row;
+pub(crate) mod book_audit;
+pub(crate) mod book_change;
+pub(crate) mod column;
+pub(crate) mod delivery_change;
+pub(crate) mod delivery_row;
+pub(crate) mod gap_row;
+pub(crate) mod order_row;
+pub(crate) mod raw_row;
+
+/// What an engine answers.
+pub(crate) type Result<T> = std::result::Result<T, crate::StoreError>;
