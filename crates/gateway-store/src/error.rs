@@ -95,6 +95,11 @@ fn may_pass(error: &dyn sqlx::error::DatabaseError) -> bool {
     sqlite_code(error).is_some_and(code_may_pass)
 }
 
+/// Whether another holds SQLite's lock at present.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlite_code).is_some_and(|code| matches!(code, 5 | 6))
+}
+
 /// SQLite's primary result code.
 fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;

@@ -49,8 +49,10 @@ mod watch;
 
 pub use options::SqliteOptions;
 
+use crate::error::is_locked;
 use crate::{Store, StoreError};
 use async_trait::async_trait;
+use backoff::{ExponentialBuilder, Retryable};
 use readers::Readers;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -106,15 +108,23 @@ impl SqliteStore {
     }
 }
 
+/// A file becomes WAL under a lock that SQLite asks for once, without waiting its `busy_timeout`: who makes the same store at the same moment would be
+/// refused. So the wait is ours, and as long.
 async fn open_writer(options: &SqliteOptions) -> Result<SqlitePool> {
-    Ok(SqlitePoolOptions::new()
+    let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_millis(options.queue_timeout_ms))
         .idle_timeout(None)
         .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_with(options.writer())
-        .await?)
+        .test_before_acquire(false);
+    let again = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(2))
+        .with_max_delay(Duration::from_millis(50))
+        .with_jitter()
+        .without_max_times()
+        .with_total_delay(Some(Duration::from_millis(options.busy_timeout_ms)));
+    let opened = (|| pool.clone().connect_with(options.writer())).retry(again).when(is_locked).await;
+    Ok(opened?)
 }
 
 #[async_trait]
