@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 const ALL: [Grain; 6] = [Grain::Total, Grain::Month, Grain::Day, Grain::Hour, Grain::TenMinutes, Grain::Ids];
 const FILL: u32 = 5_000;
-const REPEATS: u32 = 15;
+const REPEATS: u32 = 101;
 
 /// CPU time of this process, all its threads.
 pub fn cpu() -> Duration {

@@ -60,12 +60,39 @@ pub struct Asked {
     pub bytes: u64,
 }
 
+/// The items of a dataset, by time, and before each (and after the last) the sum of those before it: an answer costs a few looks, as with a peer
+/// that keeps its sums, and leaves the machine's caches to the gateway.
+struct Kept {
+    items: Vec<(Small, BucketSum)>,
+    before: Vec<BucketSum>,
+}
+
+impl Kept {
+    fn new(items: Vec<(Small, BucketSum)>) -> Self {
+        let mut kept = Self { items, before: Vec::new() };
+        kept.add_up();
+        kept
+    }
+
+    fn add_up(&mut self) {
+        let sums = self.items.iter().scan(BucketSum::ZERO, |sum, (_, element)| {
+            *sum = sum.plus(*element);
+            Some(*sum)
+        });
+        self.before = std::iter::once(BucketSum::ZERO).chain(sums).collect();
+    }
+
+    fn place(&self, at: Timestamp) -> usize {
+        self.items.partition_point(|(one, _)| one.second < at.as_second())
+    }
+}
+
 pub struct Peer {
     clock: Arc<ManualClock>,
     descriptor: Descriptor,
     grains: Vec<Grain>,
-    /// By dataset, by time.
-    items: Mutex<Vec<Vec<(Small, BucketSum)>>>,
+    /// By dataset.
+    items: Mutex<Vec<Kept>>,
     pub asked: Mutex<Asked>,
     pub cpu_ns: AtomicU64,
 }
@@ -75,7 +102,7 @@ impl Peer {
         let fill = |dataset| {
             let mut items: Vec<_> = (0..orders).map(|order| small(dataset, order)).collect();
             items.sort_unstable();
-            items.into_iter().map(|small| (small, item(dataset, small).element())).collect()
+            Kept::new(items.into_iter().map(|small| (small, item(dataset, small).element())).collect())
         };
         Self {
             clock,
@@ -93,42 +120,42 @@ impl Peer {
 
     /// The place of an item among those of its dataset.
     pub fn nth(&self, dataset: usize, place: usize) -> Small {
-        self.items.lock().unwrap()[dataset][place].0
+        self.items.lock().unwrap()[dataset].items[place].0
     }
 
     /// How many items a dataset has.
     pub fn count(&self, dataset: usize) -> usize {
-        self.items.lock().unwrap()[dataset].len()
+        self.items.lock().unwrap()[dataset].items.len()
     }
 
     /// The source edits these, or undoes it.
     pub fn edit(&self, chosen: &[(usize, Small)], version: u8) {
         let mut items = self.items.lock().unwrap();
         for (dataset, small) in chosen {
-            let list = &mut items[*dataset];
+            let list = &mut items[*dataset].items;
             let at = list.partition_point(|(one, _)| (one.second, one.order) < (small.second, small.order));
             let edited = Small { version, ..*small };
             list[at] = (edited, item(*dataset, edited).element());
         }
+        items.iter_mut().for_each(Kept::add_up);
     }
 
     /// (event second, element) of everything, for another protocol.
     pub fn elements(&self) -> Vec<(i64, [u8; 32])> {
         let items = self.items.lock().unwrap();
-        items.iter().flatten().map(|(small, element)| (small.second, element.0)).collect()
+        items.iter().flat_map(|kept| &kept.items).map(|(small, element)| (small.second, element.0)).collect()
     }
 
     fn answer(&self, dataset: usize, window: Window, grain: Grain) -> (ManifestBody, usize) {
         let items = self.items.lock().unwrap();
-        let list = &items[dataset];
-        let place = |at: Timestamp| list.partition_point(|(one, _)| one.second < at.as_second());
-        let inside = &list[place(window.start)..place(window.end)];
+        let kept = &items[dataset];
+        let inside = kept.place(window.start)..kept.place(window.end);
         let head = r#"{"code":0,"message":"ok","data":{"asOf":"2026-11-23 10:00:00",""#;
         let mut json = String::from(head);
         let wire = |at: Timestamp| Moment::At(at).to_string()[..19].replace('T', " ");
         let body = if grain == Grain::Ids {
             json.push_str(r#"items":["#);
-            let all: Vec<BookItem> = inside.iter().map(|(small, _)| item(dataset, *small)).collect();
+            let all: Vec<BookItem> = kept.items[inside].iter().map(|(small, _)| item(dataset, *small)).collect();
             for one in &all {
                 let _ = write!(
                     json,
@@ -144,17 +171,14 @@ impl Peer {
         } else {
             json.push_str(r#"buckets":["#);
             let mut buckets: Vec<Bucket> = Vec::new();
-            let mut until = i64::MIN;
-            for (small, element) in inside {
-                if small.second >= until || buckets.is_empty() {
-                    let at = Timestamp::from_second(small.second).unwrap();
-                    let place = if grain == Grain::Total { window } else { grain.bucket(at) };
-                    until = place.end.as_second();
-                    buckets.push(Bucket { start: place.start, count: 0, sum: BucketSum::ZERO });
-                }
-                if let Some(bucket) = buckets.last_mut() {
-                    (bucket.count, bucket.sum) = (bucket.count + 1, bucket.sum.plus(*element));
-                }
+            let mut from = inside.start;
+            while from < inside.end {
+                let at = Timestamp::from_second(kept.items[from].0.second).unwrap();
+                let place = if grain == Grain::Total { window } else { grain.bucket(at) };
+                let to = kept.place(place.end).min(inside.end);
+                let sum = kept.before[to].minus(kept.before[from]);
+                buckets.push(Bucket { start: place.start, count: (to - from) as u64, sum });
+                from = to;
             }
             for one in &buckets {
                 let _ = write!(json, r#"{{"start":"{}","count":{},"sum":"{}"}},"#, wire(one.start), one.count, one.sum);
