@@ -354,6 +354,8 @@ pub trait LeaseStore: Send + Sync {
     ) -> Result<Option<LeaseGrant>>;
     /// Gives a lease back.
     async fn release_lease(&self, grant: &LeaseGrant, now: Timestamp) -> Result<()>;
+    /// Gives back every lease of a holder that ends; returns how many that were.
+    async fn release_leases(&self, holder: &str, now: Timestamp) -> Result<u64>;
     /// A checkpoint's text.
     async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>>;
     /// When a checkpoint was last saved: of a poller, when it last read its source to the end of what there was.
@@ -470,6 +472,23 @@ pub trait AlertStore: Send + Sync {
     async fn drop_ended_alerts(&self, before: Timestamp) -> Result<u64>;
 }
 
+/// The processes of a gateway.
+#[async_trait]
+pub trait NodeStore: Send + Sync {
+    /// A process tells of itself; replaces what was told under its name before.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] when a process that was started later goes by the same name.
+    async fn tell_node(&self, node: &NodeRow) -> Result<()>;
+    /// All that have told of themselves and were not forgotten, by name.
+    async fn nodes(&self) -> Result<Vec<NodeRow>>;
+    /// Forgets one that will not come back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none of that name.
+    async fn forget_node(&self, name: &str) -> Result<()>;
+}
+
 /// The whole store.
 #[async_trait]
 pub trait Store:
@@ -489,6 +508,7 @@ pub trait Store:
     + DeadLetterStore
     + WatchStore
     + AlertStore
+    + NodeStore
     + 'static
 {
     /// Whether it can be written now.

@@ -24,6 +24,19 @@ pub async fn a_lease_has_one_holder(place: &dyn StoreUnderTest) {
     assert_eq!(a.acquire_lease("poll", "a", at(63), at(90)).await.unwrap().unwrap().epoch, 3);
 }
 
+/// Who ends gives back all that it holds, and nothing of another's; the next takes them at once, under new epochs.
+pub async fn leases_are_given_back_at_once(place: &dyn StoreUnderTest) {
+    let (a, b) = (place.open().await, place.open().await);
+    for name in ["deliver", "poll"] {
+        a.acquire_lease(name, "a", at(0), at(30)).await.unwrap().unwrap();
+    }
+    b.acquire_lease("alert", "b", at(0), at(30)).await.unwrap().unwrap();
+    assert_eq!(a.release_leases("a", at(2)).await.unwrap(), 2);
+    assert_eq!(a.release_leases("a", at(2)).await.unwrap(), 0);
+    assert_eq!(b.acquire_lease("poll", "b", at(2), at(32)).await.unwrap().unwrap().epoch, 2);
+    assert_eq!(a.acquire_lease("alert", "a", at(2), at(32)).await.unwrap(), None);
+}
+
 /// Who lost the lease can't move the checkpoint, even before it knows.
 pub async fn a_stale_epoch_saves_no_checkpoint(place: &dyn StoreUnderTest) {
     let (a, b) = (place.open().await, place.open().await);

@@ -25,6 +25,7 @@ mod history;
 mod ingest;
 mod job;
 mod lease;
+mod node;
 mod park;
 mod watch;
 
@@ -46,6 +47,7 @@ pub use history::*;
 pub use ingest::*;
 pub use job::*;
 pub use lease::*;
+pub use node::*;
 pub use park::*;
 pub use watch::*;
 
@@ -136,6 +138,9 @@ macro_rules! store_conformance {
             a_claim_that_ran_out_is_due_again
             a_failed_job_comes_back_later
             a_lease_has_one_holder
+            leases_are_given_back_at_once
+            a_node_tells_of_itself
+            a_later_process_takes_a_nodes_name
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs
             writers_of_one_order_converge

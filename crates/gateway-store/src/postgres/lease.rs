@@ -102,6 +102,17 @@ impl LeaseStore for PostgresStore {
         .await
     }
 
+    async fn release_leases(&self, holder: &str, now: Timestamp) -> Result<u64> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            let released =
+                sqlx::query(sql!("lease/release_all")).bind(holder).bind(to_ms(now)).execute(&mut *tx).await?;
+            commit(tx).await?;
+            Ok(released.rows_affected())
+        })
+        .await
+    }
+
     async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>> {
         let row =
             sqlx::query(sql!("checkpoint/get")).bind(channel.as_str()).bind(name).fetch_optional(&self.pool).await?;

@@ -52,6 +52,7 @@ mod job;
 mod lease;
 mod load;
 mod month;
+mod node;
 mod options;
 mod order;
 mod park;

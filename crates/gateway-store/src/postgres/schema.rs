@@ -24,6 +24,7 @@ macro_rules! migrations {
 /// Ascending; never edited once released.
 const MIGRATIONS: &[Migration] = migrations![
     20261125010000 "create_store",
+    20261126000100 "create_node",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

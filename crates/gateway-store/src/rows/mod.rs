@@ -7,6 +7,7 @@ mod delivery;
 mod gap_group;
 mod history;
 mod ingest;
+mod node;
 mod order;
 mod trace;
 mod watch;
@@ -31,6 +32,7 @@ pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
     NewPark, NewRaw, Parked, RawMeta, RawRow,
 };
+pub use node::NodeRow;
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
 pub use trace::OrderTrace;
 pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingRecords, WatchedHour};

@@ -92,6 +92,13 @@ impl LeaseStore for SqliteStore {
         Ok(())
     }
 
+    async fn release_leases(&self, holder: &str, now: Timestamp) -> Result<u64> {
+        let mut tx = self.begin_write().await?;
+        let released = sqlx::query(sql!("lease/release_all")).bind(holder).bind(to_ms(now)).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(released.rows_affected())
+    }
+
     async fn checkpoint(&self, channel: &ChannelId, name: &str) -> Result<Option<String>> {
         let row = sqlx::query(sql!("checkpoint/get"))
             .bind(channel.as_str())

@@ -37,6 +37,7 @@ mod ingest_write;
 mod job;
 mod lease;
 mod load;
+mod node;
 mod options;
 mod order;
 mod park;

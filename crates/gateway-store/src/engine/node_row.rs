@@ -1,0 +1,31 @@
+//! A node, read back.
+
+use super::column::{Cells, Columns};
+use crate::{NodeRow, StoreError};
+
+/// The columns of `node/list`.
+pub(crate) fn node_row<R: Cells>(row: &R) -> Result<NodeRow, StoreError> {
+    let mut columns = Columns::of("node", row);
+    Ok(NodeRow {
+        name: columns.string()?,
+        holder: columns.string()?,
+        roles: columns.string()?.split(',').filter(|role| !role.is_empty()).map(str::to_owned).collect(),
+        version: columns.string()?,
+        key_print: columns.string()?,
+        started_at: columns.time()?,
+        seen_at: columns.time()?,
+        stopped_at: columns.maybe_time()?,
+        spool_messages: columns.count()?,
+        spool_oldest_at: columns.maybe_time()?,
+        findings: columns.string()?,
+    })
+}
+
+/// Why a node was not written.
+pub(crate) fn taken(node: &NodeRow) -> StoreError {
+    StoreError::WrongState {
+        what: "node",
+        id: node.name.clone(),
+        state: "run by a process that was started later".into(),
+    }
+}
