@@ -134,7 +134,7 @@ impl Alerter {
                 severity: Severity::Critical,
                 count: notifier.failures,
                 since,
-                facts: [("error", notifier.error.clone().unwrap_or_default())].into(),
+                facts: [("error".into(), notifier.error.clone().unwrap_or_default())].into(),
             };
             take(seen, "notifiers", finding);
         }
@@ -176,7 +176,7 @@ fn blind(seen: &mut Seen, name: &'static str, error: &str, now: Timestamp) {
         severity: Severity::Warning,
         count: 1,
         since: now,
-        facts: [("error", error.to_owned())].into(),
+        facts: [("error".into(), error.to_owned())].into(),
     };
     take(seen, "checks", finding);
 }
@@ -184,7 +184,7 @@ fn blind(seen: &mut Seen, name: &'static str, error: &str, now: Timestamp) {
 // Of two findings of one cause in one round, the worse counts.
 fn take(seen: &mut Seen, by: &str, finding: Finding) {
     let cause = Cause { code: finding.code.to_owned(), channel: finding.channel, subject: clip(finding.subject) };
-    let facts = finding.facts.into_iter().map(|(name, value)| (name.to_owned(), clip(value))).collect();
+    let facts = finding.facts.into_iter().map(|(name, value)| (name.into_owned(), clip(value))).collect();
     let found =
         Found { by: by.to_owned(), severity: finding.severity, count: finding.count, since: finding.since, facts };
     match seen.found.get(&cause) {

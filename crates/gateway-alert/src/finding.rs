@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use gateway_model::{ChannelId, Severity, Timestamp};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Something that is wrong at this look. Two findings with the same code, channel and subject are the same cause, at whatever look.
@@ -20,7 +21,7 @@ pub struct Finding {
     /// Since when.
     pub since: Timestamp,
     /// Values that the text names, by the names that its template uses. Bounded, and never a person's data.
-    pub facts: BTreeMap<&'static str, String>,
+    pub facts: BTreeMap<Cow<'static, str>, String>,
 }
 
 /// Why a check could not look.

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LEASE_MS: u64 = 120_000;
+const LEASE_MS: u64 = 40_000;
 const BATCH: u32 = 20;
 const FIRST_WAIT_MS: u64 = 2_000;
 const LONGEST_WAIT_MS: u64 = 300_000;
@@ -71,8 +71,7 @@ impl Sender {
         if !refresh && owed.first().is_none_or(|first| first.due_at > now) {
             return Ok(Ran::Idle);
         }
-        let grant = self.store.acquire_lease(&self.lease_name(), &self.holder, now, add(now, LEASE_MS)).await?;
-        if grant.is_none() {
+        if !self.may_send(now).await? {
             return Ok(Ran::After(Duration::from_millis(LEASE_MS / 4)));
         }
         // Under the lease, what another process sent meanwhile is owed no more.
@@ -84,7 +83,8 @@ impl Sender {
             if let Some(wait) = self.full(now) {
                 return Ok(Ran::After(wait));
             }
-            if !self.send(&row, now).await? {
+            // One before it may have taken its whole time.
+            if !self.may_send(now).await? || !self.send(&row, now).await? {
                 break;
             }
         }
@@ -92,6 +92,12 @@ impl Sender {
             self.refresh().await?;
         }
         Ok(Ran::Idle)
+    }
+
+    /// Takes or keeps the lease; of several processes one sends.
+    async fn may_send(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let grant = self.store.acquire_lease(&self.lease_name(), &self.holder, now, add(now, LEASE_MS)).await?;
+        Ok(grant.is_some())
     }
 
     /// One attempt; whether the next one in order may follow.

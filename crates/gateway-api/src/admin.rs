@@ -3,12 +3,40 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, commands, dead_letters, deliveries, flow, gap_export, gap_groups, gaps, health, incidents, orders, raw,
-    reconcile, repair_stops, report, silences, status, trace,
+    ApiState, Code, Problem, commands, dead_letters, deliveries, flow, gap_export, gap_groups, gaps, health, incidents,
+    nodes, orders, raw, reconcile, repair_stops, report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+
+/// What a process without the role `api` answers: how it is, and which others there are.
+pub fn node_router(state: ApiState) -> Router {
+    let status = Router::new().route("/api/v1/status", get(status::status)).route("/api/v1/nodes", get(nodes::list));
+    let status = status.route_layer(from_fn_with_state((state.tokens.clone(), Right::ReadBooks), gate));
+    status
+        .merge(open())
+        .fallback(not_here)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.config.clone(), observe))
+        .with_state(state)
+}
+
+async fn not_here() -> Problem {
+    Problem::new(
+        Code::NoSuchPath,
+        "this process has not the role `api`: ask one that has it; `hotline-gateway nodes` shows all",
+    )
+    .zh("本进程没有 api 角色：请到承担 api 的节点上执行；hotline-gateway nodes 可查看全部节点")
+}
+
+/// What needs no token.
+fn open() -> Router<ApiState> {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+}
 
 /// `/api/v1/…` with a token, and `/healthz`, `/readyz`, `/metrics` without.
 pub fn admin_router(state: ApiState) -> Router {
@@ -42,9 +70,11 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/silences", get(silences::list))
         .route("/api/v1/notifiers", get(incidents::notifiers))
+        .route("/api/v1/nodes", get(nodes::list))
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
     let operate = Router::new()
+        .route("/api/v1/nodes/{name}/forget", post(nodes::forget))
         .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
         .route("/api/v1/gaps/{id}/waive", post(gaps::waive))
         .route("/api/v1/gaps/repair", post(gaps::repair_many))
@@ -57,16 +87,12 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/silences/{id}/end", post(silences::end))
         .route("/api/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
         .route("/api/v1/deliveries/{id}/waive", post(deliveries::waive));
-    let open = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics));
     needs(Right::ReadOrders, read_orders)
         .merge(needs(Right::SendCommands, send_commands))
         .merge(needs(Right::ReadBooks, read_books))
         .merge(needs(Right::ReadBytes, read_bytes))
         .merge(needs(Right::Operate, operate))
-        .merge(open)
+        .merge(open())
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.config.clone(), observe))

@@ -22,6 +22,7 @@ mod gap_groups;
 mod gaps;
 mod health;
 mod incidents;
+mod nodes;
 mod observe;
 mod order_json;
 mod orders;
@@ -40,7 +41,7 @@ mod trace;
 mod views;
 mod webhook;
 
-pub use admin::admin_router;
+pub use admin::{admin_router, node_router};
 pub use auth::{Role, Token, TokenError, Tokens};
 pub use config::ApiConfig;
 pub use problem::{Code, Problem};

@@ -44,7 +44,7 @@ impl Default for DeliveryConfig {
             wake_wait_ms: 1_000,
             batch: 200,
             concurrency: 8,
-            lease_ms: 30_000,
+            lease_ms: 10_000,
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             settle_after_ms: 15_000,

@@ -1,7 +1,7 @@
 //! Wakes the worker of a destination when something is owed to it.
 //!
 //! It reads the destination's outbound topic and does nothing with what it reads: many messages make one wake, a lost one costs at most the
-//! worker's interval. With several replicas the reader may sit in another process than the worker; the interval bounds the delay then.
+//! worker's interval. Of several processes only the one that delivers reads it; while that moves from one to another, the interval bounds the delay.
 
 use crate::{DeliveryConfig, failure};
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use gateway_model::ChannelId;
 use gateway_runtime::{Ran, Round, Task, TaskError, TaskHandle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const GROUP: &str = "delivery";
@@ -20,16 +21,24 @@ pub struct OutboundWaker {
     channel: ChannelId,
     bus: Arc<dyn Bus>,
     worker: TaskHandle,
+    leads: Arc<AtomicBool>,
     wait: Duration,
     consumer: Option<Box<dyn Consumer>>,
 }
 
 impl OutboundWaker {
-    /// Wakes `worker`, which delivers to `channel`. The outbound topic exists.
+    /// Wakes `worker`, which delivers to `channel`, while `leads` says that it does: of several processes only that one has to hear. The outbound
+    /// topic exists.
     #[must_use]
-    pub fn new(channel: ChannelId, bus: Arc<dyn Bus>, worker: TaskHandle, config: &DeliveryConfig) -> Self {
+    pub fn new(
+        channel: ChannelId,
+        bus: Arc<dyn Bus>,
+        worker: TaskHandle,
+        leads: Arc<AtomicBool>,
+        config: &DeliveryConfig,
+    ) -> Self {
         let wait = Duration::from_millis(config.wake_wait_ms);
-        Self { channel, bus, worker, wait, consumer: None }
+        Self { channel, bus, worker, leads, wait, consumer: None }
     }
 
     async fn read(&mut self, consumer: &mut dyn Consumer) -> Result<Ran, TaskError> {
@@ -62,6 +71,10 @@ impl Task for OutboundWaker {
     }
 
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
+        if !self.leads.load(Ordering::Acquire) {
+            self.consumer = None;
+            return Ok(Ran::After(self.wait));
+        }
         let mut consumer = match self.consumer.take() {
             Some(consumer) => consumer,
             None => {

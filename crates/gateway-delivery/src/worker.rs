@@ -13,6 +13,7 @@ use gateway_store::{
     AttemptResult, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, JobStore, LeaseGrant, LeaseStore, StoreError,
 };
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -40,6 +41,7 @@ pub struct DeliveryWorker {
     leases: Arc<dyn LeaseStore>,
     holder: String,
     epoch: Option<u64>,
+    leads: Arc<AtomicBool>,
     unsaved: Vec<AttemptResult>,
     /// Questions under way: their deliveries still look due.
     asked: HashSet<DeliveryId>,
@@ -101,6 +103,7 @@ impl DeliveryWorker {
             leases: deps.leases,
             holder,
             epoch: None,
+            leads: Arc::default(),
             unsaved: Vec::new(),
             asked: HashSet::new(),
         })
@@ -110,6 +113,12 @@ impl DeliveryWorker {
     #[must_use]
     pub fn breaker(&self) -> Arc<Breaker> {
         Arc::clone(&self.shared.breaker)
+    }
+
+    /// Whether this worker holds the destination's lease, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.leads)
     }
 
     async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
@@ -361,8 +370,10 @@ impl Task for DeliveryWorker {
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
         let Some(lease) = self.lease().await? else {
             self.epoch = None;
+            self.leads.store(false, Ordering::Release);
             return Ok(Ran::Idle);
         };
+        self.leads.store(true, Ordering::Release);
         self.take_over(&lease).await?;
         self.save().await?;
         if self.places().is_none() {

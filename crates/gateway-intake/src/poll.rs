@@ -70,7 +70,9 @@ impl Poller {
 
     async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
         let now = self.intake.clock.now();
-        let until = now.saturating_add(Duration::from_millis(self.config.lease_ms)).unwrap_or(now);
+        // Beyond the next round: while this process lives no other takes turns with it, and the channel is not asked more often.
+        let length = Duration::from_millis(self.config.lease_ms.saturating_add(self.config.every_ms));
+        let until = now.saturating_add(length).unwrap_or(now);
         let name = self.name();
         self.leases.acquire_lease(&name, &self.holder, now, until).await.map_err(|error| failure::store(&error))
     }
@@ -231,7 +233,7 @@ impl Task for Poller {
         let Some(lease) = self.lease().await? else {
             self.sweep = None;
             self.progress.leave();
-            return Ok(Ran::Idle);
+            return Ok(Ran::After(Duration::from_millis(self.config.lease_ms / 4)));
         };
         self.progress.hold();
         let connector = Arc::clone(&self.intake.connector);

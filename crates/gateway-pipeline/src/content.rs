@@ -24,6 +24,14 @@ impl ContentKey {
         Self(Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&Default::default())))
     }
 
+    /// Tells this key from others without telling it.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let mut mac = self.0.clone();
+        mac.update(b"which key this is");
+        mac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The hash of everything that a change says. Revision and record are not content.
     #[must_use]
     pub fn hash(&self, change: &Change) -> [u8; 32] {

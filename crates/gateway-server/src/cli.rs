@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::role::NodeRole;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -44,6 +45,8 @@ pub enum Command {
     Trace(TraceOptions),
     /// List, show and acknowledge incidents, silence them, and try the notifiers. 告警
     Alert(AlertOptions),
+    /// Show the processes of a gateway that runs in several, and sign off one that will not come back. 节点
+    Nodes(NodesOptions),
 }
 
 /// Which installation.
@@ -71,6 +74,10 @@ pub struct ServeOptions {
     /// Which installation.
     #[command(flatten)]
     pub installation: InstallationOptions,
+    /// Which parts of the work this process does, between commas; all where none is named. Needs the bus on Kafka and the store on PostgreSQL.
+    /// 承担的角色
+    #[arg(long = "role", env = "GATEWAY_ROLE", value_enum, value_delimiter = ',')]
+    pub roles: Vec<NodeRole>,
     /// End when standard input ends, so that a supervisor never leaves the gateway behind.
     #[arg(long)]
     pub exit_with_parent: bool,
@@ -563,6 +570,30 @@ pub enum SilenceAction {
         /// Who; the name of the user by default.
         #[arg(long)]
         by: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// Options of `nodes`.
+#[derive(Debug, Clone, Args)]
+pub struct NodesOptions {
+    /// What to do; list them where nothing is said.
+    #[command(subcommand)]
+    pub action: Option<NodesAction>,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// What to do with nodes.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NodesAction {
+    /// Sign off a node that will not come back; its silence is told no more.
+    Forget {
+        /// Its name.
+        name: String,
         /// Where to ask.
         #[command(flatten)]
         query: QueryOptions,

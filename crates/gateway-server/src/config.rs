@@ -14,6 +14,8 @@ pub const DEFAULTS: &str = include_str!("../default.toml");
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayConfig {
+    /// What this process is called among others.
+    pub node: gateway_alert::NodeConfig,
     /// Addresses.
     pub api: gateway_api::ApiConfig,
     /// Logs.
@@ -314,6 +316,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
         mistakes.push(mistake(format!("bus.{key}"), text));
     }
     mistakes.extend(config.store.mistakes());
+    for (key, text) in config.node.mistakes() {
+        mistakes.push(mistake(format!("node.{key}"), text));
+    }
     for (key, text) in config.reconcile.policy.mistakes() {
         mistakes.push(mistake(format!("reconcile.policy.{key}"), text));
     }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod lock;
 pub mod registry;
+pub mod role;
 pub mod secrets;
 pub mod serve;
 pub mod store;
@@ -75,6 +76,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Balance(options) => commands::balance(options).await,
         Command::Trace(options) => commands::trace(options).await,
         Command::Alert(options) => commands::alert(options).await,
+        Command::Nodes(options) => commands::nodes(options).await,
     }
 }
 

@@ -30,6 +30,14 @@ pub fn read(path: &Path) -> io::Result<String> {
 /// # Errors
 /// When the file can neither be read nor made.
 pub fn read_or_create(path: &Path) -> io::Result<String> {
+    read_or_make(path, || rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads a line, or makes it where the file does not exist yet.
+///
+/// # Errors
+/// When the file can neither be read nor made.
+pub fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> io::Result<String> {
     match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
@@ -37,7 +45,7 @@ pub fn read_or_create(path: &Path) -> io::Result<String> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = make();
     // Written beside and renamed, so that a kill in between leaves no half secret.
     let temporary = path.with_extension("new");
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;

@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::cli::{InstallationOptions, ServeOptions};
 use crate::config::{self, GatewayConfig, LogFormat, TelemetryConfig};
 use crate::lock::DirectoryLock;
+use crate::role::{NodeRole, Roles};
 use gateway_api::NoWaker;
 use gateway_model::SystemClock;
 use gateway_runtime::Driver;
@@ -51,14 +52,15 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         return Err(Failure(format!("another gateway runs in {}: stop it first", dir.display())));
     };
     let stopping = stop_signal(options.exit_with_parent)?;
-    let installation = Installation::open(dir, &config, Arc::new(SystemClock)).await?;
+    let roles = Roles::of(&options.roles);
+    let installation = Installation::open(dir, &config, Arc::new(SystemClock), roles).await?;
     let driver = Arc::new(Driver::new());
     #[cfg(feature = "defence-switches")]
     let defences = tasks::Defences::without(options.without_defence.as_deref())?;
     #[cfg(not(feature = "defence-switches"))]
     let defences = tasks::Defences::default();
     let tasks = tasks::start(&installation, &config, &*driver, defences)?;
-    if config.alert.enabled {
+    if config.alert.enabled && installation.roles.has(NodeRole::Monitor) {
         tasks::start_heartbeat(&installation, &driver);
     }
     let status = Arc::new(GatewayStatus::new(
@@ -69,19 +71,23 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     ));
     let state = installation.api_state(&config, status.clone(), Arc::new(tasks.waker), render)?;
     let closing = CancellationToken::new();
-    let public = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;
-    let admin = listen(config.api.admin_address, dir, ADMIN_ADDRESS).await?;
-    tracing::info!(public = %public.1, admin = %admin.1, channels = installation.connectors.len(), "the gateway runs");
-    let public_router = gateway_api::public_router(tasks.gate.clone(), installation.clock.clone(), &state.config);
-    let admin_router = gateway_api::admin_router(state);
-    let public = tokio::spawn({
+    let mut listeners = Vec::new();
+    let mut open = |listener, router| {
         let (config, closing) = (config.api.clone(), closing.clone());
-        async move { gateway_api::serve(public.0, public_router, &config, closing).await }
-    });
-    let admin = tokio::spawn({
-        let (config, closing) = (config.api.clone(), closing.clone());
-        async move { gateway_api::serve(admin.0, admin_router, &config, closing).await }
-    });
+        listeners.push(tokio::spawn(async move { gateway_api::serve(listener, router, &config, closing).await }));
+    };
+    let public = if installation.roles.has(NodeRole::Intake) {
+        let (listener, address) = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;
+        open(listener, gateway_api::public_router(tasks.gate.clone(), installation.clock.clone(), &state.config));
+        address.to_string()
+    } else {
+        "-".to_owned()
+    };
+    let (listener, admin) = listen(config.api.admin_address, dir, ADMIN_ADDRESS).await?;
+    let answers = installation.roles.has(NodeRole::Api);
+    open(listener, if answers { gateway_api::admin_router(state) } else { gateway_api::node_router(state) });
+    let roles = installation.roles.words().join(",");
+    tracing::info!(%public, %admin, node = installation.node, roles, channels = installation.connectors.len(), "the gateway runs");
     stopping.cancelled().await;
     tracing::info!("the gateway is stopping");
     status.stop();
@@ -94,12 +100,13 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         );
     }
     closing.cancel();
-    for listener in [public, admin] {
+    for listener in listeners {
         if let Err(error) = listener.await {
             tracing::warn!(%error, "a listener failed");
         }
     }
     installation.bus.close().await;
+    installation.leave().await;
     installation.store.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -110,7 +117,7 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
 /// Whatever keeps it from starting.
 pub async fn open_api_only(options: &InstallationOptions, stop: CancellationToken) -> Result<String, Failure> {
     let config = load(options)?;
-    let installation = Installation::open(&options.dir, &config, Arc::new(SystemClock)).await?;
+    let installation = Installation::open(&options.dir, &config, Arc::new(SystemClock), Roles::all()).await?;
     let status = Arc::new(GatewayStatus::idle(installation.clock.clone()));
     let state = installation.api_state(&config, status, Arc::new(NoWaker), Arc::new(String::new))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

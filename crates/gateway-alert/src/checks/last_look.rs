@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use gateway_model::{Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What the last look of each check found. Cheap to read at any time.
 #[derive(Debug, Default)]
@@ -49,6 +50,20 @@ impl LastLook {
             (b.severity, a.code, &a.channel, &a.subject).cmp(&(a.severity, b.code, &b.channel, &b.subject))
         });
         findings
+    }
+
+    /// What these checks last found, and which of them could not look.
+    pub(crate) fn of(&self, checks: &[&'static str]) -> Vec<Finding> {
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = checks.iter().filter_map(|check| looks.found.get(check)).flatten();
+        found.chain(checks.iter().filter_map(|check| looks.blind.get(check))).cloned().collect()
+    }
+
+    /// A check did not answer in time.
+    pub(crate) fn late(&self, check: &'static str, patience: Duration, now: Timestamp) {
+        let late =
+            std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {} ms", patience.as_millis()));
+        self.set(check, &Err(CheckError::Unreadable { what: "what it looks at".to_owned(), source: late }), now);
     }
 
     fn set(&self, check: &'static str, look: &Result<Vec<Finding>, CheckError>, now: Timestamp) {

@@ -112,59 +112,83 @@ impl CheckDeps {
     }
 }
 
-/// The checks that the configuration wants, and where what they last found can be read.
-#[must_use]
-pub fn all(deps: &CheckDeps, config: &ChecksConfig) -> (Vec<Box<dyn Check>>, Arc<LastLook>) {
-    let config = config.clone();
-    // Habits are learnt also while nothing is told of them.
-    let mut checks: Vec<Box<dyn Check>> = vec![Box::new(channel_quiet::ChannelQuiet::new(deps, config.channel_quiet))];
-    let mut add = |enabled: bool, check: Box<dyn Check>| {
-        if enabled {
-            checks.push(check);
-        }
-    };
-    add(config.pipeline_lag.enabled, Box::new(pipeline_lag::PipelineLag::new(deps, config.pipeline_lag)));
-    add(config.poll_behind.enabled, Box::new(poll_behind::PollBehind::new(deps, &config.poll_behind)));
-    add(config.delivery_stuck.enabled, Box::new(delivery_stuck::DeliveryStuck::new(deps, config.delivery_stuck)));
-    add(config.deliveries_held.enabled, Box::new(deliveries_held::DeliveriesHeld::new(deps)));
-    add(
-        config.deliveries_rejected.enabled,
-        Box::new(deliveries_rejected::DeliveriesRejected::new(deps, config.deliveries_rejected)),
-    );
-    add(
-        config.receipts_overdue.enabled,
-        Box::new(receipts_overdue::ReceiptsOverdue::new(deps, config.receipts_overdue)),
-    );
-    add(config.breaker_open.enabled, Box::new(breaker_open::BreakerOpen::new(deps, &config.breaker_open)));
-    add(config.webhooks_all_refused.enabled, Box::new(webhooks_all_refused::WebhooksAllRefused::new(deps)));
-    add(config.clock_skew.enabled, Box::new(clock_skew::ClockSkew::new(deps, config.clock_skew)));
-    add(config.spool_depth.enabled, Box::new(spool_depth::SpoolDepth::new(deps, config.spool_depth)));
-    add(config.disk_low.enabled, Box::new(disk_low::DiskLow::new(deps, config.disk_low)));
-    add(
-        config.credential_expiring.enabled,
-        Box::new(credential_expiring::CredentialExpiring::new(deps, config.credential_expiring)),
-    );
-    add(config.task_stalled.enabled, Box::new(task_stalled::TaskStalled::new(deps)));
-    add(
-        config.dead_letters_open.enabled,
-        Box::new(dead_letters_open::DeadLettersOpen::new(deps, config.dead_letters_open)),
-    );
-    add(config.parked_overdue.enabled, Box::new(parked_overdue::ParkedOverdue::new(deps, &config.parked_overdue)));
-    add(
-        config.comparison_overdue.enabled,
-        Box::new(comparison_overdue::ComparisonOverdue::new(deps, &config.comparison_overdue)),
-    );
-    add(config.unmapped_codes.enabled, Box::new(unmapped_codes::UnmappedCodes::new(deps, &config.unmapped_codes)));
-    add(config.number_holes.enabled, Box::new(number_holes::NumberHoles::new(deps, config.number_holes)));
-    add(config.gaps.enabled, Box::new(gaps::Gaps::new(deps)));
-    let last = Arc::new(LastLook::default());
-    let remembered = checks
-        .into_iter()
-        .map(|check| -> Box<dyn Check> { Box::new(last_look::Remembered { check, last: Arc::clone(&last) }) });
-    (remembered.collect(), last)
+/// The checks that the configuration wants.
+pub struct Checks {
+    /// Of what only this process can see.
+    pub of_process: Vec<Box<dyn Check>>,
+    /// Of the books, which every process sees alike.
+    pub of_books: Vec<Box<dyn Check>>,
+    /// What they last found.
+    pub last: Arc<LastLook>,
 }
 
-fn finding<const N: usize>(
+impl Checks {
+    /// All of them, where one process sees everything.
+    #[must_use]
+    pub fn together(self) -> (Vec<Box<dyn Check>>, Arc<LastLook>) {
+        (self.of_books.into_iter().chain(self.of_process).collect(), self.last)
+    }
+}
+
+/// Checks, some of which the configuration may not want.
+struct Wanted {
+    checks: Vec<Box<dyn Check>>,
+    last: Arc<LastLook>,
+}
+
+impl Wanted {
+    fn new(last: &Arc<LastLook>) -> Self {
+        Self { checks: Vec::new(), last: Arc::clone(last) }
+    }
+
+    fn add(&mut self, enabled: bool, check: impl Check + 'static) {
+        if enabled {
+            self.checks.push(Box::new(last_look::Remembered { check: Box::new(check), last: Arc::clone(&self.last) }));
+        }
+    }
+}
+
+/// The checks that the configuration wants, and where what they last found can be read.
+#[must_use]
+pub fn all(deps: &CheckDeps, config: &ChecksConfig) -> Checks {
+    let config = config.clone();
+    let last = Arc::new(LastLook::default());
+    let (mut process, mut books) = (Wanted::new(&last), Wanted::new(&last));
+    // Habits are learnt also while nothing is told of them.
+    books.add(true, channel_quiet::ChannelQuiet::new(deps, config.channel_quiet));
+    books.add(config.pipeline_lag.enabled, pipeline_lag::PipelineLag::new(deps, config.pipeline_lag));
+    process.add(config.poll_behind.enabled, poll_behind::PollBehind::new(deps, &config.poll_behind));
+    books.add(config.delivery_stuck.enabled, delivery_stuck::DeliveryStuck::new(deps, config.delivery_stuck));
+    books.add(config.deliveries_held.enabled, deliveries_held::DeliveriesHeld::new(deps));
+    books.add(
+        config.deliveries_rejected.enabled,
+        deliveries_rejected::DeliveriesRejected::new(deps, config.deliveries_rejected),
+    );
+    books.add(config.receipts_overdue.enabled, receipts_overdue::ReceiptsOverdue::new(deps, config.receipts_overdue));
+    process.add(config.breaker_open.enabled, breaker_open::BreakerOpen::new(deps, &config.breaker_open));
+    process.add(config.webhooks_all_refused.enabled, webhooks_all_refused::WebhooksAllRefused::new(deps));
+    process.add(config.clock_skew.enabled, clock_skew::ClockSkew::new(deps, config.clock_skew));
+    process.add(config.spool_depth.enabled, spool_depth::SpoolDepth::new(deps, config.spool_depth));
+    process.add(config.disk_low.enabled, disk_low::DiskLow::new(deps, config.disk_low));
+    process.add(
+        config.credential_expiring.enabled,
+        credential_expiring::CredentialExpiring::new(deps, config.credential_expiring),
+    );
+    process.add(config.task_stalled.enabled, task_stalled::TaskStalled::new(deps));
+    books
+        .add(config.dead_letters_open.enabled, dead_letters_open::DeadLettersOpen::new(deps, config.dead_letters_open));
+    books.add(config.parked_overdue.enabled, parked_overdue::ParkedOverdue::new(deps, &config.parked_overdue));
+    books.add(
+        config.comparison_overdue.enabled,
+        comparison_overdue::ComparisonOverdue::new(deps, &config.comparison_overdue),
+    );
+    books.add(config.unmapped_codes.enabled, unmapped_codes::UnmappedCodes::new(deps, &config.unmapped_codes));
+    books.add(config.number_holes.enabled, number_holes::NumberHoles::new(deps, config.number_holes));
+    books.add(config.gaps.enabled, gaps::Gaps::new(deps));
+    Checks { of_process: process.checks, of_books: books.checks, last }
+}
+
+pub(crate) fn finding<const N: usize>(
     code: &'static str,
     channel: Option<&ChannelId>,
     subject: &str,
@@ -180,6 +204,6 @@ fn finding<const N: usize>(
         severity,
         count,
         since,
-        facts: facts.into_iter().collect(),
+        facts: facts.map(|(name, value)| (name.into(), value)).into(),
     }
 }

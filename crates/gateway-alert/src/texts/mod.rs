@@ -79,7 +79,7 @@ pub fn sentence(finding: &Finding, language: Language) -> String {
         since: finding.since,
         opened_at: finding.since,
         resolved_at: None,
-        facts: finding.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        facts: finding.facts.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect(),
         acknowledged_by: None,
     };
     let (what, more, todo) = (fill(words.what, &item), more_facts(words, &item, zh), fill(words.todo, &item));

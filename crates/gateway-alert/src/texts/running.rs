@@ -43,6 +43,32 @@ pub(super) const TEXTS: &[Text] = &[
         },
     },
     Text {
+        code: "node_silent",
+        zh: Words {
+            name: "节点失联",
+            what: "节点 {node}（角色：{roles}）已 {silent_s} 秒没有消息[，其缓冲中还有 {spool_messages} 条未上总线的记录]。",
+            todo: "到该机器上查看服务状态并重启[；缓冲中的 {spool_messages} 条只在那台机器的磁盘上，切勿清空其数据目录]；已撤除的节点用 hotline-gateway nodes forget 注销。",
+        },
+        en: Words {
+            name: "node silent",
+            what: "The node {node} (roles: {roles}) has told nothing for {silent_s} s[; its spool holds {spool_messages} {spool_messages|record|records} that are not on the bus yet].",
+            todo: "see to the service on that machine and start it again[; the {spool_messages} in its spool are on that machine's disk alone: do not clear its data directory]; a node that was taken away is signed off by hotline-gateway nodes forget.",
+        },
+    },
+    Text {
+        code: "role_absent",
+        zh: Words {
+            name: "角色无人承担",
+            what: "没有任何在线节点承担角色 {role}，这部分工作已停止。",
+            todo: "启动承担 {role} 的节点（serve --role），用 hotline-gateway nodes 查看全部节点。",
+        },
+        en: Words {
+            name: "role absent",
+            what: "No node that lives has the role {role}: this part of the work stands still.",
+            todo: "start a node with it (serve --role); hotline-gateway nodes shows all nodes.",
+        },
+    },
+    Text {
         code: "check_failed",
         zh: Words {
             name: "检查失败",

@@ -7,6 +7,7 @@ mod engine;
 mod mail;
 mod mail_tls;
 mod mistakes;
+mod nodes;
 mod place;
 mod program;
 mod property;

@@ -62,9 +62,9 @@ pub fn finding(code: &'static str, subject: &str, severity: Severity) -> Finding
         count: 7,
         since: at(-300),
         facts: BTreeMap::from([
-            ("deliveries", "7".to_owned()),
-            ("waiting", "9".to_owned()),
-            ("oldest_s", "300".to_owned()),
+            ("deliveries".into(), "7".to_owned()),
+            ("waiting".into(), "9".to_owned()),
+            ("oldest_s".into(), "300".to_owned()),
         ]),
     }
 }

@@ -110,7 +110,8 @@ fn every_text_reads_well_whatever_is_not_known() {
             for missing in [None, Some("-"), Some(""), Some("0"), Some("7")] {
                 for number in ["1", "7"] {
                     let value = |name: &str| if optional.contains(name) { missing } else { Some(number) };
-                    let facts = named.iter().filter_map(|name| Some((*name, value(name)?.to_owned()))).collect();
+                    let facts =
+                        named.iter().filter_map(|name| Some(((*name).into(), value(name)?.to_owned()))).collect();
                     let channel = (number == "1").then(|| gateway_model::ChannelId::new("municipal-12345").unwrap());
                     let subject =
                         if named.contains("subject") || number == "7" { "mail".to_owned() } else { String::new() };

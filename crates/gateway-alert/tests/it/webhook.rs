@@ -35,7 +35,7 @@ async fn a_notice_is_signed_and_says_everything() {
     let notifiers = vec![webhook("hook", &format!("{}/in?tenant=1", receiver.url))];
     let mut place = Place::new(AlertConfig { notifiers, installation: "市局网关".into(), ..config() }).await;
     let mut found = finding("delivery_stuck", "completion", Severity::Critical);
-    found.facts.insert("error", "timeout".into());
+    found.facts.insert("error".into(), "timeout".into());
     place.find(vec![found]);
     place.round(0).await;
     let key = place.owed_rows("hook").await[0].key.clone();

@@ -83,8 +83,11 @@ async fn what_is_owed_wakes_the_worker() {
     let driver = Driver::new();
     let hours = Schedule::every(Duration::from_secs(3_600));
     let never = DeliveryConfig { every_ms: 3_600_000, ..config() };
-    let worker = driver.spawn(bench.worker_with("me", never), hours);
-    driver.spawn(OutboundWaker::new(id(), bus.clone(), worker.clone(), &config()), hours);
+    let worker = bench.worker_with("me", never);
+    let leads = worker.leads();
+    let worker = driver.spawn(worker, hours);
+    let waker = OutboundWaker::new(id(), bus.clone(), worker.clone(), leads, &config());
+    driver.spawn(waker, Schedule::every(Duration::from_millis(10)));
     until("the worker's first round is over", || worker.status().rounds > 0).await;
 
     bench.owe(1, Operation::Reply).await;

@@ -1,11 +1,14 @@
 //! An opened installation: engines, channels, keys and tokens of one directory.
 
 use crate::config::{self, ConfigMistake, GatewayConfig};
+use crate::role::{Roles, node_name};
+use crate::store::StoreEngine;
 use crate::{Failure, registry, secrets};
+use gateway_alert::node::NodeSelf;
 use gateway_api::{ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
-use gateway_bus::{Bus, TopicName, TopicSpec};
+use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
-use gateway_model::{ChannelId, Clock};
+use gateway_model::{ChannelId, Clock, Timestamp};
 use gateway_pipeline::ContentKey;
 use gateway_store::Store;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,14 @@ pub struct Installation {
     pub content_key: ContentKey,
     /// Names this process among those that may hold a lease.
     pub holder: String,
+    /// What this process is called among others, the same after every start.
+    pub node: String,
+    /// When it was opened.
+    pub started_at: Timestamp,
+    /// The parts of the work that this process does.
+    pub roles: Roles,
+    /// Whether other processes can share the store.
+    pub shared: bool,
 }
 
 impl Installation {
@@ -40,7 +51,13 @@ impl Installation {
     ///
     /// # Errors
     /// Mistakes in channels, or an engine that can't be opened.
-    pub async fn open(dir: &Path, config: &GatewayConfig, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub async fn open(
+        dir: &Path,
+        config: &GatewayConfig,
+        clock: Arc<dyn Clock>,
+        roles: Roles,
+    ) -> Result<Self, Failure> {
+        roles.must_suit(config)?;
         let mut mistakes = Vec::new();
         let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);
         let alerting = config::prepare_alerting(config, &mut mistakes);
@@ -48,16 +65,77 @@ impl Installation {
             let lines: Vec<String> = mistakes.iter().map(ConfigMistake::to_string).collect();
             return Err(Failure(format!("channels or alerts are not configured right:\n  {}", lines.join("\n  "))));
         };
-        let bus = config.bus.open(clock.clone()).await?;
+        let node = node_name(dir, &config.node.name)?;
+        let bus = bus_options(config, &node).open(clock.clone()).await?;
         let store = config.store.open().await?;
         let desk = config.api.desk()?;
         let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
         // A new holder with every start: what a killed process held stays its own until the lease runs out.
         let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let installation =
-            Self { dir: dir.to_owned(), clock, bus, store, connectors, desk, alerting, content_key, holder };
+        let started_at = clock.now();
+        let installation = Self {
+            dir: dir.to_owned(),
+            clock,
+            bus,
+            store,
+            connectors,
+            desk,
+            alerting,
+            content_key,
+            holder,
+            node,
+            started_at,
+            roles,
+            shared: config.store.engine == StoreEngine::Postgres,
+        };
+        installation.must_have_the_key_of_the_others().await?;
         installation.ensure_topics(config).await?;
         Ok(installation)
+    }
+
+    /// With another key, what two processes hold would never be equal, and every repeated record would be a change.
+    async fn must_have_the_key_of_the_others(&self) -> Result<(), Failure> {
+        let nodes = if self.shared { self.store.nodes().await? } else { Vec::new() };
+        let ours = self.content_key.print();
+        let Some(other) = nodes.iter().find(|node| node.key_print != ours) else { return Ok(()) };
+        let (name, file) = (&other.name, self.dir.join("secrets/content.key"));
+        Err(Failure::told(
+            format!("{} 与节点 {name} 所用的密钥不同：请从该节点复制 secrets/content.key 后再启动", file.display()),
+            format!(
+                "{} is not the key that the node {name} works with: copy secrets/content.key from there, and start again",
+                file.display()
+            ),
+        ))
+    }
+
+    /// What this process tells of itself.
+    #[must_use]
+    pub fn node_self(&self) -> NodeSelf {
+        NodeSelf {
+            name: self.node.clone(),
+            holder: self.holder.clone(),
+            roles: self.roles.words(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            key_print: self.content_key.print(),
+            started_at: self.started_at,
+            spool: Arc::new(|| (0, None)),
+        }
+    }
+
+    /// Says that this process ends, so that others take its work over at once and do not miss it.
+    pub async fn leave(&self) {
+        let now = self.clock.now();
+        let left = if self.shared {
+            self.node_self().end(&*self.store, now).await
+        } else {
+            self.store.release_leases(&self.holder, now).await.map(drop)
+        };
+        if let Err(error) = left {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the end could not be told; the leases run out by themselves"
+            );
+        }
     }
 
     async fn ensure_topics(&self, config: &GatewayConfig) -> Result<(), Failure> {
@@ -152,6 +230,13 @@ impl Installation {
         }
         Ok(Tokens::new(tokens)?)
     }
+}
+
+/// The bus's settings; where Kafka is not told what this process is called, it is told the node's name.
+fn bus_options(config: &GatewayConfig, node: &str) -> BusOptions {
+    let mut options = config.bus.clone();
+    options.kafka.instance.get_or_insert_with(|| node.to_owned());
+    options
 }
 
 /// Every code that an incident can have; a test notice is about none.

@@ -56,7 +56,7 @@ impl StatusSource for GatewayStatus {
                 subject: finding.subject,
                 severity: finding.severity,
                 count: finding.count,
-                facts: finding.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                facts: finding.facts.into_iter().map(|(name, value)| (name.into_owned(), value)).collect(),
                 since: finding.since,
             })
         });

@@ -5,6 +5,7 @@
 use super::installation::Installation;
 use super::status::GatewayStatus;
 use super::tasks::{self, Defences};
+use crate::role::Roles;
 use crate::{Failure, config};
 use gateway_model::Clock;
 use gateway_runtime::{Stepper, TaskError};
@@ -33,7 +34,7 @@ impl SteppedGateway {
     pub async fn open(dir: &Path, file: &Path, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let config = config::load(dir, Some(file))
             .map_err(|mistakes| Failure(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-        let installation = Installation::open(dir, &config, clock.clone()).await?;
+        let installation = Installation::open(dir, &config, clock.clone(), Roles::all()).await?;
         let stepper = Stepper::new();
         let tasks = tasks::start(&installation, &config, &stepper, Defences::default())?;
         let status = Arc::new(GatewayStatus::stepped(tasks.last_look.clone(), config.alert.language, clock.clone()));

@@ -4,13 +4,16 @@ use super::installation::Installation;
 use super::process::{ProcessTold, Remembering, check_deps};
 use crate::Failure;
 use crate::config::GatewayConfig;
+use crate::role::{NodeRole, Roles};
 use async_trait::async_trait;
 use gateway_alert::Check;
-use gateway_alert::checks::{self, LastLook};
+use gateway_alert::checks::{self, Checks, LastLook};
+use gateway_alert::node::{NodeTeller, nodes_check};
 use gateway_api::Waker;
 use gateway_bus::{Bus, TopicName};
+use gateway_connector::{Breaker, Connector};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
-use gateway_intake::{Backfiller, ChannelIntake, Poller, Rereader, WebhookGate};
+use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
 use gateway_reconcile::{Auditor, Reconciler};
@@ -92,88 +95,169 @@ pub fn start(
     host: &impl TaskHost,
     defences: Defences,
 ) -> Result<Tasks, Failure> {
-    let Installation { bus, store, clock, connectors, holder, .. } = installation;
+    let Installation { bus, store, clock, connectors, roles, .. } = installation;
     let decider = Arc::new(decider(installation, config, defences)?);
     let mut waker = TaskWaker::default();
     let host = &Remembering::new(host);
     let (mut breakers, mut polls) = (Vec::new(), Vec::new());
     let channels = installation.channel_ids();
-    let pipeline =
-        Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
-    // A batch follows the last at once; the interval only matters when it failed.
-    host.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
-    let patience = Duration::from_secs(config.pipeline.park_patience_s);
-    host.spawn(
-        ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
-        Schedule::every(Duration::from_secs(10)),
-    );
+    if roles.has(NodeRole::Pipeline) {
+        let pipeline =
+            Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
+        // A batch follows the last at once; the interval only matters when it failed.
+        host.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
+        let patience = Duration::from_secs(config.pipeline.park_patience_s);
+        host.spawn(
+            ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
+            Schedule::every(Duration::from_secs(10)),
+        );
+    }
     for (channel, connector) in connectors {
-        let intake = ChannelIntake {
-            channel: channel.clone(),
-            connector: connector.clone(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-        };
-        if let Some(poller) =
-            Poller::new(intake.clone(), store.clone(), holder.clone(), config.intake.poll, defences.intake)
-        {
-            polls.push((channel.clone(), poller.progress()));
-            host.spawn(poller, config.intake.poll.schedule());
+        if roles.has(NodeRole::Poll) {
+            polls.extend(start_reading(installation, config, host, defences, (channel, connector), &mut waker));
         }
-        if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
-            let task = host.spawn(rereader, config.intake.reread.schedule());
-            waker.jobs.insert((JobKind::Reread, channel.clone()), task);
+        if roles.has(NodeRole::Deliver) {
+            breakers.extend(start_delivering(installation, config, host, (channel, connector), &mut waker));
         }
-        if let Some(backfiller) = Backfiller::new(intake, store.clone(), config.intake.backfill) {
-            let task = host.spawn(backfiller, config.intake.backfill.schedule());
-            waker.jobs.insert((JobKind::Backfill, channel.clone()), task);
-        }
-        let deps = DeliveryDeps {
-            channel: channel.clone(),
-            connector: connector.clone(),
-            deliveries: store.clone(),
-            jobs: store.clone(),
-            leases: store.clone(),
-            clock: clock.clone(),
-        };
-        if let Some(worker) = DeliveryWorker::new(deps, holder.clone(), config.delivery) {
-            breakers.push((channel.clone(), worker.breaker()));
-            let task = host.spawn(worker, config.delivery.schedule());
-            host.spawn(
-                OutboundWaker::new(channel.clone(), bus.clone(), task.clone(), &config.delivery),
-                Schedule::every(Duration::from_millis(10)),
-            );
-            waker.deliveries.insert(channel.clone(), task);
-        }
-        if config.reconcile.enabled {
-            let policy = config.reconcile.policy.clone();
-            let every = Duration::from_millis(policy.recent_every_ms.min(policy.whole_every_ms));
-            let (connector, store, clock) = (connector.clone(), store.clone(), clock.clone());
-            let topics = [TopicName::raw(channel), TopicName::raw_backfill(channel)];
-            let auditor = Auditor::new(
-                channel.clone(),
-                connector.clone(),
-                store.clone(),
-                clock.clone(),
-                policy.clone(),
-                holder.clone(),
-                topics.map(|topic| topic.to_string()).to_vec(),
-            );
-            host.spawn(auditor, Schedule::every(Duration::from_millis(policy.audit_every_ms)));
-            let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
-            let task = host.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
-            waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
+        if roles.has(NodeRole::Monitor) && config.reconcile.enabled {
+            start_comparing(installation, config, host, defences, (channel, connector), &mut waker);
         }
     }
     host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
     let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
     let gate = Arc::new(gate);
     let told = ProcessTold { tasks: host.tasks(), gate: gate.clone(), breakers, polls, connectors: connectors.clone() };
-    let (checks, last_look) = checks::all(&check_deps(installation, config, told), &config.alert.checks);
-    if config.alert.enabled {
+    let last_look = start_looking(
+        installation,
+        config,
+        checks::all(&check_deps(installation, config, told), &config.alert.checks),
+        host,
+    );
+    Ok(Tasks { last_look, gate, waker })
+}
+
+/// Starts reading a channel: its listing, and what is to be read again.
+fn start_reading(
+    installation: &Installation,
+    config: &GatewayConfig,
+    host: &impl TaskHost,
+    defences: Defences,
+    (channel, connector): (&ChannelId, &Arc<dyn Connector>),
+    waker: &mut TaskWaker,
+) -> Option<(ChannelId, Arc<PollProgress>)> {
+    let Installation { bus, store, clock, holder, .. } = installation;
+    let intake = ChannelIntake {
+        channel: channel.clone(),
+        connector: connector.clone(),
+        bus: bus.clone(),
+        clock: clock.clone(),
+    };
+    let poller = Poller::new(intake.clone(), store.clone(), holder.clone(), config.intake.poll, defences.intake);
+    let progress = poller.map(|poller| {
+        let progress = poller.progress();
+        host.spawn(poller, config.intake.poll.schedule());
+        (channel.clone(), progress)
+    });
+    if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
+        let task = host.spawn(rereader, config.intake.reread.schedule());
+        waker.jobs.insert((JobKind::Reread, channel.clone()), task);
+    }
+    if let Some(backfiller) = Backfiller::new(intake, store.clone(), config.intake.backfill) {
+        let task = host.spawn(backfiller, config.intake.backfill.schedule());
+        waker.jobs.insert((JobKind::Backfill, channel.clone()), task);
+    }
+    progress
+}
+
+/// Starts delivering to a channel, where it takes anything.
+fn start_delivering(
+    installation: &Installation,
+    config: &GatewayConfig,
+    host: &impl TaskHost,
+    (channel, connector): (&ChannelId, &Arc<dyn Connector>),
+    waker: &mut TaskWaker,
+) -> Option<(ChannelId, Arc<Breaker>)> {
+    let Installation { bus, store, clock, holder, .. } = installation;
+    let deps = DeliveryDeps {
+        channel: channel.clone(),
+        connector: connector.clone(),
+        deliveries: store.clone(),
+        jobs: store.clone(),
+        leases: store.clone(),
+        clock: clock.clone(),
+    };
+    let worker = DeliveryWorker::new(deps, holder.clone(), config.delivery)?;
+    let (breaker, leads) = (worker.breaker(), worker.leads());
+    let task = host.spawn(worker, config.delivery.schedule());
+    host.spawn(
+        OutboundWaker::new(channel.clone(), bus.clone(), task.clone(), leads, &config.delivery),
+        Schedule::every(Duration::from_millis(10)),
+    );
+    waker.deliveries.insert(channel.clone(), task);
+    Some((channel.clone(), breaker))
+}
+
+/// Starts comparing a channel's account with ours, and auditing our own books of it.
+fn start_comparing(
+    installation: &Installation,
+    config: &GatewayConfig,
+    host: &impl TaskHost,
+    defences: Defences,
+    (channel, connector): (&ChannelId, &Arc<dyn Connector>),
+    waker: &mut TaskWaker,
+) {
+    let Installation { store, clock, holder, .. } = installation;
+    let policy = config.reconcile.policy.clone();
+    let every = Duration::from_millis(policy.recent_every_ms.min(policy.whole_every_ms));
+    let (connector, store, clock) = (connector.clone(), store.clone(), clock.clone());
+    let topics = [TopicName::raw(channel), TopicName::raw_backfill(channel)];
+    let auditor = Auditor::new(
+        channel.clone(),
+        connector.clone(),
+        store.clone(),
+        clock.clone(),
+        policy.clone(),
+        holder.clone(),
+        topics.map(|topic| topic.to_string()).to_vec(),
+    );
+    host.spawn(auditor, Schedule::every(Duration::from_millis(policy.audit_every_ms)));
+    let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
+    let task = host.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));
+    waker.jobs.insert((JobKind::Reconcile, channel.clone()), task);
+}
+
+/// Starts looking for what is wrong. One process that does everything looks at everything itself; where several share a store, each tells what only it
+/// can see, and who has the role `monitor` looks at the books and at what all have told.
+fn start_looking(
+    installation: &Installation,
+    config: &GatewayConfig,
+    checks: Checks,
+    host: &impl TaskHost,
+) -> Arc<LastLook> {
+    if !installation.shared {
+        let (checks, last) = checks.together();
+        if config.alert.enabled {
+            start_alerts(installation, checks, host);
+        }
+        return last;
+    }
+    let Installation { store, clock, roles, .. } = installation;
+    let Checks { of_process, of_books: mut checks, last } = checks;
+    let teller = NodeTeller::new(
+        installation.node_self(),
+        of_process,
+        last.clone(),
+        store.clone(),
+        clock.clone(),
+        config.node.clone(),
+    );
+    let schedule = teller.schedule();
+    host.spawn(teller, schedule);
+    if config.alert.enabled && roles.has(NodeRole::Monitor) {
+        checks.push(nodes_check(store.clone(), config.node.clone(), Roles::all().words()));
         start_alerts(installation, checks, host);
     }
-    Ok(Tasks { last_look, gate, waker })
+    last
 }
 
 /// Starts looking for what is wrong, and telling.

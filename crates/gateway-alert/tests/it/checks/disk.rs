@@ -102,7 +102,7 @@ async fn an_old_secret_without_a_day_is_worth_knowing() {
     let found = check.one(at(0)).await;
     assert_eq!((found.severity, found.subject.as_str(), facts(&found)["age_days"]), (Severity::Info, "age", "400"));
     std::fs::remove_file(&path).unwrap();
-    let (mut checks, last) = gateway_alert::checks::all(&world.deps, &ChecksConfig::default());
+    let (mut checks, last) = gateway_alert::checks::all(&world.deps, &ChecksConfig::default()).together();
     let check = checks.iter_mut().find(|check| check.name() == "credential_expiring").unwrap();
     assert!(check.look(at(0)).await.is_err(), "what can't be read is not nothing");
     assert_eq!(last.findings()[0].code, "check_failed");

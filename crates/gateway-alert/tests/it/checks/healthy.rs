@@ -9,7 +9,7 @@ use gateway_store::{Comparison, GapStore};
 #[tokio::test]
 async fn nothing_is_found_where_all_is_well() {
     let world = World::new().await;
-    let (mut checks, last) = all(&world.deps, &ChecksConfig::default());
+    let (mut checks, last) = all(&world.deps, &ChecksConfig::default()).together();
     assert!(checks.len() >= 20);
     for minute in 0..600 {
         let now = at(minute * 60);

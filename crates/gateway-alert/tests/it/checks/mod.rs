@@ -7,4 +7,4 @@ mod outbound;
 mod process;
 mod proof;
 mod quiet;
-mod world;
+pub mod world;

@@ -115,7 +115,7 @@ impl World {
     }
 
     pub fn check_with(&self, name: &str, config: &ChecksConfig) -> Probe {
-        let (checks, _) = all(&self.deps, config);
+        let (checks, _) = all(&self.deps, config).together();
         let check = checks.into_iter().find(|check| check.name() == name).unwrap();
         Probe { check }
     }
@@ -240,5 +240,5 @@ impl Probe {
 
 /// The facts, to compare.
 pub fn facts(finding: &Finding) -> BTreeMap<&str, &str> {
-    finding.facts.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    finding.facts.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect()
 }
