@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::role::NodeRole;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Keeps hotline work orders (工单) in step between the channels of a transport bureau, and proves it.
@@ -87,6 +87,16 @@ pub struct ServeOptions {
     pub without_defence: Option<String>,
 }
 
+/// What a demo's gateway runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DemoEngines {
+    /// One process, one directory.
+    #[default]
+    Embedded,
+    /// Apache Kafka, PostgreSQL, several processes.
+    Scaled,
+}
+
 /// Options of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
@@ -108,6 +118,10 @@ pub struct DemoOptions {
     /// Print the balance as one line of JSON, the last on standard output.
     #[arg(long)]
     pub json: bool,
+    /// On which engines: embedded (one process), or scaled (Apache Kafka, PostgreSQL, three processes); scaled starts servers of its own by
+    /// deploy/dev, so it is run in the source tree.
+    #[arg(long, value_enum, default_value_t)]
+    pub engines: DemoEngines,
     /// What goes wrong: none, default, heavy, or a comma-separated list of kinds.
     #[arg(long, default_value = "default")]
     pub faults: String,

@@ -15,3 +15,4 @@ mod kills;
 mod outages;
 mod postgres;
 mod program;
+mod scaled;

@@ -1,14 +1,16 @@
-//! `demo`: the gateway at work between a simulated platform and a simulated desk, three processes under one supervisor, and a judge at the end.
+//! `demo`: the gateway at work between a simulated platform and a simulated desk, processes under one supervisor, and a judge at the end.
 
 mod child;
+mod servers;
 mod setup;
 mod watch;
 
-use crate::cli::DemoOptions;
+use crate::cli::{DemoEngines, DemoOptions};
 use crate::serve::{start_logging, stop_signal};
 use crate::{Failure, config::TelemetryConfig};
 use child::Supervised;
 use gateway_simulator::{FaultPlan, Verdict};
+use servers::Servers;
 use setup::Setup;
 pub use setup::unhurried_profile;
 use std::path::PathBuf;
@@ -43,7 +45,14 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     let (dir, temporary) = directory(&options)?;
     let say = Say { to_stderr: options.json };
     say.line(&format!("demo: directory {}, seed {seed}, faults {}", dir.display(), options.faults));
-    let setup = Arc::new(Setup::prepare(&dir, seed, &options).await?);
+    let servers = match options.engines {
+        DemoEngines::Embedded => None,
+        DemoEngines::Scaled => {
+            say.line("demo: starting Apache Kafka and PostgreSQL");
+            Some(Servers::start(&dir, temporary).await?)
+        }
+    };
+    let setup = Arc::new(Setup::prepare(&dir, seed, &options, servers.as_ref()).await?);
     let stop = CancellationToken::new();
     let children = start(&setup, &stop)?;
     let watch = Watch::new(&setup);
@@ -58,12 +67,16 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     for child in children {
         child.ended().await;
     }
+    if let Some(servers) = servers {
+        servers.stop().await;
+    }
     let Some(verdict) = ended? else {
         say.line("demo: interrupted; the children have ended");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     tell(&verdict, restarts, options.json, &say)?;
-    if verdict.balanced && !temporary && !options.json {
+    // On the scaled engines the servers have ended with the demo.
+    if verdict.balanced && !temporary && !options.json && options.engines == DemoEngines::Embedded {
         let gateway = dir.join("gateway");
         say.line(&format!("demo: look further 继续查看: hotline-gateway status --dir {}", gateway.display()));
     }

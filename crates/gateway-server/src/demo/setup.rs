@@ -1,6 +1,7 @@
 //! A demo's directory: secrets, addresses, the gateway's configuration, and the command lines of the children.
 
 use super::child::ChildSpec;
+use super::servers::Servers;
 use crate::cli::DemoOptions;
 use crate::{Failure, secrets};
 use serde_json::{Value, json};
@@ -30,14 +31,24 @@ pub struct Setup {
     seed: u64,
     life: String,
     options: DemoOptions,
+    /// What else the gateway's configuration says, where it runs on servers.
+    engines: String,
 }
+
+/// Of a demo on the scaled engines: the processes that make orders and deliver, beside the one that takes, polls, watches and answers.
+const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
 
 impl Setup {
     /// Prepares the directory, waiting for the children of an earlier demo there to end.
     ///
     /// # Errors
     /// When it can't be written, or another demo runs in it.
-    pub async fn prepare(dir: &Path, seed: u64, options: &DemoOptions) -> Result<Self, Failure> {
+    pub async fn prepare(
+        dir: &Path,
+        seed: u64,
+        options: &DemoOptions,
+        servers: Option<&Servers>,
+    ) -> Result<Self, Failure> {
         wait_for_predecessors(dir).await?;
         for name in ["logs", "gateway", "platform", "desk", "secrets"] {
             std::fs::create_dir_all(dir.join(name))?;
@@ -50,15 +61,34 @@ impl Setup {
         }
         let [admin, public, platform, desk] = free_addresses().await?;
         let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
-        let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options: options.clone() };
-        std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml())?;
+        let engines = servers.map_or_else(String::new, engines_toml);
+        let options = options.clone();
+        let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options, engines };
+        if let Some(servers) = servers {
+            std::fs::write(dir.join("secrets/database.url"), &servers.database_url)?;
+            setup.prepare_workers()?;
+        }
+        std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
         std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(CLIENT_TIMEOUT_MS)?)?;
         Ok(setup)
     }
 
+    /// Directories of their own with the same keys, as every further process of a gateway has.
+    fn prepare_workers(&self) -> Result<(), Failure> {
+        let key = secrets::read_or_create(&self.dir.join("gateway/secrets/content.key"))?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        for worker in WORKERS {
+            let dir = self.dir.join(worker);
+            std::fs::create_dir_all(&dir)?;
+            secrets::read_or_make(&dir.join("secrets/content.key"), || key.clone())?;
+            std::fs::write(dir.join("gateway.toml"), self.gateway_toml(any, any))?;
+        }
+        Ok(())
+    }
+
     /// The gateway's configuration: the defaults with a demo's impatience.
-    fn gateway_toml(&self) -> String {
-        let Self { admin, public, platform, .. } = self;
+    fn gateway_toml(&self, admin: SocketAddr, public: SocketAddr) -> String {
+        let Self { platform, engines, .. } = self;
         let reconcile = !self.options.without_reconcile;
         let overlap_ms = OVERLAP_S * 1_000;
         format!(
@@ -116,11 +146,11 @@ max_generations = 6
 id = "{CHANNEL}"
 kind = "municipal-12345"
 base_url = "http://{platform}"
-profile = "profile.toml"
+profile = "../gateway/profile.toml"
 app_id = "transport-bureau"
 request_secret_file = "../secrets/request.secret"
 webhook_secret_files = ["../secrets/webhook.secret"]
-"#
+{engines}"#
         )
     }
 
@@ -129,12 +159,16 @@ webhook_secret_files = ["../secrets/webhook.secret"]
     pub fn children(&self) -> Vec<ChildSpec> {
         let path = |name: &str| self.dir.join(name).display().to_string();
         let secret = |name: &str| path(&format!("secrets/{name}.secret"));
-        let mut serve = vec!["serve".to_owned(), "--dir".into(), path("gateway"), "--exit-with-parent".into()];
-        #[cfg(feature = "defence-switches")]
-        if let Some(defence) = &self.options.without_defence {
-            serve.extend(["--without-defence".into(), defence.clone()]);
-        }
-        serve.extend(["--config".into(), path("gateway/gateway.toml")]);
+        let serve = |dir: &str, roles: Option<&str>| {
+            let mut serve = vec!["serve".to_owned(), "--dir".into(), path(dir), "--exit-with-parent".into()];
+            #[cfg(feature = "defence-switches")]
+            if let Some(defence) = &self.options.without_defence {
+                serve.extend(["--without-defence".into(), defence.clone()]);
+            }
+            serve.extend(["--config".into(), path(&format!("{dir}/gateway.toml"))]);
+            serve.extend(roles.into_iter().flat_map(|roles| ["--role".to_owned(), roles.to_owned()]));
+            serve
+        };
         let mut platform: Vec<String> = ["simulate", "12345", "--exit-with-parent"].map(str::to_owned).into();
         platform.extend(["--dir".into(), path("platform"), "--listen".into(), self.platform.to_string()]);
         platform.extend([
@@ -175,7 +209,15 @@ webhook_secret_files = ["../secrets/webhook.secret"]
             arguments,
             log: self.dir.join(format!("logs/{name}.log")),
         };
-        vec![spec("serve", serve), spec("platform", platform), spec("desk", desk)]
+        let mut children = Vec::new();
+        if self.engines.is_empty() {
+            children.push(spec("serve", serve("gateway", None)));
+        } else {
+            children.push(spec("serve", serve("gateway", Some("intake,poll,monitor,api"))));
+            children.extend(WORKERS.map(|worker| spec(worker, serve(worker, Some("pipeline,deliver")))));
+        }
+        children.extend([spec("platform", platform), spec("desk", desk)]);
+        children
     }
 
     /// Writes `demo.json`: processes, addresses, and the files of tokens and secrets. Replaced as a whole, so that a reader never sees half.
@@ -205,6 +247,32 @@ webhook_secret_files = ["../secrets/webhook.secret"]
         std::fs::write(&temporary, state.to_string())?;
         std::fs::rename(temporary, path("demo.json"))
     }
+}
+
+/// The engines of the scaled-out gateway, with a demo's impatience.
+fn engines_toml(servers: &Servers) -> String {
+    format!(
+        r#"
+[bus]
+engine = "kafka"
+
+[bus.kafka]
+bootstrap_servers = "{}"
+replication = 1
+min_insync = 1
+heartbeat_ms = 200
+session_timeout_ms = 6000
+
+[store]
+engine = "postgres"
+database_url_file = "../secrets/database.url"
+
+[node]
+tell_every_ms = 1000
+silent_after_ms = 5000
+"#,
+        servers.bootstrap
+    )
 }
 
 /// The default profile with the limits of a platform that stands beside us.
