@@ -11,6 +11,8 @@
 //! - The state book is kept with the rows: [`BookPut`] takes the old item out of its buckets and puts the new one in, in the row's transaction,
 //!   so the sums never need a scan and never drift from the items.
 
+#[cfg(feature = "postgres")]
+pub mod carry;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod engine;

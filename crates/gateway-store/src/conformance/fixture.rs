@@ -256,3 +256,39 @@ pub(super) async fn assert_book_agrees(store: &dyn Store, channel: &ChannelId) {
         }
     }
 }
+
+/// Fills a store with orders, deliveries in several states, gaps, jobs and what the books say of them.
+pub async fn fill(store: &dyn Store, orders: u64) {
+    write_orders(store, 0, orders).await;
+    for n in 0..orders / 2 {
+        let id = owe(store, n, Operation::Reply, at(600)).await;
+        let state = [DeliveryState::Acknowledged, DeliveryState::Ambiguous, DeliveryState::Rejected][n as usize % 3];
+        attempt(store, id, reply_item(n, 1), state).await;
+    }
+    owe(store, orders - 1, Operation::Reply, at(600)).await;
+    let gap = |kind, detail: &str| NewGap {
+        channel: municipal(),
+        dataset: Dataset::Acceptance,
+        kind,
+        key: Some(key(1)),
+        window: Window::new(at(0), at(600)),
+        delivery_id: None,
+        evidence: GapEvidence { theirs: Some(digest(1)), ours: None, as_of: at(1), compared_at: at(2) },
+        detail: Some(detail.to_owned()),
+        at: at(10),
+    };
+    let gaps = [gap(GapKind::Differing, "a code"), gap(GapKind::LostOffset, "offsets raw 0 90 93")];
+    let ids = store.suspect(&gaps).await.unwrap();
+    store.move_gap(ids[1], GapState::Open, None, Some("they are gone"), None, at(11)).await.unwrap();
+    // The last id is given and not there any more.
+    let forgotten = store.suspect(&[gap(GapKind::MissingOrder, "another code")]).await.unwrap();
+    store.forget(&forgotten).await.unwrap();
+    let job = |subject: &str| NewJob {
+        kind: JobKind::Reread,
+        channel: municipal(),
+        subject: subject.to_owned(),
+        reason: "tie".to_owned(),
+        run_at: at(20),
+    };
+    store.enqueue(&[job("GZ1"), job("GZ2")]).await.unwrap();
+}

@@ -41,6 +41,7 @@ pub use delivery::*;
 pub use delivery_end::*;
 pub use fault::*;
 pub use feed::*;
+pub use fixture::fill;
 pub use gap::*;
 pub use gap_group::*;
 pub use history::*;

@@ -37,6 +37,7 @@ mod audit;
 mod batch;
 mod book;
 mod book_put;
+pub(crate) mod carry;
 mod column;
 mod command;
 mod dead_letter;
@@ -89,15 +90,14 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the server can't be reached, [`StoreError::Refused`] when it does not let us work (credentials, rights, a
-    /// server that only reads, an encoding that can't hold Chinese), [`StoreError::Schema`] when the schema is newer or older than this program.
+    /// server that only reads, an encoding that can't hold Chinese, half an installation that is being carried into it), [`StoreError::Schema`] when the schema is newer or older than this program.
     pub async fn open(options: PostgresOptions) -> Result<Self> {
-        refusal::check_server(&options).await?;
-        let store = Self { pool: pool(&options), limits: options.limits, months: Arc::default() };
-        match schema::check_or_create(&store.pool).await {
-            Ok(()) => Ok(store),
-            Err(error) => {
+        let store = Self::open_to_move(options).await?;
+        match store.is_half_moved().await {
+            Ok(false) => Ok(store),
+            other => {
                 store.pool.close().await;
-                Err(refusal::of_opening(error, &options))
+                Err(other.err().unwrap_or_else(carry::half_moved))
             }
         }
     }

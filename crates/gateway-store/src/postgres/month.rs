@@ -19,7 +19,7 @@ const PARTED: [&str; 2] = ["raw_record", "order_change"];
 pub(super) struct Months(Mutex<BTreeSet<Timestamp>>);
 
 impl Months {
-    fn lacking(&self, months: BTreeSet<Timestamp>) -> Vec<Timestamp> {
+    pub(super) fn lacking(&self, months: BTreeSet<Timestamp>) -> Vec<Timestamp> {
         let known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         months.difference(&known).copied().collect()
     }

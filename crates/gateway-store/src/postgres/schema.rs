@@ -25,6 +25,7 @@ macro_rules! migrations {
 const MIGRATIONS: &[Migration] = migrations![
     20261125010000 "create_store",
     20261126000100 "create_node",
+    20261126000200 "create_moving",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

@@ -23,6 +23,8 @@ mod audit;
 mod batch;
 mod book;
 mod book_put;
+#[cfg(feature = "postgres")]
+pub(crate) mod carry;
 mod column;
 mod command;
 mod dead_letter;

@@ -115,3 +115,9 @@ async fn is_empty(connection: &mut SqliteConnection) -> Result<bool> {
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
     Ok(tables == 0)
 }
+
+/// The newest migration that this program knows, and so every store that it opens has.
+#[cfg(feature = "postgres")]
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}

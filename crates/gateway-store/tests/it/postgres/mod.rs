@@ -1,5 +1,6 @@
 //! The scaled-out engine against the suite, on a real server, and what only it has.
 
+mod carry;
 mod crash;
 mod fault;
 mod month;

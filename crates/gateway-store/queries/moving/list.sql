@@ -1,0 +1,1 @@
+SELECT id, source_schema, ended_at FROM moving
