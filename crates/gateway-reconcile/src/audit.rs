@@ -16,7 +16,7 @@ use gateway_model::{
     BookSide, BucketSum, ChannelId, Clock, Dataset, Digest, GapEvidence, GapKind, GapState, Grain, Timestamp, Window,
 };
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{BucketDamage, GapRow, LeaseGrant, NewGap, Store};
+use gateway_store::{BucketDamage, GapRow, LeaseGrant, NewGap, Store, left_topic};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -73,6 +73,9 @@ impl Auditor {
         holder: String,
         topics: Vec<String>,
     ) -> Self {
+        // What was accounted for on a bus that the installation has left is accounted for.
+        let left: Vec<String> = topics.iter().map(|topic| left_topic(topic)).collect();
+        let topics = topics.into_iter().chain(left).collect();
         Self { channel, connector, store, clock, config, holder, topics }
     }
 

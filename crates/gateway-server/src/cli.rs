@@ -27,6 +27,8 @@ pub enum Command {
     CheckConfig(CheckConfigOptions),
     /// Bring the store's schema up to date. 升级数据库结构
     Migrate(InstallationOptions),
+    /// Carry an embedded installation over to the engines that another configuration names. 迁移到 PostgreSQL 与 Kafka
+    MigrateTo(MigrateToOptions),
     /// Tell how the gateway is. 运行状态
     Status(QueryOptions),
     /// Show work orders. 查看工单
@@ -155,6 +157,26 @@ pub struct CheckConfigOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `migrate-to`.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateToOptions {
+    /// The data directory of the embedded installation.
+    #[arg(long, env = "GATEWAY_DIR", default_value = "gateway-data")]
+    pub dir: PathBuf,
+    /// The configuration that it is to run with: `store.engine = "postgres"`, and where the bus moves too, `bus.engine = "kafka"`.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// The configuration that it has run with so far; `DIR/gateway.toml` where it exists.
+    #[arg(long, env = "GATEWAY_CONFIG")]
+    pub from: Option<PathBuf>,
+    /// Print a line of JSON for each step.
+    #[arg(long)]
+    pub json: bool,
+    /// Rows in one transaction.
+    #[arg(long, hide = true)]
+    pub page_rows: Option<u64>,
 }
 
 /// Options of a question to the gateway.

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod lock;
+pub mod moveup;
 pub mod registry;
 pub mod role;
 pub mod secrets;
@@ -67,6 +68,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Simulate(options) => commands::simulate(options).await,
         Command::CheckConfig(options) => commands::check_config(options).await,
         Command::Migrate(options) => commands::migrate(options).await,
+        Command::MigrateTo(options) => moveup::migrate_to(options).await,
         Command::Status(options) => commands::status(options).await,
         Command::Order(options) => commands::order(options).await,
         Command::Gaps(options) => commands::gaps(options).await,

@@ -3,6 +3,7 @@
 //! Order of starting: lock, configuration, engines, channels, tasks, listeners; of stopping the other way round, so that a push that was
 //! answered is always on the bus and a record that was taken up is always finished or read again.
 
+mod drain;
 mod installation;
 mod process;
 mod status;
@@ -14,6 +15,7 @@ use crate::cli::{InstallationOptions, ServeOptions};
 use crate::config::{self, GatewayConfig, LogFormat, TelemetryConfig};
 use crate::lock::DirectoryLock;
 use crate::role::{NodeRole, Roles};
+pub use drain::drain;
 use gateway_api::NoWaker;
 use gateway_model::SystemClock;
 use gateway_runtime::Driver;

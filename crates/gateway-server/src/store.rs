@@ -113,6 +113,34 @@ impl StoreSection {
         }
     }
 
+    /// Opens the embedded engine's store to carry it elsewhere.
+    ///
+    /// # Errors
+    /// As [`StoreSection::open`].
+    #[cfg(feature = "postgres")]
+    pub async fn open_embedded(&self) -> Result<SqliteStore, Failure> {
+        SqliteStore::open(self.sqlite.clone()).await.map_err(|error| self.failure(error))
+    }
+
+    /// Opens PostgreSQL's store to carry another into it.
+    ///
+    /// # Errors
+    /// As [`StoreSection::open`]; half of a move is no reason.
+    #[cfg(feature = "postgres")]
+    pub async fn open_to_move(&self) -> Result<gateway_store::PostgresStore, Failure> {
+        let options = self.options().map_err(|wrong| Failure(wrong.to_string()))?;
+        gateway_store::PostgresStore::open_to_move(options).await.map_err(|error| self.failure(error))
+    }
+
+    /// Where PostgreSQL's store is, for people: without password.
+    ///
+    /// # Errors
+    /// When no address is given.
+    #[cfg(feature = "postgres")]
+    pub fn place(&self) -> Result<String, Failure> {
+        Ok(self.options().map_err(|wrong| Failure(wrong.to_string()))?.place())
+    }
+
     /// Brings the store to this program's schema; returns the names of the migrations that were applied.
     ///
     /// # Errors
@@ -142,7 +170,7 @@ impl StoreSection {
         None
     }
 
-    fn failure(&self, error: gateway_store::StoreError) -> Failure {
+    pub(crate) fn failure(&self, error: gateway_store::StoreError) -> Failure {
         Failure(format!("{}: {}", self.key(), Failure::from(error).0))
     }
 

@@ -33,8 +33,14 @@ pub struct Ended {
 impl Demo {
     /// Starts a demo in a scratch directory; again in the same one, it goes on there.
     pub fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        Self::start_with(scratch, arguments, &[])
+    }
+
+    /// Starts one whose gateway has settings in the environment.
+    pub fn start_with(scratch: &Scratch, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let dir = scratch.path("demo");
         let mut command = Command::new(program());
+        command.envs(settings.iter().copied());
         command.args(["demo", "--json", "--dir"]).arg(&dir).args(arguments);
         let [out, err] = ["demo.out", "demo.err"].map(|name| {
             let file = scratch.path(name);

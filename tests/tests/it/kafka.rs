@@ -5,17 +5,22 @@ use crate::program::{program, together};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A broker by `deploy/dev/kafka.sh`; it ends with its standard input, so with this process at the latest.
-struct Broker {
-    address: String,
+pub struct Broker {
+    /// Its address.
+    pub address: String,
     _running: Child,
 }
 
 impl Broker {
-    fn start() -> Self {
+    /// Starts one.
+    pub fn start() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/dev/kafka.sh");
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}-{next}", std::process::id()));
         let mut running = Command::new(script)
             .arg("run")
             .arg(dir)

@@ -12,6 +12,7 @@ mod gateway;
 mod incidents;
 mod kafka;
 mod kills;
+mod moveup;
 mod outages;
 mod postgres;
 mod program;

@@ -10,13 +10,15 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server of its own; it ends with this process at the latest.
-struct Server {
+pub struct Server {
     directory: PathBuf,
-    url: String,
+    /// The address of its database.
+    pub url: String,
 }
 
 impl Server {
-    fn start() -> Self {
+    /// Starts one.
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory").keep();
         let url = script("start", &directory, None);
         Self { directory, url }

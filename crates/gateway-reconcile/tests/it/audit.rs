@@ -185,3 +185,20 @@ async fn what_the_bus_is_known_to_have_lost_is_no_damage() {
     audit(&world, 4).await;
     assert!(damaged(&world).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_was_accounted_for_on_a_bus_that_was_left_is_still_looked_after() {
+    let world = held().await;
+    records(&world, 0..30).await;
+    damage(
+        &world,
+        "UPDATE raw_record SET topic = topic || '@embedded'; UPDATE flow_position SET topic = topic || '@embedded';
+         DELETE FROM raw_record WHERE bus_offset = 7",
+    )
+    .await;
+    // The bus that was moved to begins at 0 again: its offsets are no gaps, and those of before hide none of its own.
+    records(&world, 0..10).await;
+    audit(&world, 4).await;
+    let details: Vec<_> = damaged(&world).await.into_iter().filter_map(|gap| gap.detail).collect();
+    assert_eq!(details, ["offsets gateway.municipal-12345.raw.v1@embedded 0 7 8"]);
+}

@@ -50,13 +50,14 @@ impl Installation {
     /// Opens it. The caller holds the directory's lock.
     ///
     /// # Errors
-    /// Mistakes in channels, or an engine that can't be opened.
+    /// Mistakes in channels, an engine that can't be opened, or one that the installation has left.
     pub async fn open(
         dir: &Path,
         config: &GatewayConfig,
         clock: Arc<dyn Clock>,
         roles: Roles,
     ) -> Result<Self, Failure> {
+        crate::moveup::refuse_what_was_left(dir, config)?;
         roles.must_suit(config)?;
         let mut mistakes = Vec::new();
         let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);

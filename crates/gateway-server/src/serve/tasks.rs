@@ -290,7 +290,11 @@ pub fn start_heartbeat(installation: &Installation, driver: &Arc<Driver>) {
     }
 }
 
-fn decider(installation: &Installation, config: &GatewayConfig, defences: Defences) -> Result<Decider, Failure> {
+pub(super) fn decider(
+    installation: &Installation,
+    config: &GatewayConfig,
+    defences: Defences,
+) -> Result<Decider, Failure> {
     let routes = Routes::new(config.routes.clone())
         .map_err(|errors| Failure(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let rereadable = installation.connectors.iter().filter(|(_, connector)| connector.source().is_some());

@@ -18,7 +18,6 @@ mod places;
 mod table;
 
 pub(crate) use cell::{Cell, CopyPage, Kind, Row};
-pub use places::left_topic;
 pub(crate) use table::Shape;
 
 use crate::postgres::carry::{Come, Known, kept};
@@ -152,7 +151,7 @@ pub struct Moving<'a> {
 }
 
 impl<'a> Moving<'a> {
-    /// Prepares move `id`. `leaves_bus` = the bus is left behind too, so that its places get a name of their own (see [`left_topic`]).
+    /// Prepares move `id`. `leaves_bus` = the bus is left behind too, so that its places get a name of their own (see [`crate::left_topic`]).
     ///
     /// # Errors
     /// [`StoreError::Schema`] when a table or column is there on one side only, or nobody has said whether it is to be carried.
@@ -204,7 +203,8 @@ impl<'a> Moving<'a> {
         if known.iter().any(|known| !known.ended) {
             return Err(StoreError::Refused {
                 code: "half_moved_by_another",
-                what: "the database holds half of another move: of another installation, or one that was given up".into(),
+                what: "the database holds half of another move: of another installation, or one that was given up"
+                    .into(),
                 remedy: "name an empty database, or empty this one".into(),
             });
         }
@@ -332,7 +332,10 @@ impl<'a> Moving<'a> {
                     let (side, version) = (damage.side.as_str(), damage.projection_version);
                     found.add(Difference {
                         table: "book_bucket".into(),
-                        place: format!("{channel} {dataset} {} {} {side} version {version}", damage.grain, damage.start),
+                        place: format!(
+                            "{channel} {dataset} {} {} {side} version {version}",
+                            damage.grain, damage.start
+                        ),
                         what: format!("kept {}, added up {}", damage.kept.0, damage.items.0),
                     });
                 }
@@ -377,9 +380,8 @@ impl Found {
 /// Tables of which nobody has said whether they are carried. `target` has some of its own.
 fn forgotten(source: Vec<String>, target: Vec<String>) -> Vec<String> {
     const OF_TARGET: [&str; 3] = ["given_id", "moving", "moving_table"];
-    let known = |name: &String| {
-        TABLES.iter().any(|table| table.name == name) || STAY.iter().any(|(stays, _)| stays == name)
-    };
+    let known =
+        |name: &String| TABLES.iter().any(|table| table.name == name) || STAY.iter().any(|(stays, _)| stays == name);
     let target = target.into_iter().filter(|name| !OF_TARGET.contains(&name.as_str()));
     let all: BTreeSet<String> = source.into_iter().chain(target).collect();
     all.into_iter().filter(|name| !known(name)).collect()

@@ -6,15 +6,7 @@
 
 use super::cell::{Cell, Row};
 use super::table::Shape;
-
-/// No topic's name has this character.
-const LEFT: &str = "@embedded";
-
-/// The name under which a topic of the embedded bus stays in the books when the installation moved to another bus.
-#[must_use]
-pub fn left_topic(topic: &str) -> String {
-    format!("{topic}{LEFT}")
-}
+use crate::left_topic;
 
 /// Names the places of a row anew.
 pub(crate) fn leave(shape: &Shape, row: &mut Row) {
@@ -66,7 +58,8 @@ mod tests {
         assert_eq!(of_detail(detail).as_deref(), Some("offsets gateway.c.raw.v1@embedded 3 10 12"));
         assert_eq!(of_detail("day 2026-11-24 source version 1; kept 1, added up 2"), None);
         let audit = r#"{"days":{"acceptance":"2026-11-24T16:00:00Z"},"offsets":{"gateway.c.raw.v1 3":10},"turns":2}"#;
-        let left = r#"{"days":{"acceptance":"2026-11-24T16:00:00Z"},"offsets":{"gateway.c.raw.v1@embedded 3":10},"turns":2}"#;
+        let left =
+            r#"{"days":{"acceptance":"2026-11-24T16:00:00Z"},"offsets":{"gateway.c.raw.v1@embedded 3":10},"turns":2}"#;
         assert_eq!(of_audit(audit).as_deref(), Some(left));
         assert_eq!(of_audit("no JSON"), None);
     }

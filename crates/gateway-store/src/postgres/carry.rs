@@ -90,7 +90,13 @@ impl PostgresStore {
     }
 
     /// From here on this store is half of something.
-    pub(crate) async fn begin_move(&self, id: uuid::Uuid, source_schema: i64, now: i64, tables: &[Shape]) -> Result<()> {
+    pub(crate) async fn begin_move(
+        &self,
+        id: uuid::Uuid,
+        source_schema: i64,
+        now: i64,
+        tables: &[Shape],
+    ) -> Result<()> {
         let mut tx = self.begin_write().await?;
         sqlx::query(sql!("moving/begin")).bind(id).bind(source_schema).bind(now).execute(&mut *tx).await?;
         for shape in tables {
@@ -160,8 +166,7 @@ impl PostgresStore {
     /// Ids go on where the source's ended, and none is given again; what is known of the tables is renewed for the planner.
     pub(crate) async fn go_on_after(&self, given: &[(String, i64)]) -> Result<()> {
         let mut tx = self.begin_unhurried("BEGIN").await?;
-        let identities: Vec<(String, String)> =
-            sqlx::query_as(pg!("moving/identities")).fetch_all(&mut *tx).await?;
+        let identities: Vec<(String, String)> = sqlx::query_as(pg!("moving/identities")).fetch_all(&mut *tx).await?;
         let last = |table: &str| given.iter().find(|(name, _)| name == table).map_or(0, |(_, last)| *last);
         for (table, column) in &identities {
             let text = format!(

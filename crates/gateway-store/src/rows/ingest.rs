@@ -20,6 +20,13 @@ pub struct FlowPosition {
     pub next_offset: u64,
 }
 
+/// The name under which a topic of the embedded bus stays in the books when the installation has moved to another bus, where the same topics begin at
+/// offset 0 again. No topic on a bus can have it.
+#[must_use]
+pub fn left_topic(topic: &str) -> String {
+    format!("{topic}@embedded")
+}
+
 /// What the decision needs to see.
 #[derive(Debug, Clone, Default)]
 pub struct IngestRequest {

@@ -30,7 +30,7 @@ pub use history::{
 };
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
-    NewPark, NewRaw, Parked, RawMeta, RawRow,
+    NewPark, NewRaw, Parked, RawMeta, RawRow, left_topic,
 };
 pub use node::NodeRow;
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};

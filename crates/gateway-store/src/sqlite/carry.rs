@@ -30,8 +30,7 @@ impl SqliteStore {
     /// How many rows a table has.
     pub(crate) async fn count(&self, shape: &Shape) -> Result<u64> {
         let text = format!("SELECT count(*) FROM {}", shape.table.name);
-        let count: i64 =
-            sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut *self.readers.lend().await?).await?;
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut *self.readers.lend().await?).await?;
         Ok(count.unsigned_abs())
     }
 

@@ -3,11 +3,9 @@
 use super::place::Place as Target;
 use crate::place::Place as Source;
 use gateway_model::{Dataset, Grain, JobId, Timestamp, Window};
-use gateway_store::carry::{Begun, Difference, Moving, PageSize, Phase, Progress, left_topic};
+use gateway_store::carry::{Begun, Difference, Moving, PageSize, Phase, Progress};
 use gateway_store::conformance::fill;
-use gateway_store::{
-    GapFilter, IngestStore, JobStore, PostgresStore, SqliteStore, Store, StoreError,
-};
+use gateway_store::{GapFilter, IngestStore, JobStore, PostgresStore, SqliteStore, Store, StoreError, left_topic};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use std::sync::Arc;
@@ -155,7 +153,10 @@ async fn random_rows_of_every_table_arrive_whatever_breaks_it_off() {
     };
     assert_eq!(moving.verify(&mut tell).await.unwrap(), []);
     let rows: u64 = compared.iter().map(|(_, rows)| rows).sum();
-    assert!(rows >= 7 * 39 && compared.iter().all(|(table, rows)| *rows == 7 || table.starts_with("book_")), "{compared:?}");
+    assert!(
+        rows >= 7 * 39 && compared.iter().all(|(table, rows)| *rows == 7 || table.starts_with("book_")),
+        "{compared:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,8 +263,7 @@ async fn whatever_differs_is_told_with_its_place() {
              WHERE number = 'GZ00000004' AND dataset = 'acceptance'",
         )
         .await;
-    let found: Vec<String> =
-        moving.verify(&mut quiet()).await.unwrap().iter().map(Difference::to_string).collect();
+    let found: Vec<String> = moving.verify(&mut quiet()).await.unwrap().iter().map(Difference::to_string).collect();
     for expected in [
         "raw_record 2: is missing",
         "order_number municipal-12345 GZ00000003 2026-11-23: differs in absent_since",
@@ -273,7 +273,8 @@ async fn whatever_differs_is_told_with_its_place() {
         assert!(found.iter().any(|line| line == expected), "{expected}: {found:#?}");
     }
     // The day, the hour, the ten minutes.
-    let sums = found.iter().filter(|line| line.starts_with("book_bucket ") && line.contains("source version 1")).count();
+    let sums =
+        found.iter().filter(|line| line.starts_with("book_bucket ") && line.contains("source version 1")).count();
     assert_eq!(sums, 3, "{found:#?}");
 }
 
@@ -282,7 +283,10 @@ async fn a_source_whose_own_book_is_damaged_is_told_before_anything_is_carried()
     let ((place, source), (_target, target)) = (source().await, target().await);
     fill(&source, 8).await;
     let mut connection = place.connect().await;
-    sqlx::raw_sql("UPDATE book_bucket SET count = count + 1 WHERE grain = 'hour'").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("UPDATE book_bucket SET count = count + 1 WHERE grain = 'hour'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let found = moving(&source, &target, ID, false).await.check_source(&mut quiet()).await.unwrap();
     assert!(found.iter().any(|one| one.place.contains("acceptance hour")), "{found:?}");
 }
@@ -315,7 +319,9 @@ async fn no_table_is_forgotten() {
     theirs.run("DROP TABLE newcomer").await;
     let mut connection = place.connect().await;
     sqlx::raw_sql("ALTER TABLE silence ADD COLUMN newcomer TEXT").execute(&mut connection).await.unwrap();
-    assert!(matches!(prepared().await, Err(StoreError::Schema { what }) if what.contains("silence: only the embedded")));
+    assert!(
+        matches!(prepared().await, Err(StoreError::Schema { what }) if what.contains("silence: only the embedded"))
+    );
     sqlx::raw_sql("CREATE TABLE another (a INTEGER)").execute(&mut connection).await.unwrap();
     assert!(matches!(prepared().await, Err(StoreError::Schema { what }) if what.contains("another")));
 }
