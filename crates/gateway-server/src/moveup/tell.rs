@@ -55,7 +55,7 @@ impl Teller {
         now.told = moment;
         let seconds = moment.duration_since(now.since).as_secs_f64();
         let rate = if seconds > 0.05 { Some((rows.saturating_sub(now.first) as f64 / seconds) as u64) } else { None };
-        let share = if of == 0 { 100 } else { rows.min(of) * 100 / of };
+        let share = (rows.min(of) * 100).checked_div(of).unwrap_or(100);
         if self.as_json {
             say(json!({
                 "event": "progress", "phase": phase.as_str(), "table": table, "rows": rows, "of": of,
