@@ -10,7 +10,7 @@ use crate::role::node_name;
 use crate::secrets;
 use crate::store::StoreEngine;
 use gateway_bus::{Bus, Engine, TopicName, TopicSpec};
-use gateway_model::{ChannelId, Clock as _, SystemClock};
+use gateway_model::{ChannelId, Clock as _, SystemClock, Timestamp};
 use gateway_pipeline::ContentKey;
 use gateway_store::carry::{Begun, Carried, Moving, PageSize};
 use gateway_store::{NodeRow, NodeStore as _, Store as _, StoreError};
@@ -69,7 +69,7 @@ pub(super) async fn run(options: MigrateToOptions) -> Result<ExitCode, Failure> 
     let page = PageSize { rows: options.page_rows.unwrap_or(PageSize::default().rows).max(1), ..PageSize::default() };
     let told = |error| to.store.failure(error);
     let moving = Moving::prepare(&source, &target, id, leaves_bus, page).await.map_err(told)?;
-    let begin = Mark { id, stage: Stage::Moving, since: SystemClock.now(), store: place, bus: bus_place };
+    let begin = Mark { id, stage: Stage::Moving, since: second(SystemClock.now()), store: place, bus: bus_place };
     if mark.is_none() {
         let found =
             moving.check_source(&mut |progress| teller.progress(progress)).await.map_err(|e| from.store.failure(e))?;
@@ -224,6 +224,11 @@ async fn must_be_empty(bus: &dyn Bus, to: &GatewayConfig) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// Without what is smaller than a second, for people.
+fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// What this directory's node is known as from now on: so a node with another content key is told before it does any harm, the first one too.

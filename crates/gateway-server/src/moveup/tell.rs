@@ -43,6 +43,9 @@ impl Teller {
     /// How far it is.
     pub(super) fn progress(&mut self, progress: Progress) {
         let Progress { phase, table, rows, of } = progress;
+        if of == 0 {
+            return;
+        }
         let moment = Instant::now();
         let same = matches!(&self.now, Some(now) if now.phase == phase && now.table == table);
         if !same {
@@ -55,7 +58,7 @@ impl Teller {
         now.told = moment;
         let seconds = moment.duration_since(now.since).as_secs_f64();
         let rate = if seconds > 0.05 { Some((rows.saturating_sub(now.first) as f64 / seconds) as u64) } else { None };
-        let share = (rows.min(of) * 100).checked_div(of).unwrap_or(100);
+        let share = rows.min(of) * 100 / of;
         if self.as_json {
             say(json!({
                 "event": "progress", "phase": phase.as_str(), "table": table, "rows": rows, "of": of,
