@@ -37,8 +37,8 @@ deny:
 build:
 	cargo build $(WHOLE) --all-targets
 
-deploy: build
-	deploy/dev/check.sh "$(PROGRAM)"
+deploy: tools build
+	deploy/dev/check.sh "$(PROGRAM)" "$(TARGET)/tools"
 
 # Last, so that a run ends with the test runner's own words. Every package is tested even when one fails.
 tests: build

