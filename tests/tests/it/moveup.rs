@@ -4,6 +4,7 @@
 use crate::demo::{Demo, tail, total};
 use crate::gateway::{Gateway, Push, record};
 use crate::kafka::Broker;
+use crate::outages::Lock;
 use crate::postgres::Server;
 use crate::program::{Process, Scratch, alone, program, run, runs_in, seed, send, sql, together, wait_for};
 use rustix::process::Signal;
@@ -33,7 +34,7 @@ fn refused(arguments: &[&str], settings: &[(&str, &str)], expected: &str) {
     assert!(!output.status.success() && told.contains(expected), "{arguments:?}: {told}");
 }
 
-/// Moves, killed as soon as a table is under way; `true` when it came so far.
+/// Moves, killed as soon as a table is under way.
 async fn killed_at(scratch: &Scratch, arguments: &[&str], settings: &[(&str, &str)], table: &str) {
     let (out, err) = (scratch.path(&format!("move-{table}.out")), scratch.path("move.err"));
     let mut command = Command::new(program());
@@ -54,6 +55,15 @@ async fn killed_at(scratch: &Scratch, arguments: &[&str], settings: &[(&str, &st
     process.kill();
 }
 
+/// The sections that name the other engines; the environment has the database's address.
+fn engines(broker: &Broker) -> String {
+    format!(
+        "\n[store]\nengine = \"postgres\"\n[bus]\nengine = \"kafka\"\n[bus.kafka]\nbootstrap_servers = \"{}\"\nreplication = 1\nmin_insync = 1\n\
+         heartbeat_ms = 200\nsession_timeout_ms = 6000\n",
+        broker.address
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_moves_up_in_the_middle_of_its_work() {
     let _machine = alone().await;
@@ -70,12 +80,7 @@ async fn an_installation_moves_up_in_the_middle_of_its_work() {
     let orders = sql(&dir.join("store.db"), "SELECT count(*) FROM work_order");
     let embedded = std::fs::read_to_string(dir.join("gateway.toml")).expect("its configuration");
     let scaled = scratch.path("scaled.toml");
-    let sections = format!(
-        "\n[store]\nengine = \"postgres\"\n[bus]\nengine = \"kafka\"\n[bus.kafka]\nbootstrap_servers = \"{}\"\nreplication = 1\nmin_insync = 1\n\
-         heartbeat_ms = 200\nsession_timeout_ms = 6000\n",
-        broker.address
-    );
-    std::fs::write(&scaled, embedded + &sections).expect("written");
+    std::fs::write(&scaled, embedded + &engines(&broker)).expect("written");
     let scaled = scaled.to_str().expect("UTF-8");
     let database = [("GATEWAY_DATABASE_URL", server.url.as_str())];
     let arguments = ["migrate-to", "--dir", dir_text, "--config", scaled];
@@ -175,5 +180,67 @@ async fn the_store_alone_moves_while_the_bus_stays() {
     for number in ["GZ1", "GZ2", "GZ3"] {
         assert!(gateway.api(&format!("/api/v1/orders/{number}")).await.is_object(), "{number}");
     }
+    gateway.stop().await;
+}
+
+/// Records were answered 2xx and stand on the old bus only; and the new bus begins with offsets that the old one has had.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_on_the_old_bus_only_arrives_and_the_new_bus_loses_nothing() {
+    let _machine = together().await;
+    let (server, broker) = (Server::start(), Broker::start());
+    let mut gateway = Gateway::prepare("").await;
+    gateway.launch(Command::new(program())).await;
+    let numbers = |from: u32, to: u32| (from..to).map(|n| format!("GZ{n}")).collect::<Vec<_>>();
+    let push = async |gateway: &Gateway, numbers: &[String]| {
+        for number in numbers {
+            let answer = gateway.push(&Push::records(&format!("n-{number}"), &[record(number)])).await;
+            assert_eq!(answer.status, 200, "{number}: {answer:?}");
+        }
+    };
+    push(&gateway, &numbers(0, 24)).await;
+    gateway.settled().await;
+    let lock = Lock::take(&gateway.store());
+    push(&gateway, &numbers(24, 30)).await;
+    let again = Push::records("twice", &[record("GZ30")]);
+    assert_eq!(gateway.push(&again).await.status, 200);
+    gateway.kill();
+    drop(lock);
+
+    let dir = gateway.dir.to_str().expect("UTF-8").to_owned();
+    let scaled = gateway.scratch("scaled.toml");
+    let embedded = std::fs::read_to_string(gateway.dir.join("gateway.toml")).expect("its configuration");
+    std::fs::write(&scaled, embedded + &engines(&broker)).expect("written");
+    let database = [("GATEWAY_DATABASE_URL", server.url.as_str())];
+    let mut command = Command::new(program());
+    command.args(["migrate-to", "--json", "--dir", &dir, "--config"]).arg(&scaled).envs(database);
+    let output = command.output().expect("it starts");
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let drained = events.iter().find(|event| event["event"] == "drained").expect("it tells what it worked off");
+    assert!(drained["records"].as_u64() >= Some(7), "{drained}");
+
+    std::fs::copy(&scaled, gateway.dir.join("gateway.toml")).expect("copied");
+    let mut serve = Command::new(program());
+    serve.envs(database);
+    gateway.launch(serve).await;
+    // 31 records, each of as many changes.
+    let applied = gateway.inbound("applied").await;
+    let each = applied / 31;
+    assert!(each > 0 && applied == 31 * each && gateway.inbound("duplicate").await == 0, "{applied}");
+    // Each partition of the new bus has offsets of its own from 0 on, which the old one has had too.
+    push(&gateway, &numbers(31, 55)).await;
+    // Its nonce did not move; its content did.
+    assert_eq!(gateway.push(&again).await.status, 200);
+    gateway.settled().await;
+    assert_eq!(gateway.inbound("applied").await, applied + 24 * each, "the new records came");
+    assert_eq!(gateway.inbound("duplicate").await, each, "the repeated one says nothing new");
+    for number in numbers(0, 55) {
+        assert!(gateway.api(&format!("/api/v1/orders/{number}")).await.is_object(), "{number}");
+    }
+    assert_eq!(
+        gateway.inbound("captured").await,
+        gateway.inbound("applied").await + gateway.inbound("duplicate").await
+    );
     gateway.stop().await;
 }

@@ -112,10 +112,11 @@ async fn fills_up_and_recovers(small: Option<&str>) {
 }
 
 /// Another process that holds the write lock of a database.
-struct Lock(Child);
+pub struct Lock(Child);
 
 impl Lock {
-    fn take(database: &Path) -> Self {
+    /// Takes it.
+    pub fn take(database: &Path) -> Self {
         let child =
             Command::new("sqlite3").arg("-batch").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut lock = Self(child.expect("sqlite3 is installed: see deploy/dev/install.sh"));
