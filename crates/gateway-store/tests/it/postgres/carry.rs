@@ -80,7 +80,7 @@ async fn fill_at_random(place: &Source, dice: &mut Dice) {
             let marks = vec!["?"; columns.len()].join(", ");
             let mut insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO {table} VALUES ({marks})")));
             for (name, kind, needed) in &columns {
-                let empty = !needed && !name.ends_with("id") && dice.next() % 3 == 0;
+                let empty = !needed && !name.ends_with("id") && dice.next().is_multiple_of(3);
                 insert = match kind.as_str() {
                     _ if empty => insert.bind(None::<i64>),
                     // Times are within two years, since months become partitions.
