@@ -38,7 +38,7 @@ fn refused(arguments: &[&str], settings: &[(&str, &str)], expected: &str) {
 async fn killed_at(scratch: &Scratch, arguments: &[&str], settings: &[(&str, &str)], table: &str) {
     let (out, err) = (scratch.path(&format!("move-{table}.out")), scratch.path("move.err"));
     let mut command = Command::new(program());
-    command.args(arguments).args(["--json", "--page-rows", "5"]).envs(settings.iter().copied());
+    command.args(arguments).args(["--json", "--page-rows", "20"]).envs(settings.iter().copied());
     let mut process = Process::start(&mut command, &out, &err);
     let words = format!("\"phase\":\"carry\",\"table\":\"{table}\"");
     wait_for(table, PATIENCE, async || {
