@@ -18,9 +18,10 @@ pub mod embedded;
 mod envelope;
 pub mod kafka;
 mod message;
+pub mod spool;
 mod traits;
 
-pub use config::{BusOptions, Engine};
+pub use config::{BusOptions, Engine, OpenedBus};
 pub use envelope::{Envelope, EnvelopeError};
 pub use message::{
     Appended, Fetched, Guard, Headers, LostOffsets, Message, NewMessage, Position, TopicName, TopicSpec,

@@ -65,6 +65,25 @@ impl EmbeddedBus {
         Ok(Self { log, requests, queue })
     }
 
+    /// How many messages of a topic a group has not committed yet; `None` where there is no such topic.
+    pub(crate) fn unread(&self, group: &str, topic: &TopicName) -> Option<u64> {
+        let topic = self.log.catalog.topic(topic).ok()?;
+        let left = |id: key::PartitionId| topic.end(id.partition).saturating_sub(self.log.catalog.position(group, id));
+        Some(topic.ids().map(left).sum())
+    }
+
+    /// The topics there are, by name.
+    pub(crate) fn topics(&self) -> Vec<TopicName> {
+        let mut names: Vec<_> = self.log.catalog.topics().iter().map(|topic| topic.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// Drops what `group` has committed, whatever its retention, and returns how many messages that were. Nonces stay for their time.
+    pub(crate) async fn drop_read(&self, group: &str) -> Result<u64, BusError> {
+        self.ask(|reply| Request::DropRead(group.to_owned(), reply)).await?
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, BusError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| BusError::Closed)?;

@@ -1,8 +1,9 @@
-//! Dropping what is older than its topic's retention.
+//! Dropping what is older than its topic's retention, or, where the log is a spool, what its one reader has done with.
 //!
 //! Segments go oldest first and whole, so what is left of a partition is always one piece up to its end. The ends themselves are in the head of
 //! the next segment, and the newest segment stays, so offsets go on where they were even when every message is gone.
 
+use super::key::PartitionId;
 use super::recovery::live_guards;
 use super::segment::{End, Ends, Segment};
 use super::sqlite::{Failure, run};
@@ -16,7 +17,23 @@ impl Writer {
     pub(super) async fn drop_expired(&mut self) -> Result<u64, Failure> {
         let now = self.log.now();
         let retentions = self.log.catalog.retentions();
-        if !self.newest_is_empty() && is_over(&self.newest(), &self.tail.ends, &retentions, now) {
+        let dropped = self.drop_where(|segment, ends| is_over(segment, ends, &retentions, now)).await?;
+        metrics::counter!("gateway_bus_dropped_messages_total").increment(dropped);
+        Ok(dropped)
+    }
+
+    /// Drops segments of which a group has committed everything, and returns how many messages went.
+    pub(super) async fn drop_read(&mut self, group: &str) -> Result<u64, Failure> {
+        let log = Arc::clone(&self.log);
+        self.drop_where(|segment, ends| {
+            messages_of(segment, ends).all(|(id, end, _)| log.catalog.position(group, id) >= end.offset)
+        })
+        .await
+    }
+
+    async fn drop_where(&mut self, over: impl Fn(&Segment, &Ends) -> bool) -> Result<u64, Failure> {
+        let now = self.log.now();
+        if !self.newest_is_empty() && over(&self.newest(), &self.tail.ends) {
             let conn = self.ready().await?;
             // `ready` may have begun a new segment already.
             let conn = if self.newest_is_empty() { conn } else { self.roll(conn).await };
@@ -24,7 +41,7 @@ impl Writer {
         }
         let segments = self.log.segments();
         let over =
-            segments.windows(2).take_while(|pair| is_over(&pair[0], &pair[1].head.starts, &retentions, now)).count();
+            segments.windows(2).take_while(|pair| over(&pair[0], &pair[1].head.starts)).count();
         if over == 0 {
             return Ok(0);
         }
@@ -38,7 +55,6 @@ impl Writer {
                 tracing::warn!(%error, segment = pair[0].number, "an expired bus segment could not be removed");
             }
         }
-        metrics::counter!("gateway_bus_dropped_messages_total").increment(dropped);
         // Who stands in what is gone is told so without waiting for the next message.
         self.log.groups.wake_all();
         Ok(dropped)
@@ -74,13 +90,13 @@ impl Writer {
 
 /// Whether everything in a segment that ends at `ends` is older than its topic's retention.
 fn is_over(segment: &Segment, ends: &Ends, retentions: &HashMap<u32, i64>, now: i64) -> bool {
-    messages_of(segment, ends).all(|(topic, end, _)| {
-        let retention = retentions.get(&topic).copied().unwrap_or(i64::MAX);
+    messages_of(segment, ends).all(|(id, end, _)| {
+        let retention = retentions.get(&id.topic).copied().unwrap_or(i64::MAX);
         end.newest_at.saturating_add(retention) <= now
     })
 }
 
-/// For each partition with messages in a segment that ends at `ends`: the topic, the end, and how many messages.
-fn messages_of<'a>(segment: &'a Segment, ends: &'a Ends) -> impl Iterator<Item = (u32, End, u64)> + 'a {
-    ends.iter().map(|(id, end)| (id.topic, *end, end.offset - segment.start(*id))).filter(|(_, _, count)| *count > 0)
+/// For each partition with messages in a segment that ends at `ends`: which, the end, and how many messages.
+fn messages_of<'a>(segment: &'a Segment, ends: &'a Ends) -> impl Iterator<Item = (PartitionId, End, u64)> + 'a {
+    ends.iter().map(|(id, end)| (*id, *end, end.offset - segment.start(*id))).filter(|(_, _, count)| *count > 0)
 }

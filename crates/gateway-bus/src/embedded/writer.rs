@@ -39,6 +39,8 @@ pub(super) enum Request {
     Check(oneshot::Sender<Result<(), BusError>>),
     /// Drop what is older than its retention.
     DropExpired(oneshot::Sender<Result<u64, BusError>>),
+    /// Drop what this group has committed.
+    DropRead(String, oneshot::Sender<Result<u64, BusError>>),
     /// Finish.
     Close(oneshot::Sender<()>),
 }
@@ -66,12 +68,13 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut closing = Vec::new();
         while requests.recv_many(&mut waiting, Self::MOST_REQUESTS).await > 0 {
-            let (mut appends, mut checks, mut drops) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut appends, mut checks, mut drops, mut reads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for request in waiting.drain(..) {
                 match request {
                     Request::Append(append) => appends.push(append),
                     Request::Check(reply) => checks.push(reply),
                     Request::DropExpired(reply) => drops.push(reply),
+                    Request::DropRead(group, reply) => reads.push((group, reply)),
                     Request::Close(reply) => closing.push(reply),
                 }
             }
@@ -85,6 +88,10 @@ impl Writer {
             }
             for reply in drops {
                 let result = self.drop_expired().await.map_err(BusError::from);
+                reply.send(result).ok();
+            }
+            for (group, reply) in reads {
+                let result = self.drop_read(&group).await.map_err(BusError::from);
                 reply.send(result).ok();
             }
             if !closing.is_empty() {

@@ -40,6 +40,16 @@ impl KafkaBus {
     /// # Errors
     /// [`BusError::Refused`] with all mistakes of the options; [`BusError::Unavailable`] when no broker answers in time, or none lets us in.
     pub async fn open(options: KafkaOptions, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
+        let bus = Self::open_unasked(options, clock)?;
+        bus.observer.brokers().await?;
+        Ok(bus)
+    }
+
+    /// The same without asking the brokers whether they are there: for whoever can wait until they are. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`BusError::Refused`] with all mistakes of the options, or what a client can't be made of.
+    pub fn open_unasked(options: KafkaOptions, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
         let mistakes = options.mistakes();
         if !mistakes.is_empty() {
             let lines: Vec<String> = mistakes.into_iter().map(|(key, text)| format!("{key}: {text}")).collect();
@@ -55,9 +65,7 @@ impl KafkaBus {
         let closed = watch::Sender::new(false);
         tokio::spawn(Arc::clone(&tail).run(closed.subscribe()));
         let (departures, slots) = (Arc::default(), Arc::default());
-        let bus = Self { options, trouble, clock, observer, topics, producer, guards, tail, closed, departures, slots };
-        bus.observer.brokers().await?;
-        Ok(bus)
+        Ok(Self { options, trouble, clock, observer, topics, producer, guards, tail, closed, departures, slots })
     }
 
     fn check_open(&self) -> Result<(), BusError> {

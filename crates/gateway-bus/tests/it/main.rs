@@ -7,5 +7,6 @@ mod full_disk;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod kill;
+mod spool;
 mod suite;
 mod support;

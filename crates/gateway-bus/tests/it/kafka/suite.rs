@@ -6,6 +6,13 @@ use proptest::prelude::*;
 
 crate::suite::cases!(Kafka::new());
 
+/// The same with a spool before it: while the brokers are well it does not show.
+mod spooled {
+    use super::super::support::SpooledKafka;
+
+    crate::suite::cases!(SpooledKafka::new());
+}
+
 proptest! {
     // A case joins and leaves its group many times, each with the brokers' word.
     #![proptest_config(ProptestConfig { cases: 5, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() })]
