@@ -94,6 +94,9 @@ fn not_repairable(kind: GapKind) -> &'static str {
         GapKind::ManifestUnreliable => {
             "only the other side can mend its account; the gap closes when a later one is consistent"
         }
+        GapKind::SpoolSilent => {
+            "the node that holds the records has to be started again; the gap closes when its spool is empty"
+        }
         GapKind::LostOffset => "what was lost shows as gaps of the other kinds; waive this one when those are closed",
         _ => "the channel can't name what differs",
     }
@@ -145,6 +148,7 @@ fn kind_name(kind: GapKind) -> &'static str {
         GapKind::ManifestUnreliable => "贵方对账清单自相矛盾",
         GapKind::BookDamaged => "我方账簿受损",
         GapKind::LostOffset => "我方总线消息丢失",
+        GapKind::SpoolSilent => "我方节点失联，推送尚未入库",
     }
 }
 
@@ -157,7 +161,7 @@ fn asked(kind: GapKind) -> &'static str {
         GapKind::HeldDifferently => "请核对贵方所存内容，并告知是否在贵方修改过",
         GapKind::CountMismatch => "请提供该时段的明细清单（编号与更新时间）",
         GapKind::ManifestUnreliable => "请检查该时段对账接口的计数、合计与明细是否一致",
-        GapKind::LostOffset => "请重新推送该时段的记录",
+        GapKind::LostOffset | GapKind::SpoolSilent => "请重新推送该时段的记录",
         GapKind::BookDamaged => "",
     }
 }

@@ -99,6 +99,19 @@ impl Envelope {
     }
 }
 
+impl NewMessage {
+    /// How the record came, where this is an envelope's message.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.headers.get(ORIGIN)?.parse().ok()
+    }
+
+    /// Says that it came otherwise.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.headers.insert(ORIGIN.to_owned(), origin.as_str().to_owned());
+    }
+}
+
 fn take(headers: &mut Headers, name: &'static str) -> Result<String, EnvelopeError> {
     headers.remove(name).ok_or(EnvelopeError::Missing(name))
 }

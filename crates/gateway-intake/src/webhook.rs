@@ -5,8 +5,9 @@
 //! others. Another body under a used nonce is told 409; its records are kept with origin `webhook_conflict` under `<nonce>!<digest>`, so that the
 //! pipeline reads their orders again instead of believing either body. Of a refused push nothing is kept but a count. The store is never asked.
 
-use crate::channel::{bounded, envelope, sha256, short_hex};
+use crate::channel::{bounded, envelope, sha256};
 use crate::refusal::RefusalWatch;
+use crate::spool::conflict_nonce;
 use crate::{RefusalWarning, WebhookConfig};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -136,7 +137,7 @@ impl WebhookGate {
             self.append_some(push, Origin::Webhook, &push.nonce, rest).await?;
             return Ok(first);
         }
-        let nonce = format!("{}!{}", push.nonce, short_hex(&push.digest));
+        let nonce = conflict_nonce(&push.nonce, &push.digest);
         self.append_some(push, Origin::WebhookConflict, &nonce, 0..push.records.len()).await?;
         Ok(Appended::Conflict)
     }

@@ -31,6 +31,8 @@ words!(
     BookDamaged "book_damaged",
     /// Offsets of the bus were lost before they were read.
     LostOffset "lost_offset",
+    /// A process of the gateway fell silent with pushes in its spool that were answered and are not on the bus.
+    SpoolSilent "spool_silent",
 );
 
 words!(

@@ -69,7 +69,7 @@ impl GapStanding {
         match (self.state, self.kind) {
             (GapState::Suspected | GapState::Closed | GapState::Waived, _) => None,
             (_, GapKind::ManifestUnreliable) => Some(Owner::Counterparty),
-            (_, GapKind::LostOffset) => Some(Owner::Person),
+            (_, GapKind::LostOffset | GapKind::SpoolSilent) => Some(Owner::Person),
             (GapState::Repairing, _) => Some(Owner::Gateway),
             // What the other side's account shows and its own reading does not, or the reverse: only they can tell which is true.
             _ if self.left && self.generation > 0 && !self.kind.was_sent() && self.kind != GapKind::BookDamaged => {
@@ -87,7 +87,7 @@ impl GapStanding {
 pub fn gap_severity(kind: GapKind, owner: Owner, count: u64, age_ms: u64) -> Severity {
     const MINUTE: u64 = 60_000;
     const HOUR: u64 = 60 * MINUTE;
-    if matches!(kind, GapKind::BookDamaged | GapKind::LostOffset) {
+    if matches!(kind, GapKind::BookDamaged | GapKind::LostOffset | GapKind::SpoolSilent) {
         return Severity::Critical;
     }
     let (warning_after, critical_after) = match owner {

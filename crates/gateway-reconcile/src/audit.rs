@@ -3,13 +3,14 @@
 //! State book: day by day, round and round, the items are added up again and held against the kept sums at ten minutes, hour and day, and the
 //! months against their days. Flow book: every accounted offset of the bus has its record. What does not add up twice is a gap of kind
 //! `book_damaged`; a sum is then replaced by that of its items in one transaction and added up again; a record that is gone can't be, and is a
-//! person's.
+//! person's. Where several processes share the store, one that fell silent with records in its spool is a gap as well (`silence`).
 //!
 //! Refused: to recompute sums unasked. A sum that drifts tells that something writes past the books, and that must be seen.
 
 use crate::config::{ReconcileConfig, later};
 use crate::error::ReconcileError;
 use crate::gaps::all_in_state;
+use crate::silence::Silence;
 use async_trait::async_trait;
 use gateway_connector::Connector;
 use gateway_model::{
@@ -59,6 +60,7 @@ pub struct Auditor {
     config: ReconcileConfig,
     holder: String,
     topics: Vec<String>,
+    silent_after_ms: Option<u64>,
 }
 
 impl Auditor {
@@ -76,7 +78,14 @@ impl Auditor {
         // What was accounted for on a bus that the installation has left is accounted for.
         let left: Vec<String> = topics.iter().map(|topic| left_topic(topic)).collect();
         let topics = topics.into_iter().chain(left).collect();
-        Self { channel, connector, store, clock, config, holder, topics }
+        Self { channel, connector, store, clock, config, holder, topics, silent_after_ms: None }
+    }
+
+    /// Where several processes share the store: one that told nothing for so long, and holds records of the channel in its spool, is a gap.
+    #[must_use]
+    pub fn with_nodes(mut self, silent_after_ms: u64) -> Self {
+        self.silent_after_ms = Some(silent_after_ms);
+        self
     }
 
     fn version(&self) -> u32 {
@@ -85,6 +94,10 @@ impl Auditor {
 
     async fn round(&self, lease: &LeaseGrant) -> Result<(), ReconcileError> {
         self.settle().await?;
+        if let Some(silent_after_ms) = self.silent_after_ms {
+            let (store, channel, now) = (&*self.store, &self.channel, self.clock.now());
+            Silence { store, channel, silent_after_ms, now }.look().await?;
+        }
         let text = self.store.checkpoint(&self.channel, NAME).await?;
         let mut progress: Progress = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let before = progress.clone();

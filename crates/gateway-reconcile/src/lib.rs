@@ -30,6 +30,7 @@ mod reconciler;
 pub mod reliability;
 mod repair;
 mod settle;
+mod silence;
 mod spending;
 mod status;
 mod stop;

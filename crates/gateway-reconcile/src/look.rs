@@ -148,7 +148,7 @@ struct Pace<'a> {
 
 // Whether the channel's account can tell anything about a gap of this kind.
 fn is_compared(kind: GapKind) -> bool {
-    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged)
+    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::SpoolSilent)
 }
 
 fn is_due(

@@ -21,7 +21,8 @@ pub(crate) async fn repair_open(
     memory: &mut Memory,
     asked: &mut AskedRepairs<'_>,
 ) -> Result<usize, ReconcileError> {
-    let compared = |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged);
+    let compared =
+        |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::SpoolSilent);
     let active = context.active_gaps().await?;
     let unfinished: Vec<&GapRow> =
         active.iter().filter(|gap| gap.state != GapState::Suspected && compared(gap)).collect();

@@ -315,6 +315,11 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     for (key, text) in config.bus.mistakes() {
         mistakes.push(mistake(format!("bus.{key}"), text));
     }
+    let spooled = config.bus.engine == gateway_bus::Engine::Kafka && config.bus.spool.enabled;
+    if spooled && config.bus.spool.patience_ms >= config.intake.webhook.append_timeout_ms {
+        let text = "must be less than intake.webhook.append_timeout_ms, or a push is given up before it is spooled";
+        mistakes.push(mistake("bus.spool.patience_ms", text));
+    }
     mistakes.extend(config.store.mistakes());
     for (key, text) in config.node.mistakes() {
         mistakes.push(mistake(format!("node.{key}"), text));

@@ -120,16 +120,21 @@ webhook_secret_files = ["secrets/webhook.secret"]
     }
 
     /// Runs `serve` by a command that begins with the program, and waits until it is ready.
-    pub async fn launch(&mut self, mut command: Command) {
+    pub async fn launch(&mut self, command: Command) {
+        self.launch_until(command, 200).await;
+    }
+
+    /// The same, and waits until it says this of its readiness.
+    pub async fn launch_until(&mut self, mut command: Command, expected: u16) {
         command.args(["serve", "--dir"]).arg(&self.dir).env("NO_COLOR", "1");
         let log = self.scratch.path("serve.log");
         self.process = Some(Process::start(&mut command, &log, &log));
         let ready = async || {
             let ended = self.process.as_mut().and_then(Process::has_ended);
             assert!(ended.is_none(), "the gateway ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
-            self.ready().await.filter(|(status, _)| *status == 200).map(|_| ())
+            self.ready().await.filter(|(status, _)| *status == expected).map(|_| ())
         };
-        wait_for("readiness", Duration::from_secs(60), ready).await;
+        wait_for(&format!("readiness {expected}"), Duration::from_secs(60), ready).await;
     }
 
     /// Its process.

@@ -1,6 +1,7 @@
 //! The settings of all checks: `[alert.checks.<name>]`. The defaults fit a bureau with a hundred to a thousand orders a day.
 
 use super::breaker_open::BreakerOpenConfig;
+use super::bus_size::BusSizeConfig;
 use super::channel_quiet::ChannelQuietConfig;
 use super::clock_skew::ClockSkewConfig;
 use super::comparison_overdue::ComparisonOverdueConfig;
@@ -44,6 +45,7 @@ sections! {
     breaker_open: BreakerOpenConfig,
     webhooks_all_refused: WebhooksAllRefusedConfig,
     clock_skew: ClockSkewConfig,
+    bus_size: BusSizeConfig,
     spool_depth: SpoolDepthConfig,
     disk_low: DiskLowConfig,
     credential_expiring: CredentialExpiringConfig,
@@ -101,9 +103,15 @@ impl ChecksConfig {
         expect(clock.critical_ms >= clock.warn_ms, "clock_skew.critical_ms", "must be at least `warn_ms`");
         // A `Date` is exact to a second, and an answer takes its time.
         expect(clock.leave_ms >= 2_000, "clock_skew.leave_ms", "must be at least 2000");
+        let bus = &self.bus_size;
+        expect(bus.leave_mib <= bus.warn_mib, "bus_size.leave_mib", "must be at most `warn_mib`");
+        expect(bus.warn_mib > 0, "bus_size.warn_mib", "must be at least 1");
         let spool = &self.spool_depth;
-        expect(spool.leave_mib <= spool.warn_mib, "spool_depth.leave_mib", "must be at most `warn_mib`");
-        expect(spool.warn_mib > 0, "spool_depth.warn_mib", "must be at least 1");
+        expect(
+            spool.warn_after_s <= spool.critical_after_s,
+            "spool_depth.critical_after_s",
+            "must be at least `warn_after_s`",
+        );
         let disk = &self.disk_low;
         expect((0.0..1.0).contains(&disk.warn_share), "disk_low.warn_share", "must be 0 to 1");
         expect(

@@ -7,6 +7,7 @@
 //! Refused: rules written as expressions in the configuration. Each check knows what its numbers mean, and only its thresholds are settings.
 
 mod breaker_open;
+mod bus_size;
 mod channel_quiet;
 mod clock_skew;
 mod comparison_overdue;
@@ -168,6 +169,7 @@ pub fn all(deps: &CheckDeps, config: &ChecksConfig) -> Checks {
     process.add(config.breaker_open.enabled, breaker_open::BreakerOpen::new(deps, &config.breaker_open));
     process.add(config.webhooks_all_refused.enabled, webhooks_all_refused::WebhooksAllRefused::new(deps));
     process.add(config.clock_skew.enabled, clock_skew::ClockSkew::new(deps, config.clock_skew));
+    process.add(config.bus_size.enabled, bus_size::BusSize::new(deps, config.bus_size));
     process.add(config.spool_depth.enabled, spool_depth::SpoolDepth::new(deps, config.spool_depth));
     process.add(config.disk_low.enabled, disk_low::DiskLow::new(deps, config.disk_low));
     process.add(

@@ -4,6 +4,7 @@
 use gateway_connector::{BreakerState, PeerClock};
 use gateway_model::{ChannelId, Timestamp};
 use gateway_runtime::TaskStatus;
+use gateway_store::NodeSpool;
 use std::collections::BTreeMap;
 
 /// Tells what this process sees of itself. Every answer is a copy of what lies in memory; nothing is asked of anybody.
@@ -18,6 +19,8 @@ pub trait ProcessView: Send + Sync + 'static {
     fn polls(&self) -> Vec<PollReading>;
     /// The clocks of peers that have told their time.
     fn peer_clocks(&self) -> Vec<(ChannelId, PeerClock)>;
+    /// What the process holds of each channel that is not on the bus yet.
+    fn spool(&self) -> Vec<NodeSpool>;
 }
 
 /// A channel whose every push is refused.

@@ -1,63 +1,42 @@
-//! How much the bus's directory holds. With the embedded engine it is the spool: what was taken in and not yet dropped.
+//! What this process holds of each channel that is not on the bus yet: nothing, while the bus is well.
 
 use super::latch::{Latch, Reading};
-use super::{CheckDeps, finding};
+use super::{CheckDeps, ProcessView, finding};
 use crate::{Check, CheckError, Finding};
 use async_trait::async_trait;
 use gateway_model::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// When the bus holds too much.
+/// When a spool has held something for too long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolDepthConfig {
     /// Whether it is looked at.
     pub enabled: bool,
-    /// Its files hold this much, in MiB: a warning. A bureau with 1,000 orders a day fills some 200 MiB in 14 days.
-    pub warn_mib: u64,
-    /// It ends below this.
-    pub leave_mib: u64,
+    /// Its oldest message waits for this long, in seconds: a warning. A restart of a broker takes less.
+    pub warn_after_s: u64,
+    /// From here on it is critical: people miss what was pushed.
+    pub critical_after_s: u64,
 }
 
 impl Default for SpoolDepthConfig {
     fn default() -> Self {
-        Self { enabled: true, warn_mib: 4_096, leave_mib: 3_584 }
+        Self { enabled: true, warn_after_s: 60, critical_after_s: 1_800 }
     }
 }
 
-/// `spool_depth`. Facts: `mib`, `files`, `limit_mib`. Count = files.
+/// `spool_depth`, of a channel. Facts: `messages`, `waiting_s`. Count = messages.
 pub(super) struct SpoolDepth {
-    dir: PathBuf,
+    process: Arc<dyn ProcessView>,
     config: SpoolDepthConfig,
     latch: Latch,
 }
 
 impl SpoolDepth {
     pub(super) fn new(deps: &CheckDeps, config: SpoolDepthConfig) -> Self {
-        Self { dir: deps.dirs.bus.clone(), config, latch: Latch::new() }
+        Self { process: deps.process.clone(), config, latch: Latch::new() }
     }
-}
-
-/// Bytes and files below a directory; nothing when there is no directory (the bus is elsewhere).
-fn depth(dir: &Path) -> io::Result<(u64, u64)> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
-        entries => entries?,
-    };
-    let mut sum = (0, 0);
-    for entry in entries {
-        let entry = entry?;
-        let metadata = match entry.metadata() {
-            // A segment past its retention may go while we look.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            metadata => metadata?,
-        };
-        let (bytes, files) = if metadata.is_dir() { depth(&entry.path())? } else { (metadata.len(), 1) };
-        sum = (sum.0 + bytes, sum.1 + files);
-    }
-    Ok(sum)
 }
 
 #[async_trait]
@@ -67,16 +46,22 @@ impl Check for SpoolDepth {
     }
 
     async fn look(&mut self, now: Timestamp) -> Result<Vec<Finding>, CheckError> {
-        let unreadable = |source| CheckError::Unreadable { what: "the bus's directory".to_owned(), source };
-        let (bytes, files) = depth(&self.dir).map_err(unreadable)?;
-        let mib = bytes >> 20;
-        let facts =
-            [("mib", mib.to_string()), ("files", files.to_string()), ("limit_mib", self.config.warn_mib.to_string())];
-        let reading = Reading {
-            enter: mib >= self.config.warn_mib,
-            stay: mib >= self.config.leave_mib,
-            finding: finding("spool_depth", None, "", Severity::Warning, files, now, facts),
-        };
-        Ok(self.latch.step(now, [reading]))
+        let held = self.process.spool().into_iter().filter(|held| held.messages > 0);
+        let readings: Vec<Reading> = held
+            .map(|held| {
+                let since = held.oldest_at.unwrap_or(now);
+                let waiting_s = u64::try_from(now.as_second().saturating_sub(since.as_second())).unwrap_or(0);
+                let critical = waiting_s >= self.config.critical_after_s;
+                let severity = if critical { Severity::Critical } else { Severity::Warning };
+                let facts = [("messages", held.messages.to_string()), ("waiting_s", waiting_s.to_string())];
+                Reading {
+                    enter: waiting_s >= self.config.warn_after_s,
+                    // Once it was worth telling, it is until nothing waits.
+                    stay: true,
+                    finding: finding("spool_depth", Some(&held.channel), "", severity, held.messages, now, facts),
+                }
+            })
+            .collect();
+        Ok(self.latch.step(now, readings))
     }
 }

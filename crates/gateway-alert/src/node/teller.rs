@@ -7,12 +7,12 @@ use crate::{Check, NodeConfig};
 use async_trait::async_trait;
 use gateway_model::{Clock, Timestamp};
 use gateway_runtime::{Ran, Round, Schedule, Task, TaskError};
-use gateway_store::{NodeRow, Store, StoreError};
+use gateway_store::{NodeRow, NodeSpool, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many messages a spool holds, and when the oldest was taken in; nothing where there is no spool.
-pub type SpoolReading = Arc<dyn Fn() -> (u64, Option<Timestamp>) + Send + Sync>;
+/// What a spool holds of each channel; nothing where there is no spool.
+pub type SpoolReading = Arc<dyn Fn() -> Vec<NodeSpool> + Send + Sync>;
 
 /// What a process is.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct NodeSelf {
 
 impl NodeSelf {
     fn row(&self, now: Timestamp, stopped_at: Option<Timestamp>, findings: String) -> NodeRow {
-        let (spool_messages, spool_oldest_at) = (self.spool)();
+        let spool = (self.spool)();
         NodeRow {
             name: self.name.clone(),
             holder: self.holder.clone(),
@@ -45,8 +45,9 @@ impl NodeSelf {
             started_at: self.started_at,
             seen_at: now,
             stopped_at,
-            spool_messages,
-            spool_oldest_at,
+            spool_messages: spool.iter().map(|held| held.messages).sum(),
+            spool_oldest_at: spool.iter().filter_map(|held| held.oldest_at).min(),
+            spool,
             findings,
         }
     }

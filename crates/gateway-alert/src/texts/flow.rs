@@ -121,16 +121,29 @@ pub(super) const TEXTS: &[Text] = &[
         },
     },
     Text {
-        code: "spool_depth",
+        code: "bus_size",
         zh: Words {
-            name: "缓冲积压",
-            what: "总线目录中有 {mib} MiB、{files} 个文件尚未处理（上限 {limit_mib} MiB）。",
+            name: "总线目录过大",
+            what: "总线目录已有 {mib} MiB、{files} 个文件（上限 {limit_mib} MiB）。",
             todo: "查看 hotline-gateway status 中 pipeline 任务是否停滞，并确认磁盘空间。",
         },
         en: Words {
-            name: "spool depth",
-            what: "{mib} MiB in {files} {files|file waits|files wait} in the spool (limit {limit_mib} MiB).",
+            name: "bus directory large",
+            what: "The bus's directory holds {mib} MiB in {files} {files|file|files} (limit {limit_mib} MiB).",
             todo: "see whether the pipeline task of hotline-gateway status stands still, and whether the disk has room.",
+        },
+    },
+    Text {
+        code: "spool_depth",
+        zh: Words {
+            name: "缓冲积压",
+            what: "总线不可用：该渠道已有 {messages} 条推送或指令暂存在[节点 {node} 的]本机缓冲中，最早的已等待 {waiting_s} 秒。",
+            todo: "恢复 Kafka（hotline-gateway status 中 spool 任务的错误说明原因）；恢复后自动补送。切勿清空该节点的数据目录，并留意磁盘空间。",
+        },
+        en: Words {
+            name: "spool depth",
+            what: "The bus is away: {messages} {messages|push or command|pushes or commands} of the channel {messages|waits|wait} in the spool[ of the node {node}], the oldest for {waiting_s} s.",
+            todo: "bring Kafka back (the error of the task spool in hotline-gateway status says what is wrong); the rest goes by itself. Do not clear the node's data directory, and mind its disk.",
         },
     },
     Text {

@@ -7,7 +7,7 @@ use gateway_alert::node::{NodeConfig, NodeSelf, NodeTeller, nodes_check};
 use gateway_alert::{Check, Finding};
 use gateway_model::{ManualClock, Severity};
 use gateway_runtime::{Round, Task, TaskHealth};
-use gateway_store::Store;
+use gateway_store::{NodeSpool, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +32,9 @@ fn process(world: &World, name: &str, holder: &str, roles: &[&str], started: i64
         key_print: "a1b2".into(),
         started_at: at(started),
         spool: Arc::new(move || {
-            let held = held.load(Ordering::Acquire);
-            (held, (held > 0).then(|| at(1)))
+            let messages = held.load(Ordering::Acquire);
+            let channel = gateway_model::ChannelId::new("municipal-12345").unwrap();
+            Vec::from_iter((messages > 0).then(|| NodeSpool { channel, messages, oldest_at: Some(at(1)) }))
         }),
     };
     let checks = all(&world.deps, &ChecksConfig::default());

@@ -74,6 +74,7 @@ impl Language {
             GapKind::ManifestUnreliable => "对账清单不可信",
             GapKind::BookDamaged => "账本损坏",
             GapKind::LostOffset => "总线丢失偏移量",
+            GapKind::SpoolSilent => "失联节点的缓冲未送达",
         };
         self.say(zh, kind.as_str())
     }

@@ -40,8 +40,7 @@ impl Writer {
             self.keep(conn);
         }
         let segments = self.log.segments();
-        let over =
-            segments.windows(2).take_while(|pair| over(&pair[0], &pair[1].head.starts)).count();
+        let over = segments.windows(2).take_while(|pair| over(&pair[0], &pair[1].head.starts)).count();
         if over == 0 {
             return Ok(0);
         }

@@ -97,12 +97,7 @@ impl SpooledBus {
         Ok(())
     }
 
-    async fn drain_topic(
-        &self,
-        drain: &mut Drain,
-        topic: &TopicName,
-        drained: &mut Drained,
-    ) -> Result<(), BusError> {
+    async fn drain_topic(&self, drain: &mut Drain, topic: &TopicName, drained: &mut Drained) -> Result<(), BusError> {
         if let Err(error) = self.far.end_positions(topic).await {
             // A topic that the brokers have lost is made anew in the next round.
             self.is_bridged(topic, &error);

@@ -39,7 +39,9 @@ impl SpoolOptions {
             mistakes.push(("dir", "name a directory".to_owned()));
         }
         if self.patience_ms == 0 || self.patience_ms > append_timeout_ms {
-            let text = format!("must be 1 to {append_timeout_ms}, which is kafka.append_timeout_ms: later the bus gives up by itself");
+            let text = format!(
+                "must be 1 to {append_timeout_ms}, which is kafka.append_timeout_ms: later the bus gives up by itself"
+            );
             mistakes.push(("patience_ms", text));
         }
         if self.tell_every_ms < 100 {

@@ -55,9 +55,11 @@ mod tests {
 
     #[test]
     fn a_guard_comes_out_as_it_went_in() {
-        let guard = Guard { nonce: "n\"1#2".into(), digest: [7; 32], until: "2026-11-26T01:00:00.000001Z".parse().unwrap() };
+        let guard =
+            Guard { nonce: "n\"1#2".into(), digest: [7; 32], until: "2026-11-26T01:00:00.000001Z".parse().unwrap() };
         let headers = Headers::from([("origin".to_owned(), "webhook".to_owned())]);
-        let new = NewMessage { key: "k".into(), headers: headers.clone(), payload: vec![1], guard: Some(guard.clone()) };
+        let new =
+            NewMessage { key: "k".into(), headers: headers.clone(), payload: vec![1], guard: Some(guard.clone()) };
         let packed = pack(new);
         let message = Message {
             topic: TopicName::from_stored("gateway.t.raw.v1".into()),

@@ -203,7 +203,11 @@ async fn an_outage_is_bridged_and_what_comes_later_joins() {
     far.set(Mood::Up);
     bus.append(&topic, vec![message("a", "2")]).await.unwrap();
     let depth = bus.depths().into_iter().find(|depth| depth.topic == topic).unwrap();
-    assert_eq!((depth.messages, depth.oldest_at), (3, Some(oldest)), "what comes while the spool holds something joins it");
+    assert_eq!(
+        (depth.messages, depth.oldest_at),
+        (3, Some(oldest)),
+        "what comes while the spool holds something joins it"
+    );
     let late = behind.append(&topic, vec![message("a", "3")]).await;
     assert!(matches!(late, Err(BusError::Unavailable(_))), "what can be asked for again waits: {late:?}");
     assert!(all_of(&*far, &topic).await.is_empty());
@@ -278,7 +282,8 @@ async fn guards_work_in_the_spool_and_a_conflict_behind_it_is_kept() {
     far.set(Mood::Down);
     let first = bus.append(&topic, vec![guarded(now, "n", 2)]).await.unwrap();
     assert!(matches!(first[..], [Appended::At { .. }]), "nobody knows better here: {first:?}");
-    let again = bus.append(&topic, vec![guarded(now, "n", 2), guarded(now, "n", 3), guarded(now, "same", 5)]).await.unwrap();
+    let again =
+        bus.append(&topic, vec![guarded(now, "n", 2), guarded(now, "n", 3), guarded(now, "same", 5)]).await.unwrap();
     assert_eq!(again[..2], [Appended::Repeated, Appended::Conflict]);
     // The other records of the request, whose nonces the other node never saw, and a request of its own.
     bus.append(&topic, vec![guarded(now, "n#1", 2), guarded(now, "n#2", 2), guarded(now, "o", 4)]).await.unwrap();

@@ -4,7 +4,9 @@ use crate::world::{GRAINS, World, channel, config, item, order};
 use gateway_model::{Clock, Dataset, GapKind, GapState, Grain, Moment, Origin, RawId, Window};
 use gateway_reconcile::{Auditor, Defences, ReconcileConfig};
 use gateway_runtime::{Round, Task};
-use gateway_store::{AuditStore, BookStore, FlowPosition, GapRow, GapStore, NewGap, NewRaw, RawMeta};
+use gateway_store::{
+    AuditStore, BookStore, FlowPosition, GapRow, GapStore, NewGap, NewRaw, NodeRow, NodeSpool, NodeStore, RawMeta,
+};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +23,7 @@ async fn damage(world: &World, sql: &'static str) {
 /// Rounds of the audit; each in a process of its own, since nothing may depend on its memory.
 async fn audit(world: &World, rounds: usize) {
     for _ in 0..rounds {
-        let mut auditor = Auditor::new(
+        let auditor = Auditor::new(
             channel(),
             world.peer.clone(),
             world.store.clone(),
@@ -30,6 +32,7 @@ async fn audit(world: &World, rounds: usize) {
             "test".to_owned(),
             vec![TOPIC.to_owned()],
         );
+        let mut auditor = auditor.with_nodes(30_000);
         auditor.run(&Round { stopping: CancellationToken::new() }).await.unwrap();
         world.wait(60);
     }
@@ -201,4 +204,84 @@ async fn what_was_accounted_for_on_a_bus_that_was_left_is_still_looked_after() {
     audit(&world, 4).await;
     let details: Vec<_> = damaged(&world).await.into_iter().filter_map(|gap| gap.detail).collect();
     assert_eq!(details, ["offsets gateway.municipal-12345.raw.v1@embedded 0 7 8"]);
+}
+
+async fn tells(world: &World, messages: u64) {
+    let now = world.clock.now();
+    let held = NodeSpool { channel: channel(), messages, oldest_at: Some(now) };
+    let node = NodeRow {
+        name: "gz-2".into(),
+        holder: "gz-2-1".into(),
+        roles: vec!["intake".into()],
+        version: "0.1.0".into(),
+        key_print: "a1b2".into(),
+        started_at: now,
+        seen_at: now,
+        stopped_at: None,
+        spool_messages: messages,
+        spool_oldest_at: Some(now),
+        spool: Vec::from_iter((messages > 0).then_some(held)),
+        findings: "[]".into(),
+    };
+    world.store.tell_node(&node).await.unwrap();
+}
+
+async fn silences(world: &World) -> Vec<(GapState, Option<String>)> {
+    let gaps = world.gaps().await.into_iter().filter(|gap| gap.kind == GapKind::SpoolSilent);
+    gaps.map(|gap| (gap.state, gap.detail)).collect()
+}
+
+#[tokio::test]
+async fn a_node_that_falls_silent_with_records_in_its_spool_is_a_gap_until_it_has_none() {
+    let world = held().await;
+    tells(&world, 0).await;
+    audit(&world, 3).await;
+    assert!(silences(&world).await.is_empty(), "a silent node that holds nothing is no gap");
+
+    tells(&world, 12).await;
+    audit(&world, 1).await;
+    assert!(silences(&world).await.is_empty(), "it speaks");
+    audit(&world, 1).await;
+    let detail = Some("spool gz-2; 12 message(s)".to_owned());
+    assert_eq!(silences(&world).await, [(GapState::Suspected, detail.clone())]);
+    audit(&world, 3).await;
+    assert_eq!(silences(&world).await, [(GapState::Open, detail.clone())], "once");
+    let gap = world.gaps().await.into_iter().find(|gap| gap.kind == GapKind::SpoolSilent).unwrap();
+    assert!(gap.opened_at.is_some() && gap.reason.unwrap().contains("node gz-2"));
+
+    // It speaks again and drains.
+    tells(&world, 5).await;
+    audit(&world, 1).await;
+    assert_eq!(silences(&world).await, [(GapState::Open, detail.clone())], "not before nothing is left");
+    tells(&world, 0).await;
+    audit(&world, 1).await;
+    assert_eq!(silences(&world).await, [(GapState::Closed, detail.clone())]);
+
+    // A pause between two words is nothing.
+    tells(&world, 2).await;
+    world.wait(40);
+    audit(&world, 1).await;
+    assert_eq!(silences(&world).await.last().unwrap().0, GapState::Suspected);
+    tells(&world, 0).await;
+    audit(&world, 1).await;
+    assert_eq!(silences(&world).await, [(GapState::Closed, detail)]);
+}
+
+#[tokio::test]
+async fn a_silence_that_a_person_waived_stays_so_until_the_next() {
+    let world = held().await;
+    tells(&world, 4).await;
+    world.wait(60);
+    audit(&world, 2).await;
+    let open = world.gaps().await.into_iter().find(|gap| gap.kind == GapKind::SpoolSilent).unwrap();
+    assert_eq!(open.state, GapState::Open);
+    let now = world.clock.now();
+    world.store.move_gap(open.id, GapState::Waived, None, Some("pushed again"), Some("a person"), now).await.unwrap();
+    audit(&world, 3).await;
+    assert_eq!(silences(&world).await.len(), 1);
+    tells(&world, 4).await;
+    world.wait(60);
+    audit(&world, 2).await;
+    let states: Vec<_> = silences(&world).await.into_iter().map(|(state, _)| state).collect();
+    assert_eq!(states, [GapState::Waived, GapState::Open]);
 }

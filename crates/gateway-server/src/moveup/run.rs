@@ -245,6 +245,7 @@ fn first_node(dir: &Path, to: &GatewayConfig) -> Result<NodeRow, Failure> {
         stopped_at: Some(now),
         spool_messages: 0,
         spool_oldest_at: None,
+        spool: Vec::new(),
         findings: "[]".into(),
     })
 }

@@ -4,13 +4,15 @@ use crate::config::{self, ConfigMistake, GatewayConfig};
 use crate::role::{Roles, node_name};
 use crate::store::StoreEngine;
 use crate::{Failure, registry, secrets};
-use gateway_alert::node::NodeSelf;
+use gateway_alert::node::{NodeSelf, SpoolReading};
 use gateway_api::{ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
+use gateway_bus::spool::{SpoolDepth, SpooledBus};
 use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
+use gateway_intake::PushConflicts;
 use gateway_model::{ChannelId, Clock, Timestamp};
 use gateway_pipeline::ContentKey;
-use gateway_store::Store;
+use gateway_store::{NodeSpool, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +24,12 @@ pub struct Installation {
     dir: PathBuf,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The bus.
+    /// The bus, for all who append what can be asked for again, and for all who read.
     pub bus: Arc<dyn Bus>,
+    /// The bus, for pushes and commands, which come once.
+    pub intake_bus: Arc<dyn Bus>,
+    /// What bridges an outage of the bus, where it is elsewhere.
+    pub spool: Option<Arc<SpooledBus>>,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The channels.
@@ -67,7 +73,7 @@ impl Installation {
             return Err(Failure(format!("channels or alerts are not configured right:\n  {}", lines.join("\n  "))));
         };
         let node = node_name(dir, &config.node.name)?;
-        let bus = bus_options(config, &node).open(clock.clone()).await?;
+        let opened = bus_options(config, &node).open_spooled(Arc::new(PushConflicts), clock.clone()).await?;
         let store = config.store.open().await?;
         let desk = config.api.desk()?;
         let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
@@ -77,7 +83,9 @@ impl Installation {
         let installation = Self {
             dir: dir.to_owned(),
             clock,
-            bus,
+            bus: opened.bus,
+            intake_bus: opened.intake,
+            spool: opened.spool,
             store,
             connectors,
             desk,
@@ -119,7 +127,7 @@ impl Installation {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key_print: self.content_key.print(),
             started_at: self.started_at,
-            spool: Arc::new(|| (0, None)),
+            spool: self.spool_reading(),
         }
     }
 
@@ -137,6 +145,20 @@ impl Installation {
                 "the end could not be told; the leases run out by themselves"
             );
         }
+    }
+
+    /// Tells what the spool holds of each channel; nothing where there is no spool.
+    #[must_use]
+    pub fn spool_reading(&self) -> SpoolReading {
+        let (spool, channels) = (self.spool.clone(), self.channel_ids());
+        Arc::new(move || {
+            let depths = spool.iter().flat_map(|spool| spool.depths()).filter(|depth| depth.messages > 0);
+            let of_channel = |depth: SpoolDepth| {
+                let channel = channels.iter().find(|channel| TopicName::raw(channel) == depth.topic)?.clone();
+                Some(NodeSpool { channel, messages: depth.messages, oldest_at: depth.oldest_at })
+            };
+            depths.filter_map(of_channel).collect()
+        })
     }
 
     async fn ensure_topics(&self, config: &GatewayConfig) -> Result<(), Failure> {
@@ -204,7 +226,7 @@ impl Installation {
     ) -> Result<ApiState, Failure> {
         Ok(ApiState {
             store: self.store.clone(),
-            bus: self.bus.clone(),
+            bus: self.intake_bus.clone(),
             clock: self.clock.clone(),
             tokens: self.tokens()?,
             status,

@@ -3,10 +3,12 @@
 use super::installation::Installation;
 use crate::config::GatewayConfig;
 use gateway_alert::checks::{CheckDeps, PollReading, ProcessView, Refusal, WatchedChannel, WatchedDirs, space_of};
+use gateway_alert::node::SpoolReading;
 use gateway_connector::{Breaker, BreakerState, Connector, PeerClock};
 use gateway_intake::{PollProgress, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_runtime::{Schedule, Task, TaskHandle, TaskHost, TaskStatus};
+use gateway_store::NodeSpool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +44,7 @@ pub(super) struct ProcessTold {
     pub(super) breakers: Vec<(ChannelId, Arc<Breaker>)>,
     pub(super) polls: Vec<(ChannelId, Arc<PollProgress>)>,
     pub(super) connectors: Vec<(ChannelId, Arc<dyn Connector>)>,
+    pub(super) spool: SpoolReading,
 }
 
 impl ProcessView for ProcessTold {
@@ -76,6 +79,10 @@ impl ProcessView for ProcessTold {
     fn peer_clocks(&self) -> Vec<(ChannelId, PeerClock)> {
         let told = self.connectors.iter().filter_map(|(id, connector)| Some((id.clone(), connector.peer_clock()?)));
         told.collect()
+    }
+
+    fn spool(&self) -> Vec<NodeSpool> {
+        (self.spool)()
     }
 }
 

@@ -13,7 +13,7 @@ use gateway_api::Waker;
 use gateway_bus::{Bus, TopicName};
 use gateway_connector::{Breaker, Connector};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
-use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, WebhookGate};
+use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
 use gateway_reconcile::{Auditor, Reconciler};
@@ -124,9 +124,20 @@ pub fn start(
         }
     }
     host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
-    let gate = WebhookGate::new(connectors.iter().cloned(), bus.clone(), clock.clone(), config.intake.webhook);
-    let gate = Arc::new(gate);
-    let told = ProcessTold { tasks: host.tasks(), gate: gate.clone(), breakers, polls, connectors: connectors.clone() };
+    if let Some(spool) = &installation.spool {
+        // Whatever its roles are now: an earlier start may have left something.
+        host.spawn(SpoolDrainer::new(spool.clone()), SpoolDrainer::schedule());
+    }
+    let intake_bus = installation.intake_bus.clone();
+    let gate = Arc::new(WebhookGate::new(connectors.iter().cloned(), intake_bus, clock.clone(), config.intake.webhook));
+    let told = ProcessTold {
+        tasks: host.tasks(),
+        gate: gate.clone(),
+        breakers,
+        polls,
+        connectors: connectors.clone(),
+        spool: installation.spool_reading(),
+    };
     let last_look = start_looking(
         installation,
         config,
@@ -220,6 +231,7 @@ fn start_comparing(
         holder.clone(),
         topics.map(|topic| topic.to_string()).to_vec(),
     );
+    let auditor = if installation.shared { auditor.with_nodes(config.node.silent_after_ms) } else { auditor };
     host.spawn(auditor, Schedule::every(Duration::from_millis(policy.audit_every_ms)));
     let reconciler = Reconciler::new(channel.clone(), connector, store, clock, policy, holder.clone());
     let task = host.spawn(reconciler.with_defences(defences.reconcile), Schedule::every(every));

@@ -16,6 +16,11 @@ fn node(name: &str, holder: &str, started: i64) -> NodeRow {
         stopped_at: None,
         spool_messages: 3,
         spool_oldest_at: Some(at(started)),
+        spool: vec![NodeSpool {
+            channel: ChannelId::new("municipal-12345").unwrap(),
+            messages: 3,
+            oldest_at: Some(at(started)),
+        }],
         findings: r#"[{"code":"disk_low"}]"#.into(),
     }
 }
@@ -28,7 +33,14 @@ pub async fn a_node_tells_of_itself(place: &dyn StoreUnderTest) {
     b.tell_node(&second).await.unwrap();
     a.tell_node(&first).await.unwrap();
     assert_eq!(b.nodes().await.unwrap(), [first.clone(), second.clone()]);
-    let ended = NodeRow { stopped_at: Some(at(9)), seen_at: at(9), spool_messages: 0, spool_oldest_at: None, ..first };
+    let ended = NodeRow {
+        stopped_at: Some(at(9)),
+        seen_at: at(9),
+        spool_messages: 0,
+        spool_oldest_at: None,
+        spool: vec![],
+        ..first
+    };
     a.tell_node(&ended).await.unwrap();
     assert_eq!(b.nodes().await.unwrap(), [ended, second.clone()]);
     a.forget_node("gz-1").await.unwrap();

@@ -17,6 +17,7 @@ pub(crate) fn node_row<R: Cells>(row: &R) -> Result<NodeRow, StoreError> {
         stopped_at: columns.maybe_time()?,
         spool_messages: columns.count()?,
         spool_oldest_at: columns.maybe_time()?,
+        spool: columns.json()?,
         findings: columns.string()?,
     })
 }
@@ -28,4 +29,12 @@ pub(crate) fn taken(node: &NodeRow) -> StoreError {
         id: node.name.clone(),
         state: "run by a process that was started later".into(),
     }
+}
+
+/// What a node's spool holds, for its column.
+pub(crate) fn spool_json(node: &NodeRow) -> Result<String, StoreError> {
+    serde_json::to_string(&node.spool).map_err(|source| StoreError::Damaged {
+        what: format!("what the spool of node {} holds can't be written", node.name),
+        source: Some(Box::new(source)),
+    })
 }

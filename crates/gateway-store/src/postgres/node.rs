@@ -4,7 +4,7 @@ use super::batch::storable;
 use super::column::to_ms;
 use super::transaction::commit;
 use super::{PostgresStore, Result};
-use crate::engine::node_row::{node_row, taken};
+use crate::engine::node_row::{node_row, spool_json, taken};
 use crate::{NodeRow, NodeStore, StoreError};
 use async_trait::async_trait;
 
@@ -24,6 +24,7 @@ impl NodeStore for PostgresStore {
                 .bind(node.stopped_at.map(to_ms))
                 .bind(i64::try_from(node.spool_messages).unwrap_or(i64::MAX))
                 .bind(node.spool_oldest_at.map(to_ms))
+                .bind(storable(&spool_json(node)?))
                 .bind(storable(&node.findings))
                 .execute(&mut *tx)
                 .await?;

@@ -32,7 +32,7 @@ pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
     NewPark, NewRaw, Parked, RawMeta, RawRow, left_topic,
 };
-pub use node::NodeRow;
+pub use node::{NodeRow, NodeSpool};
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
 pub use trace::OrderTrace;
 pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingRecords, WatchedHour};

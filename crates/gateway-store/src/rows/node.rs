@@ -1,6 +1,18 @@
 //! The processes of a gateway.
 
-use gateway_model::Timestamp;
+use gateway_model::{ChannelId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a process holds of a channel that is not on the bus yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpool {
+    /// The channel.
+    pub channel: ChannelId,
+    /// How many messages.
+    pub messages: u64,
+    /// When the oldest of them was taken in.
+    pub oldest_at: Option<Timestamp>,
+}
 
 /// What a process of the gateway last told of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +37,8 @@ pub struct NodeRow {
     pub spool_messages: u64,
     /// When the oldest of them was taken in.
     pub spool_oldest_at: Option<Timestamp>,
+    /// The same by channel; a channel of which it holds nothing is absent.
+    pub spool: Vec<NodeSpool>,
     /// What only this process can see to be wrong, as JSON of whoever looks.
     pub findings: String,
 }

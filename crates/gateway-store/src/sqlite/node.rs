@@ -2,7 +2,7 @@
 
 use super::column::to_ms;
 use super::{Result, SqliteStore};
-use crate::engine::node_row::{node_row, taken};
+use crate::engine::node_row::{node_row, spool_json, taken};
 use crate::{NodeRow, NodeStore, StoreError};
 use async_trait::async_trait;
 
@@ -21,6 +21,7 @@ impl NodeStore for SqliteStore {
             .bind(node.stopped_at.map(to_ms))
             .bind(i64::try_from(node.spool_messages).unwrap_or(i64::MAX))
             .bind(node.spool_oldest_at.map(to_ms))
+            .bind(spool_json(node)?)
             .bind(&node.findings)
             .execute(&mut *tx)
             .await?;

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261125000500 "mark_absence",
     20261125000600 "index_round",
     20261126000100 "create_node",
+    20261126000300 "add_spool_to_node",
 ];
 
 /// Checks that the file has this program's schema; makes it in an empty file.

@@ -47,11 +47,11 @@ async fn a_disk_that_fills_is_told_by_its_trend() {
 }
 
 #[tokio::test]
-async fn a_large_spool_is_told_with_its_size() {
+async fn a_large_bus_directory_is_told_with_its_size() {
     let world = World::new().await;
     let mut config = ChecksConfig::default();
-    (config.spool_depth.warn_mib, config.spool_depth.leave_mib) = (3, 2);
-    let mut check = world.check_with("spool_depth", &config);
+    (config.bus_size.warn_mib, config.bus_size.leave_mib) = (3, 2);
+    let mut check = world.check_with("bus_size", &config);
     let other = world.dir.path().join("bus/other");
     std::fs::create_dir_all(&other).unwrap();
     let file = std::fs::File::create(other.join("segment")).unwrap();
@@ -61,6 +61,28 @@ async fn a_large_spool_is_told_with_its_size() {
         seen.push(check.look(at(second)).await.first().map(|found| found.since));
     }
     assert_eq!(seen, [None, Some(at(1)), Some(at(1)), None, None]);
+}
+
+#[tokio::test]
+async fn what_waits_in_the_spool_is_told_until_nothing_does() {
+    let world = World::new().await;
+    let mut check = world.check("spool_depth");
+    let holds = |messages: u64, since: i64| {
+        let held = NodeSpool { channel: municipal(), messages, oldest_at: Some(at(since)) };
+        world.played(|played| played.spool = vec![held]);
+    };
+    holds(7, 0);
+    check.nothing(at(59)).await;
+    let found = check.one(at(60)).await;
+    assert_eq!((found.channel.as_ref(), found.count, found.severity), (Some(&municipal()), 7, Severity::Warning));
+    assert_eq!(facts(&found), [("messages", "7"), ("waiting_s", "60")].into());
+    holds(9_000, 0);
+    assert_eq!(check.one(at(1_800)).await.severity, Severity::Critical);
+    // It drains, and others join it meanwhile.
+    holds(3, 1_799);
+    assert_eq!(check.one(at(1_810)).await.since, at(60));
+    holds(0, 0);
+    check.nothing(at(1_820)).await;
 }
 
 #[tokio::test]

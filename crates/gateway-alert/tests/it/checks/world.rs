@@ -36,6 +36,7 @@ pub struct Played {
     pub breaker: Option<BreakerState>,
     pub poll: Option<PollReading>,
     pub clock: Option<PeerClock>,
+    pub spool: Vec<NodeSpool>,
 }
 
 #[derive(Default)]
@@ -56,6 +57,9 @@ impl ProcessView for Process {
     }
     fn peer_clocks(&self) -> Vec<(ChannelId, PeerClock)> {
         self.0.lock().unwrap().clock.into_iter().map(|clock| (municipal(), clock)).collect()
+    }
+    fn spool(&self) -> Vec<NodeSpool> {
+        self.0.lock().unwrap().spool.clone()
     }
 }
 

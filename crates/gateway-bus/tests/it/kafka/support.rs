@@ -3,8 +3,10 @@
 use super::broker;
 use async_trait::async_trait;
 use gateway_bus::conformance::BusUnderTest;
+use gateway_bus::embedded::EmbeddedOptions;
 use gateway_bus::kafka::{KafkaBus, KafkaOptions};
-use gateway_bus::{Bus, TopicName};
+use gateway_bus::spool::{ConflictRule, SpooledBus};
+use gateway_bus::{Bus, NewMessage, TopicName};
 use gateway_model::{Clock, ManualClock, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -92,6 +94,53 @@ impl BusUnderTest for Kafka {
         }
         let deleted = self.admin().delete_records(&ends, &AdminOptions::new()).await.unwrap();
         deleted.elements().iter().for_each(|one| one.error().unwrap());
+    }
+}
+
+/// The same with a spool before it.
+pub struct SpooledKafka {
+    kafka: Kafka,
+    spool: tempfile::TempDir,
+}
+
+impl SpooledKafka {
+    pub fn new() -> Self {
+        Self { kafka: Kafka::new(), spool: tempfile::tempdir().unwrap() }
+    }
+}
+
+/// No message of the suite conflicts behind the spool.
+struct NoConflicts;
+
+impl ConflictRule for NoConflicts {
+    fn request_of<'a>(&self, nonce: &'a str) -> &'a str {
+        nonce
+    }
+
+    fn resolve(&self, message: NewMessage) -> NewMessage {
+        panic!("no conflict was due: {message:?}")
+    }
+}
+
+#[async_trait]
+impl BusUnderTest for SpooledKafka {
+    async fn open(&self) -> Arc<dyn Bus> {
+        let far = Arc::new(self.kafka.open_kafka().await);
+        let options = EmbeddedOptions::in_dir(self.spool.path());
+        let (patience, rule, clock) = (Duration::from_secs(60), Arc::new(NoConflicts), self.kafka.clock.clone());
+        Arc::new(SpooledBus::open(far, options, patience, rule, clock).await.unwrap())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.kafka.now()
+    }
+
+    async fn pass_time(&self, time: Duration) {
+        self.kafka.pass_time(time).await;
+    }
+
+    async fn expire(&self, bus: &dyn Bus, topic: &TopicName) {
+        self.kafka.expire(bus, topic).await;
     }
 }
 
