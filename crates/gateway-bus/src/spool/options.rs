@@ -17,13 +17,11 @@ pub struct SpoolOptions {
     pub dir: PathBuf,
     /// How many milliseconds the bus may take for an append before the spool takes it.
     pub patience_ms: u64,
-    /// How often the node tells the store how much it holds, in milliseconds.
-    pub tell_every_ms: u64,
 }
 
 impl Default for SpoolOptions {
     fn default() -> Self {
-        Self { enabled: true, dir: PathBuf::from("spool"), patience_ms: 2_000, tell_every_ms: 5_000 }
+        Self { enabled: true, dir: PathBuf::from("spool"), patience_ms: 2_000 }
     }
 }
 
@@ -43,9 +41,6 @@ impl SpoolOptions {
                 "must be 1 to {append_timeout_ms}, which is kafka.append_timeout_ms: later the bus gives up by itself"
             );
             mistakes.push(("patience_ms", text));
-        }
-        if self.tell_every_ms < 100 {
-            mistakes.push(("tell_every_ms", "must be at least 100".to_owned()));
         }
         mistakes
     }

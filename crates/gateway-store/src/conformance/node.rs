@@ -17,7 +17,7 @@ fn node(name: &str, holder: &str, started: i64) -> NodeRow {
         spool_messages: 3,
         spool_oldest_at: Some(at(started)),
         spool: vec![NodeSpool {
-            channel: ChannelId::new("municipal-12345").unwrap(),
+            channel: gateway_model::ChannelId::new("municipal-12345").unwrap(),
             messages: 3,
             oldest_at: Some(at(started)),
         }],

@@ -3,6 +3,7 @@
 use super::world::*;
 use gateway_alert::checks::{ChecksConfig, Space};
 use gateway_model::{Severity, day_of};
+use gateway_store::NodeSpool;
 use std::time::{Duration, SystemTime};
 
 #[tokio::test]
@@ -69,7 +70,7 @@ async fn what_waits_in_the_spool_is_told_until_nothing_does() {
     let mut check = world.check("spool_depth");
     let holds = |messages: u64, since: i64| {
         let held = NodeSpool { channel: municipal(), messages, oldest_at: Some(at(since)) };
-        world.played(|played| played.spool = vec![held]);
+        world.play(|played| played.spool = vec![held]);
     };
     holds(7, 0);
     check.nothing(at(59)).await;
