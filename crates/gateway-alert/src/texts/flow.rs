@@ -137,12 +137,12 @@ pub(super) const TEXTS: &[Text] = &[
         code: "spool_depth",
         zh: Words {
             name: "缓冲积压",
-            what: "总线不可用：该渠道已有 {messages} 条推送或指令暂存在[节点 {node} 的]本机缓冲中，最早的已等待 {waiting_s} 秒。",
+            what: "总线不可用：该渠道已有 {messages} 条推送或指令暂存在节点本机的缓冲中，最早的已等待 {waiting_s} 秒。",
             todo: "恢复 Kafka（hotline-gateway status 中 spool 任务的错误说明原因）；恢复后自动补送。切勿清空该节点的数据目录，并留意磁盘空间。",
         },
         en: Words {
             name: "spool depth",
-            what: "The bus is away: {messages} {messages|push or command|pushes or commands} of the channel {messages|waits|wait} in the spool[ of the node {node}], the oldest for {waiting_s} s.",
+            what: "The bus is away: {messages} {messages|push or command|pushes or commands} of the channel {messages|waits|wait} in the spool, the oldest for {waiting_s} s.",
             todo: "bring Kafka back (the error of the task spool in hotline-gateway status says what is wrong); the rest goes by itself. Do not clear the node's data directory, and mind its disk.",
         },
     },
