@@ -44,6 +44,9 @@ use std::time::Duration;
 /// The group that drains.
 const GROUP: &str = "drain";
 
+/// Who asks for readiness does not wait for long, and should hear of the spool.
+const LONGEST_CHECK: Duration = Duration::from_millis(1_200);
+
 /// The far bus does not take anything now; what is appended is kept here.
 #[derive(Debug, thiserror::Error)]
 #[error("pushes and commands are kept in the spool of this node ({messages} in it), and nothing is read")]
@@ -216,8 +219,9 @@ impl Bus for SpooledBus {
 
     /// Whether the far bus takes messages. Where it does not, appends work all the same, and the error says by what.
     async fn check(&self) -> Result<(), BusError> {
-        let late = || format!("the brokers have not answered within {} ms", self.patience.as_millis());
-        let asked = tokio::time::timeout(self.patience, self.far.check()).await;
+        let patience = self.patience.min(LONGEST_CHECK);
+        let late = || format!("the brokers have not answered within {} ms", patience.as_millis());
+        let asked = tokio::time::timeout(patience, self.far.check()).await;
         let told = asked.unwrap_or_else(|_| Err(BusError::Unavailable(late().into())));
         match told.and_then(|()| self.owes_nothing()) {
             Err(BusError::Unavailable(source)) => {
