@@ -86,6 +86,7 @@ impl Mark {
 /// Then, with what to do.
 pub fn refuse_what_was_left(dir: &Path, config: &GatewayConfig) -> Result<(), Failure> {
     let Some(mark) = Mark::read(dir)? else {
+        refuse_another_bus(config)?;
         if config.store.engine == StoreEngine::Postgres && config.store.sqlite.path.exists() {
             tracing::warn!(
                 "the directory has an embedded store that this configuration does not use: `hotline-gateway migrate-to` carries it over"
@@ -122,6 +123,19 @@ pub fn refuse_what_was_left(dir: &Path, config: &GatewayConfig) -> Result<(), Fa
     })
 }
 
+/// A store in this directory that was fed by the bus in this directory knows records by that bus's offsets: on another bus, which begins at 0 again, it
+/// would take the first records for old ones and drop them without a word.
+fn refuse_another_bus(config: &GatewayConfig) -> Result<(), Failure> {
+    let fed_here = config.bus.embedded.dir.join("positions.db").exists() && config.store.sqlite.path.exists();
+    if config.bus.engine == Engine::Embedded || config.store.engine != StoreEngine::Sqlite || !fed_here {
+        return Ok(());
+    }
+    Err(Failure::told(
+        "本目录的存储按内置总线的位置记账，不能只把总线换成 Kafka：请用 hotline-gateway migrate-to 连同存储一起迁移",
+        "the store of this directory keeps account by the places of the embedded bus, so the bus alone can't be changed to Kafka: records would be lost; move both with `hotline-gateway migrate-to`",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +167,26 @@ mod tests {
         refuse_what_was_left(dir.path(), &scaled).unwrap();
         std::fs::write(dir.path().join("moved.json"), "half").unwrap();
         assert!(refuse_what_was_left(dir.path(), &scaled).is_err());
+    }
+
+    #[test]
+    fn a_store_is_not_fed_from_another_bus_unasked() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = GatewayConfig::default();
+        config.bus.in_dir(dir.path());
+        config.store.settle(dir.path());
+        config.bus.engine = Engine::Kafka;
+        refuse_what_was_left(dir.path(), &config).unwrap();
+        std::fs::create_dir_all(&config.bus.embedded.dir).unwrap();
+        for file in [config.bus.embedded.dir.join("positions.db"), config.store.sqlite.path.clone()] {
+            std::fs::write(file, "").unwrap();
+        }
+        let told = refuse_what_was_left(dir.path(), &config).unwrap_err().0;
+        assert!(told.contains("migrate-to"), "{told}");
+        config.bus.engine = Engine::Embedded;
+        refuse_what_was_left(dir.path(), &config).unwrap();
+        config.bus.engine = Engine::Kafka;
+        config.store.engine = StoreEngine::Postgres;
+        refuse_what_was_left(dir.path(), &config).unwrap();
     }
 }
