@@ -42,6 +42,51 @@ async fn main() {
     }
     println!("whole / bare = {:.2}", whole / bare);
     println!("the state book slows ingest by {:.0} %", (1.0 - whole / bookless) * 100.0);
+    let mut before = 0.0;
+    for (until, name) in STEPS.iter().enumerate() {
+        let store = SqliteStore::open(SqliteOptions::at(directory.path().join(format!("step{until}.db")))).await.unwrap();
+        let began = Instant::now();
+        write(&store, 0, rows / TURNS, What::Steps(until)).await;
+        let us = began.elapsed().as_secs_f64() * 1e6 / (rows / TURNS) as f64;
+        println!("split: {name}: {us:.1} µs a record, {:+.1}", us - before);
+        before = us;
+        store.close().await;
+    }
+}
+
+/// What is written of the whole, each with all that stand before it.
+const STEPS: [&str; 8] = [
+    "order rows",
+    "and numbers",
+    "and loading what is decided about",
+    "and the timeline",
+    "and facets and events",
+    "and the state book",
+    "and records without their bytes",
+    "and their bytes",
+];
+
+/// Takes out of the whole what comes after a step.
+fn until(step: usize, writes: &mut IngestWrites) {
+    if step < 7 {
+        writes.raws.iter_mut().for_each(|raw| raw.body.clear());
+    }
+    if step < 6 {
+        writes.raws.clear();
+    }
+    if step < 5 {
+        writes.book.clear();
+    }
+    if step < 4 {
+        writes.facets.clear();
+        writes.events.clear();
+    }
+    if step < 3 {
+        writes.changes.clear();
+    }
+    if step < 1 {
+        writes.numbers.clear();
+    }
 }
 
 /// What is written.
@@ -53,6 +98,8 @@ enum What {
     Bookless,
     /// Everything.
     Whole,
+    /// Everything until a step.
+    Steps(usize),
 }
 
 async fn measure(name: &str, rows: u64, store: &dyn Store, what: What) -> f64 {
@@ -68,7 +115,7 @@ async fn write(store: &dyn Store, writer: u64, rows: u64, what: What) {
     for from in (0..rows).step_by(BATCH as usize) {
         let orders = (0..BATCH).map(|at| of_writer(writer, order_of(from + at)));
         let numbers = orders.map(|n| (channel(), number(n))).collect();
-        let request = if what == What::Bare {
+        let request = if matches!(what, What::Bare | What::Steps(0 | 1)) {
             IngestRequest::default()
         } else {
             IngestRequest { partitions: vec![("raw".into(), writer as u32)], numbers, ..IngestRequest::default() }
@@ -80,8 +127,10 @@ async fn write(store: &dyn Store, writer: u64, rows: u64, what: What) {
                     return IngestWrites { orders, ..IngestWrites::default() };
                 }
                 let mut writes = whole_writes(writer, &loaded, from);
-                if what == What::Bookless {
-                    writes.book.clear();
+                match what {
+                    What::Bookless => writes.book.clear(),
+                    What::Steps(step) => until(step, &mut writes),
+                    _ => {}
                 }
                 writes
             })
