@@ -44,7 +44,8 @@ async fn main() {
     println!("the state book slows ingest by {:.0} %", (1.0 - whole / bookless) * 100.0);
     let mut before = 0.0;
     for (until, name) in STEPS.iter().enumerate() {
-        let store = SqliteStore::open(SqliteOptions::at(directory.path().join(format!("step{until}.db")))).await.unwrap();
+        let store =
+            SqliteStore::open(SqliteOptions::at(directory.path().join(format!("step{until}.db")))).await.unwrap();
         let began = Instant::now();
         write(&store, 0, rows / TURNS, What::Steps(until)).await;
         let us = began.elapsed().as_secs_f64() * 1e6 / (rows / TURNS) as f64;

@@ -1,7 +1,8 @@
 //! One statement for many rows: multi-row `VALUES` for writing, JSON lists for reading.
 //!
-//! Statement texts are repeated to a few fixed sizes only, so that the prepared ones stay in the connection's cache. Values are bound, not sent
-//! as JSON: bytes need no encoding, and the texts of an order no escaping.
+//! Statement texts are repeated to a few fixed sizes only, so that the prepared ones stay in the connection's cache; what does not fill the last of them
+//! leaves its other tuples unbound and unread. Values are bound, not sent as JSON: bytes need no encoding, and the texts of an order no escaping.
+//! Each statement is a way to the connection's thread and back, and while it works there the values of the next are got ready here.
 
 use super::Result;
 use crate::StoreError;
@@ -10,8 +11,9 @@ use gateway_model::Timestamp;
 use serde::Serialize;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use std::sync::Arc;
 
-/// Rows by statement, largest first.
+/// Tuples of a statement, largest first.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// The values of the rows of one statement, in the order of its columns.
@@ -50,7 +52,7 @@ impl Values {
     }
 
     pub(super) fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> &mut Self {
-        self.add(value.into().map(str::to_owned));
+        self.add(value.into().map(Arc::<str>::from));
         self
     }
 
@@ -88,44 +90,99 @@ impl Values {
     }
 }
 
-/// Runs `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
-pub(super) async fn write_rows<T>(
-    connection: &mut SqliteConnection,
+/// A statement and its values.
+pub(super) struct Ready {
+    text: String,
+    arguments: SqliteArguments,
+}
+
+/// What gets a statement ready.
+pub(super) type Step<'w> = Box<dyn FnOnce() -> Result<Ready> + Send + 'w>;
+
+/// The steps that run `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
+pub(super) fn steps<'w, T: Sync>(
     statement: &'static str,
-    rows: &[T],
-    bind: impl Fn(&mut Values, &T),
-) -> Result<()> {
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let size = SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
-        let (chunk, after) = rest.split_at(size);
-        rest = after;
-        let mut values = Values { arguments: SqliteArguments::default(), failure: None };
-        for row in chunk {
-            bind(&mut values, row);
-        }
-        if let Some(failure) = values.failure {
-            return Err(failure);
-        }
-        sqlx::query_with(AssertSqlSafe(repeat(statement, size)), values.arguments).execute(&mut *connection).await?;
+    rows: &'w [T],
+    bind: impl Fn(&mut Values, &T) + Copy + Send + 'w,
+) -> Vec<Step<'w>> {
+    rows.chunks(SIZES[0])
+        .map(|chunk| -> Step<'w> {
+            Box::new(move || {
+                let size = SIZES.into_iter().rev().find(|size| *size >= chunk.len()).unwrap_or(SIZES[0]);
+                let mut values = Values { arguments: SqliteArguments::default(), failure: None };
+                let text = if size == chunk.len() {
+                    repeat(statement, size)
+                } else {
+                    values.int(i64::try_from(chunk.len()).unwrap_or(i64::MAX));
+                    repeat_at_most(statement, size)
+                };
+                for row in chunk {
+                    bind(&mut values, row);
+                }
+                match values.failure {
+                    Some(failure) => Err(failure),
+                    None => Ok(Ready { text, arguments: values.arguments }),
+                }
+            })
+        })
+        .collect()
+}
+
+/// Runs steps one after the other.
+pub(super) async fn run(connection: &mut SqliteConnection, steps: impl IntoIterator<Item = Step<'_>>) -> Result<()> {
+    let mut steps = steps.into_iter();
+    let mut ready = steps.next().map(|step| step()).transpose()?;
+    while let Some(Ready { text, arguments }) = ready {
+        let executed = sqlx::query_with(AssertSqlSafe(text), arguments).execute(&mut *connection);
+        // The statement is on its way when the next is looked at.
+        let (executed, next) = tokio::join!(executed, async { steps.next().map(|step| step()).transpose() });
+        executed?;
+        ready = next?;
     }
     Ok(())
 }
 
+/// Runs `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
+pub(super) async fn write_rows<T: Sync>(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    rows: &[T],
+    bind: impl Fn(&mut Values, &T) + Copy + Send,
+) -> Result<()> {
+    run(connection, steps(statement, rows, bind)).await
+}
+
+/// What stands before the tuple of placeholders, the tuple, and what stands behind it.
+fn parts(statement: &'static str) -> Option<(&'static str, &'static str, &'static str)> {
+    let start = statement.find("VALUES (")? + "VALUES ".len();
+    let end = start + statement[start..].find(')')? + 1;
+    Some((&statement[..start], &statement[start..end], &statement[end..]))
+}
+
 fn repeat(statement: &'static str, rows: usize) -> String {
-    const START: &str = "VALUES (";
-    let Some(start) = statement.find(START).map(|at| at + START.len() - 1) else {
-        return statement.to_owned();
-    };
-    let end = statement[start..].find(')').map_or(statement.len(), |at| start + at + 1);
-    let tuple = &statement[start..end];
-    let mut text = String::with_capacity(statement.len() + rows * (tuple.len() + 2));
-    text.push_str(&statement[..end]);
-    for _ in 1..rows {
-        text.push_str(", ");
+    let Some((head, tuple, tail)) = parts(statement) else { return statement.to_owned() };
+    format!("{head}{}{tail}", tuples(tuple, rows))
+}
+
+/// As [`repeat`], for the first so many rows; how many is the first placeholder.
+fn repeat_at_most(statement: &'static str, rows: usize) -> String {
+    let Some((head, tuple, tail)) = parts(statement) else { return statement.to_owned() };
+    let insert = head.trim_end_matches("VALUES ");
+    let tuples = tuples(tuple, rows);
+    // Without `WHERE`, `ON CONFLICT` would be read as the condition of a join.
+    format!(
+        "WITH bound (rows) AS (SELECT ?) {insert}SELECT * FROM (VALUES {tuples}) WHERE TRUE LIMIT (SELECT rows FROM bound){tail}"
+    )
+}
+
+fn tuples(tuple: &str, rows: usize) -> String {
+    let mut text = String::with_capacity(rows * (tuple.len() + 2));
+    for row in 0..rows {
+        if row > 0 {
+            text.push_str(", ");
+        }
         text.push_str(tuple);
     }
-    text.push_str(&statement[end..]);
     text
 }
 
@@ -138,11 +195,20 @@ pub(super) fn list<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<St
 
 #[cfg(test)]
 mod tests {
-    use super::repeat;
+    use super::{repeat, repeat_at_most};
 
     #[test]
     fn only_the_tuple_is_repeated() {
         let text = repeat("INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (a) DO NOTHING", 3);
         assert_eq!(text, "INSERT INTO t (a, b) VALUES (?, ?), (?, ?), (?, ?) ON CONFLICT (a) DO NOTHING");
+    }
+
+    #[test]
+    fn tuples_that_nothing_is_bound_to_are_not_read() {
+        let text = repeat_at_most("INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO NOTHING", 2);
+        assert_eq!(
+            text,
+            "WITH bound (rows) AS (SELECT ?) INSERT INTO t (a) SELECT * FROM (VALUES (?), (?)) WHERE TRUE LIMIT (SELECT rows FROM bound) ON CONFLICT (a) DO NOTHING"
+        );
     }
 }

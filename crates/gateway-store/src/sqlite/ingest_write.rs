@@ -1,6 +1,6 @@
 //! Writing what a decision returned: one statement by table, in an order that satisfies every reference.
 
-use super::batch::write_rows;
+use super::batch::{Step, run, steps};
 use super::{
     Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
 };
@@ -9,15 +9,18 @@ use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::SqliteConnection;
 
 pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrites) -> Result<()> {
-    raw::insert(connection, &writes.raws).await?;
+    let rows = [
+        raw::insert(&writes.raws),
+        orders(&writes.orders),
+        numbers(&writes.numbers),
+        readings(&writes.readings),
+        facets(&writes.facets),
+        events(&writes.events),
+        persons(&writes.persons),
+        changes(&writes.changes),
+    ];
+    run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;
-    orders(connection, &writes.orders).await?;
-    numbers(connection, &writes.numbers).await?;
-    readings(connection, &writes.readings).await?;
-    facets(connection, &writes.facets).await?;
-    events(connection, &writes.events).await?;
-    persons(connection, &writes.persons).await?;
-    changes(connection, &writes.changes).await?;
     book_put::apply(connection, writes.book, writes.at).await?;
     delivery_write::insert(connection, &writes.new_deliveries).await?;
     delivery_write::update(connection, &writes.delivery_updates, writes.at).await?;
@@ -32,8 +35,8 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
     ingest::save_positions(connection, &writes.positions).await
 }
 
-async fn orders(connection: &mut SqliteConnection, rows: &[WorkOrderRow]) -> Result<()> {
-    write_rows(connection, sql!("work_order/upsert"), rows, |values, order| {
+fn orders(rows: &[WorkOrderRow]) -> Vec<Step<'_>> {
+    steps(sql!("work_order/upsert"), rows, |values, order| {
         values
             .bytes(order.id.0.as_bytes())
             .count(order.seq)
@@ -45,18 +48,16 @@ async fn orders(connection: &mut SqliteConnection, rows: &[WorkOrderRow]) -> Res
             .json(&order.fields)
             .json(&order.conflicts);
     })
-    .await
 }
 
-async fn numbers(connection: &mut SqliteConnection, rows: &[(OrderId, OrderNumber)]) -> Result<()> {
-    write_rows(connection, sql!("order_number/insert"), rows, |values, (order, number)| {
+fn numbers(rows: &[(OrderId, OrderNumber)]) -> Vec<Step<'_>> {
+    steps(sql!("order_number/insert"), rows, |values, (order, number)| {
         values.text(number.channel.as_str()).text(number.number.as_str()).show(number.day).bytes(order.0.as_bytes());
     })
-    .await
 }
 
-async fn readings(connection: &mut SqliteConnection, rows: &[(OrderId, NumberReading)]) -> Result<()> {
-    write_rows(connection, sql!("order_number/upsert_reading"), rows, |values, (order, reading)| {
+fn readings(rows: &[(OrderId, NumberReading)]) -> Vec<Step<'_>> {
+    steps(sql!("order_number/upsert_reading"), rows, |values, (order, reading)| {
         let number = &reading.number;
         values
             .text(number.channel.as_str())
@@ -66,11 +67,10 @@ async fn readings(connection: &mut SqliteConnection, rows: &[(OrderId, NumberRea
             .time(reading.whole_read_at)
             .maybe_time(reading.absent_since);
     })
-    .await
 }
 
-async fn facets(connection: &mut SqliteConnection, rows: &[(OrderId, FacetRow)]) -> Result<()> {
-    write_rows(connection, sql!("facet/upsert"), rows, |values, (order, facet)| {
+fn facets(rows: &[(OrderId, FacetRow)]) -> Vec<Step<'_>> {
+    steps(sql!("facet/upsert"), rows, |values, (order, facet)| {
         values
             .bytes(order.0.as_bytes())
             .text(facet.channel.as_str())
@@ -89,11 +89,10 @@ async fn facets(connection: &mut SqliteConnection, rows: &[(OrderId, FacetRow)])
             .int(facet.raw_id.0)
             .maybe_time(facet.gone_at);
     })
-    .await
 }
 
-async fn events(connection: &mut SqliteConnection, rows: &[(OrderId, EventRow)]) -> Result<()> {
-    write_rows(connection, sql!("order_event/upsert"), rows, |values, (order, event)| {
+fn events(rows: &[(OrderId, EventRow)]) -> Vec<Step<'_>> {
+    steps(sql!("order_event/upsert"), rows, |values, (order, event)| {
         values
             .bytes(order.0.as_bytes())
             .text(event.channel.as_str())
@@ -110,11 +109,10 @@ async fn events(connection: &mut SqliteConnection, rows: &[(OrderId, EventRow)])
             .int(event.raw_id.0)
             .maybe_time(event.gone_at);
     })
-    .await
 }
 
-async fn persons(connection: &mut SqliteConnection, rows: &[PersonRow]) -> Result<()> {
-    write_rows(connection, sql!("work_order_person/upsert"), rows, |values, person| {
+fn persons(rows: &[PersonRow]) -> Vec<Step<'_>> {
+    steps(sql!("work_order_person/upsert"), rows, |values, person| {
         values
             .bytes(person.order_id.0.as_bytes())
             .text(person.channel.as_str())
@@ -123,11 +121,10 @@ async fn persons(connection: &mut SqliteConnection, rows: &[PersonRow]) -> Resul
             .json(&person.fields)
             .text(person.key_id.as_str());
     })
-    .await
 }
 
-async fn changes(connection: &mut SqliteConnection, rows: &[ChangeRow]) -> Result<()> {
-    write_rows(connection, sql!("order_change/insert"), rows, |values, change| {
+fn changes(rows: &[ChangeRow]) -> Vec<Step<'_>> {
+    steps(sql!("order_change/insert"), rows, |values, change| {
         values
             .bytes(change.order_id.0.as_bytes())
             .count(change.seq)
@@ -137,5 +134,4 @@ async fn changes(connection: &mut SqliteConnection, rows: &[ChangeRow]) -> Resul
             .show(&change.part)
             .int(change.raw_id.0);
     })
-    .await
 }
