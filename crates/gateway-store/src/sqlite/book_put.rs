@@ -5,6 +5,7 @@
 use super::Result;
 use super::batch::{list, write_rows};
 use super::column::{Columns, from_ms};
+use super::soon::soon;
 use crate::BookPut;
 use crate::engine::book_change::{BookChange, BucketKey, Held, Key, Sum, is_empty, read_bucket, read_held, wanted};
 use gateway_model::{BookItem, BookSide, ChannelId, Grain, Timestamp, day_of};
@@ -55,7 +56,8 @@ async fn held<'a>(
     connection: &mut SqliteConnection,
     keys: impl IntoIterator<Item = &'a Key>,
 ) -> Result<BTreeMap<Key, Held>> {
-    let rows = sqlx::query(sql!("book_item/of")).bind(key_list(keys.into_iter())?).fetch_all(connection).await?;
+    let items = sqlx::query(sql!("book_item/of")).bind(key_list(keys.into_iter())?);
+    let rows = soon(items.fetch_all(connection)).await?;
     rows.iter()
         .map(|row| {
             let mut columns = Columns::of("book_item", row);
@@ -147,7 +149,7 @@ async fn touched(
     connection: &mut SqliteConnection,
     keys: impl Iterator<Item = &BucketKey>,
 ) -> Result<BTreeMap<BucketKey, Sum>> {
-    let rows: Vec<SqliteRow> =
-        sqlx::query(sql!("book_bucket/of")).bind(bucket_list(keys)?).fetch_all(connection).await?;
+    let buckets = sqlx::query(sql!("book_bucket/of")).bind(bucket_list(keys)?);
+    let rows: Vec<SqliteRow> = soon(buckets.fetch_all(connection)).await?;
     rows.iter().map(|row| read_bucket(&mut Columns::of("book_bucket", row))).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::batch::list;
 use super::column::Columns;
+use super::soon::soon;
 use super::{Result, ingest, park};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
@@ -25,7 +26,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, request: &IngestRequ
         })
         .collect();
 
-    let row = sqlx::query(sql!("ingest/next_ids")).fetch_one(&mut *connection).await?;
+    let row = soon(sqlx::query(sql!("ingest/next_ids")).fetch_one(&mut *connection)).await?;
     let mut next = Columns::of("next ids", &row);
     let (next_raw_id, next_feed_seq, next_delivery_id) = (next.int()?, next.count()?, next.int()?);
 
@@ -34,8 +35,8 @@ pub(super) async fn load(connection: &mut SqliteConnection, request: &IngestRequ
     let numbers: Vec<_> = numbers.into_iter().collect();
     let mut ids: BTreeSet<OrderId> = request.orders.iter().copied().collect();
     if !numbers.is_empty() {
-        let rows =
-            sqlx::query(sql!("order_number/orders_of")).bind(list(&numbers)?).fetch_all(&mut *connection).await?;
+        let named = sqlx::query(sql!("order_number/orders_of")).bind(list(&numbers)?);
+        let rows = soon(named.fetch_all(&mut *connection)).await?;
         for row in &rows {
             ids.insert(Columns::of("order_number", row).order_id()?);
         }
@@ -74,7 +75,7 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
     }
     let wanted = hex_list(ids)?;
     let mut orders = BTreeMap::new();
-    for row in sqlx::query(sql!("work_order/of")).bind(&wanted).fetch_all(&mut *connection).await? {
+    for row in soon(sqlx::query(sql!("work_order/of")).bind(&wanted).fetch_all(&mut *connection)).await? {
         let order = read_order(&mut Columns::of("work_order", &row))?;
         orders.insert(
             order.id,
@@ -91,7 +92,7 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
     if orders.is_empty() {
         return Ok(Vec::new());
     }
-    for row in sqlx::query(sql!("order_number/of")).bind(&wanted).fetch_all(&mut *connection).await? {
+    for row in soon(sqlx::query(sql!("order_number/of")).bind(&wanted).fetch_all(&mut *connection)).await? {
         let mut columns = Columns::of("order_number", &row);
         if let Some(order) = orders.get_mut(&columns.order_id()?) {
             let number = read_number(&mut columns)?;
@@ -102,19 +103,19 @@ pub(super) async fn aggregates(connection: &mut SqliteConnection, ids: &[OrderId
             order.numbers.push(number);
         }
     }
-    for row in sqlx::query(sql!("facet/of")).bind(&wanted).fetch_all(&mut *connection).await? {
+    for row in soon(sqlx::query(sql!("facet/of")).bind(&wanted).fetch_all(&mut *connection)).await? {
         let mut columns = Columns::of("facet", &row);
         if let Some(order) = orders.get_mut(&columns.order_id()?) {
             order.facets.push(read_facet(&mut columns)?);
         }
     }
-    for row in sqlx::query(sql!("order_event/of")).bind(&wanted).fetch_all(&mut *connection).await? {
+    for row in soon(sqlx::query(sql!("order_event/of")).bind(&wanted).fetch_all(&mut *connection)).await? {
         let mut columns = Columns::of("order_event", &row);
         if let Some(order) = orders.get_mut(&columns.order_id()?) {
             order.events.push(read_event(&mut columns)?);
         }
     }
-    for row in sqlx::query(sql!("delivery/of_orders")).bind(&wanted).fetch_all(&mut *connection).await? {
+    for row in soon(sqlx::query(sql!("delivery/of_orders")).bind(&wanted).fetch_all(&mut *connection)).await? {
         let delivery = read_delivery(&mut Columns::of("delivery", &row))?.row;
         if let Some(order) = orders.get_mut(&delivery.order_id) {
             order.deliveries.push(delivery);

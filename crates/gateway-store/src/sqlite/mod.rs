@@ -47,6 +47,7 @@ mod raw;
 mod readers;
 mod repair_stop;
 mod schema;
+mod soon;
 mod trace;
 mod watch;
 
