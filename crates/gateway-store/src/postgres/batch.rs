@@ -3,6 +3,8 @@
 //! The text is the embedded engine's, with one tuple of placeholders after `VALUES`; the tuple becomes a `SELECT` from the arrays. So there is one text
 //! of each statement whatever the number of rows, and the server's prepared ones stay few.
 //!
+//! While the server works on a statement, the values of the next are got ready here.
+//!
 //! A key may stand once in a statement: PostgreSQL refuses to write a row twice in one. [`last_of_each`] keeps the last of those that replace each
 //! other.
 
@@ -143,24 +145,58 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
+/// A statement and its values.
+pub(super) struct Ready {
+    text: String,
+    arguments: PgArguments,
+}
+
+/// What gets a statement ready.
+pub(super) type Step<'w> = Box<dyn FnOnce() -> Result<Ready> + Send + 'w>;
+
+/// The steps that run `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
+pub(super) fn steps<'w, T: Sync>(
+    statement: &'static str,
+    rows: &'w [T],
+    bind: impl Fn(&mut Values, &T) + Copy + Send + 'w,
+) -> Vec<Step<'w>> {
+    rows.chunks(SIZE)
+        .map(|chunk| -> Step<'w> {
+            Box::new(move || {
+                let mut values = Values::default();
+                for row in chunk {
+                    values.next = 0;
+                    bind(&mut values, row);
+                }
+                let (arguments, types) = values.into_arguments()?;
+                Ok(Ready { text: from_arrays(statement, &types)?, arguments })
+            })
+        })
+        .collect()
+}
+
+/// Runs steps one after the other.
+pub(super) async fn run(connection: &mut PgConnection, steps: impl IntoIterator<Item = Step<'_>>) -> Result<()> {
+    let mut steps = steps.into_iter();
+    let mut ready = steps.next().map(|step| step()).transpose()?;
+    while let Some(Ready { text, arguments }) = ready {
+        let executed = sqlx::query_with(AssertSqlSafe(text), arguments).execute(&mut *connection);
+        // The statement is on its way when the next is looked at.
+        let (executed, next) = tokio::join!(executed, async { steps.next().map(|step| step()).transpose() });
+        executed?;
+        ready = next?;
+    }
+    Ok(())
+}
+
 /// Runs `statement` (which has one tuple of placeholders after `VALUES`) for all rows.
-pub(super) async fn write_rows<T>(
+pub(super) async fn write_rows<T: Sync>(
     connection: &mut PgConnection,
     statement: &'static str,
     rows: &[T],
-    bind: impl Fn(&mut Values, &T),
+    bind: impl Fn(&mut Values, &T) + Copy + Send,
 ) -> Result<()> {
-    for chunk in rows.chunks(SIZE) {
-        let mut values = Values::default();
-        for row in chunk {
-            values.next = 0;
-            bind(&mut values, row);
-        }
-        let (arguments, types) = values.into_arguments()?;
-        let text = from_arrays(statement, &types)?;
-        sqlx::query_with(AssertSqlSafe(text), arguments).execute(&mut *connection).await?;
-    }
-    Ok(())
+    run(connection, steps(statement, rows, bind)).await
 }
 
 /// One array for each column of a list of keys, for a statement that joins them.

@@ -1,6 +1,6 @@
 //! Writing what a decision returned: one statement by table, in an order that satisfies every reference.
 
-use super::batch::{last_of_each, write_rows};
+use super::batch::{Step, last_of_each, run, steps};
 use super::{
     Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
 };
@@ -9,15 +9,26 @@ use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::PgConnection;
 
 pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -> Result<()> {
-    raw::insert(connection, &writes.raws).await?;
+    let heads = last_of_each(&writes.orders, |order| order.id);
+    let readings_last = last_of_each(&writes.readings, |(_, reading)| &reading.number);
+    let facet_heads =
+        last_of_each(&writes.facets, |(order, facet)| (order, &facet.channel, facet.dataset, &facet.part));
+    let event_heads =
+        last_of_each(&writes.events, |(order, event)| (order, &event.channel, event.dataset, &event.part));
+    let person_heads =
+        last_of_each(&writes.persons, |person| (person.order_id, &person.channel, person.dataset, &person.part));
+    let rows = [
+        raw::insert(&writes.raws),
+        orders(&heads),
+        numbers(&writes.numbers),
+        readings(&readings_last),
+        facets(&facet_heads),
+        events(&event_heads),
+        persons(&person_heads),
+        changes(&writes.changes),
+    ];
+    run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;
-    orders(connection, &writes.orders).await?;
-    numbers(connection, &writes.numbers).await?;
-    readings(connection, &writes.readings).await?;
-    facets(connection, &writes.facets).await?;
-    events(connection, &writes.events).await?;
-    persons(connection, &writes.persons).await?;
-    changes(connection, &writes.changes).await?;
     book_put::apply(connection, writes.book, writes.at).await?;
     delivery_write::insert(connection, &writes.new_deliveries).await?;
     delivery_write::update(connection, &writes.delivery_updates, writes.at).await?;
@@ -32,9 +43,8 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
     ingest::save_positions(connection, &writes.positions).await
 }
 
-async fn orders(connection: &mut PgConnection, rows: &[WorkOrderRow]) -> Result<()> {
-    let rows = last_of_each(rows, |order| order.id);
-    write_rows(connection, sql!("work_order/upsert"), &rows, |values, order| {
+fn orders<'w>(rows: &'w [&'w WorkOrderRow]) -> Vec<Step<'w>> {
+    steps(sql!("work_order/upsert"), rows, |values, order| {
         values
             .uuid(order.id.0)
             .count(order.seq)
@@ -46,19 +56,16 @@ async fn orders(connection: &mut PgConnection, rows: &[WorkOrderRow]) -> Result<
             .json(&order.fields)
             .json(&order.conflicts);
     })
-    .await
 }
 
-async fn numbers(connection: &mut PgConnection, rows: &[(OrderId, OrderNumber)]) -> Result<()> {
-    write_rows(connection, sql!("order_number/insert"), rows, |values, (order, number)| {
+fn numbers(rows: &[(OrderId, OrderNumber)]) -> Vec<Step<'_>> {
+    steps(sql!("order_number/insert"), rows, |values, (order, number)| {
         values.text(number.channel.as_str()).text(number.number.as_str()).show(number.day).uuid(order.0);
     })
-    .await
 }
 
-async fn readings(connection: &mut PgConnection, rows: &[(OrderId, NumberReading)]) -> Result<()> {
-    let rows = last_of_each(rows, |(_, reading)| &reading.number);
-    write_rows(connection, sql!("order_number/upsert_reading"), &rows, |values, (order, reading)| {
+fn readings<'w>(rows: &'w [&'w (OrderId, NumberReading)]) -> Vec<Step<'w>> {
+    steps(sql!("order_number/upsert_reading"), rows, |values, (order, reading)| {
         let number = &reading.number;
         values
             .text(number.channel.as_str())
@@ -68,12 +75,10 @@ async fn readings(connection: &mut PgConnection, rows: &[(OrderId, NumberReading
             .time(reading.whole_read_at)
             .maybe_time(reading.absent_since);
     })
-    .await
 }
 
-async fn facets(connection: &mut PgConnection, rows: &[(OrderId, FacetRow)]) -> Result<()> {
-    let rows = last_of_each(rows, |(order, facet)| (order, &facet.channel, facet.dataset, &facet.part));
-    write_rows(connection, sql!("facet/upsert"), &rows, |values, (order, facet)| {
+fn facets<'w>(rows: &'w [&'w (OrderId, FacetRow)]) -> Vec<Step<'w>> {
+    steps(sql!("facet/upsert"), rows, |values, (order, facet)| {
         values
             .uuid(order.0)
             .text(facet.channel.as_str())
@@ -92,12 +97,10 @@ async fn facets(connection: &mut PgConnection, rows: &[(OrderId, FacetRow)]) -> 
             .int(facet.raw_id.0)
             .maybe_time(facet.gone_at);
     })
-    .await
 }
 
-async fn events(connection: &mut PgConnection, rows: &[(OrderId, EventRow)]) -> Result<()> {
-    let rows = last_of_each(rows, |(order, event)| (order, &event.channel, event.dataset, &event.part));
-    write_rows(connection, sql!("order_event/upsert"), &rows, |values, (order, event)| {
+fn events<'w>(rows: &'w [&'w (OrderId, EventRow)]) -> Vec<Step<'w>> {
+    steps(sql!("order_event/upsert"), rows, |values, (order, event)| {
         values
             .uuid(order.0)
             .text(event.channel.as_str())
@@ -114,12 +117,10 @@ async fn events(connection: &mut PgConnection, rows: &[(OrderId, EventRow)]) -> 
             .int(event.raw_id.0)
             .maybe_time(event.gone_at);
     })
-    .await
 }
 
-async fn persons(connection: &mut PgConnection, rows: &[PersonRow]) -> Result<()> {
-    let rows = last_of_each(rows, |person| (person.order_id, &person.channel, person.dataset, &person.part));
-    write_rows(connection, sql!("work_order_person/upsert"), &rows, |values, person| {
+fn persons<'w>(rows: &'w [&'w PersonRow]) -> Vec<Step<'w>> {
+    steps(sql!("work_order_person/upsert"), rows, |values, person| {
         values
             .uuid(person.order_id.0)
             .text(person.channel.as_str())
@@ -128,11 +129,10 @@ async fn persons(connection: &mut PgConnection, rows: &[PersonRow]) -> Result<()
             .json(&person.fields)
             .text(person.key_id.as_str());
     })
-    .await
 }
 
-async fn changes(connection: &mut PgConnection, rows: &[ChangeRow]) -> Result<()> {
-    write_rows(connection, sql!("order_change/insert"), rows, |values, change| {
+fn changes(rows: &[ChangeRow]) -> Vec<Step<'_>> {
+    steps(sql!("order_change/insert"), rows, |values, change| {
         values
             .uuid(change.order_id.0)
             .count(change.seq)
@@ -142,5 +142,4 @@ async fn changes(connection: &mut PgConnection, rows: &[ChangeRow]) -> Result<()
             .show(&change.part)
             .int(change.raw_id.0);
     })
-    .await
 }

@@ -1,7 +1,7 @@
 //! Records exactly as received.
 
 use super::Result;
-use super::batch::write_rows;
+use super::batch::{Step, steps};
 use super::column::Columns;
 use crate::engine::raw_row::read_raw;
 use crate::{NewRaw, RawRow};
@@ -9,8 +9,8 @@ use gateway_model::{ChannelId, RawId, Timestamp};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
-pub(super) async fn insert(connection: &mut PgConnection, raws: &[NewRaw]) -> Result<()> {
-    write_rows(connection, sql!("raw_record/insert"), raws, |values, raw| {
+pub(super) fn insert(raws: &[NewRaw]) -> Vec<Step<'_>> {
+    steps(sql!("raw_record/insert"), raws, |values, raw| {
         let meta = &raw.meta;
         values
             .int(raw.id.0)
@@ -25,7 +25,6 @@ pub(super) async fn insert(connection: &mut PgConnection, raws: &[NewRaw]) -> Re
             .text(raw.key_id.as_str())
             .bytes(&raw.body);
     })
-    .await
 }
 
 pub(super) async fn get(connection: &mut PgConnection, id: RawId) -> Result<Option<RawRow>> {
