@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use gateway_e2e::campaign::{CampaignOptions, Trouble, run};
+use gateway_server::cli::DemoEngines;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ struct Options {
     /// Where its directories are made; memory is quickest.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// On which engines the gateway runs; scaled starts Apache Kafka and PostgreSQL by deploy/dev.
+    #[arg(long, value_enum, default_value_t)]
+    engines: DemoEngines,
     /// Keeps the directory of a campaign that was lost.
     #[arg(long)]
     keep: bool,
@@ -78,6 +82,7 @@ async fn campaigns(options: &Options) -> Result<bool, Trouble> {
             orders_per_day: options.orders_per_day,
             faults: options.faults,
             upheavals: true,
+            scaled: options.engines == DemoEngines::Scaled,
             progress: true,
         };
         let outcome = run(dir.path(), &campaign).await?;

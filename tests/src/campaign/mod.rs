@@ -52,6 +52,8 @@ pub struct CampaignOptions {
     pub faults: u32,
     /// Whether what hits everything at once is among them: outages, restored backups, wrong clocks.
     pub upheavals: bool,
+    /// Whether the gateway runs on Apache Kafka and PostgreSQL.
+    pub scaled: bool,
     /// Whether to tell how far it is, on standard error.
     pub progress: bool,
 }
@@ -93,6 +95,7 @@ pub async fn run(dir: &Path, options: &CampaignOptions) -> Result<Outcome, Troub
         step: Duration::from_secs(300),
         faults: plan(options.faults, options.upheavals),
         life,
+        scaled: options.scaled,
     };
     let mut world = World::start(dir, &world).await?;
     let end = start.checked_add(life)?;

@@ -1,7 +1,7 @@
 //! Gateway, platform and desk in one process, over loopback HTTP, on one clock that somebody drives.
 
 use gateway_model::{Clock, ManualClock, Timestamp};
-use gateway_server::demo::unhurried_profile;
+use gateway_server::demo::{Servers, unhurried_profile};
 use gateway_server::serve::SteppedGateway;
 use gateway_simulator::clock::SimClock;
 use gateway_simulator::{
@@ -21,6 +21,10 @@ pub const CHANNEL: &str = "municipal-12345";
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 const LIES_LAST: Duration = Duration::from_secs(6 * 3_600);
 const MINUTE_MS: u64 = 60_000;
+/// Each step asks the broker how far every partition is, and the checks ask it too.
+const ONE_PARTITION: &str = "\n[topics]\npartitions = 1\n";
+/// How long a look waits for a broker, in milliseconds.
+const HAND_OVER_MS: u32 = 5;
 
 /// What lives in a world.
 pub struct WorldOptions {
@@ -36,6 +40,8 @@ pub struct WorldOptions {
     pub faults: FaultPlan,
     /// How long life lasts.
     pub life: Duration,
+    /// Whether the gateway runs on Apache Kafka and PostgreSQL, which are started for it.
+    pub scaled: bool,
 }
 
 /// The whole of it.
@@ -45,6 +51,7 @@ pub struct World {
     /// The other side.
     pub platform: PlatformHandle,
     desk: DeskHandle,
+    servers: Option<Servers>,
     token: String,
     client: reqwest::Client,
     step: Duration,
@@ -85,7 +92,16 @@ impl World {
         let platform = start_platform(platform).await?;
         std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(5_000).map_err(of_server)?)?;
         let file = dir.join("gateway/gateway.toml");
-        std::fs::write(&file, configuration(&platform.url()))?;
+        let servers = if options.scaled { Some(Servers::start(dir, true).await.map_err(of_server)?) } else { None };
+        let engines = match &servers {
+            Some(servers) => {
+                let of_servers =
+                    servers.configure(&dir.join("gateway/secrets/database.url"), "secrets/database.url")?;
+                of_servers + ONE_PARTITION
+            }
+            None => String::new(),
+        };
+        std::fs::write(&file, configuration(&platform.url(), u32::from(options.scaled) * HAND_OVER_MS) + &engines)?;
         let gateway = SteppedGateway::open(&dir.join("gateway"), &file, clock.clone()).await.map_err(of_server)?;
         std::fs::write(address_file, gateway.public_url.trim_start_matches("http://"))?;
         let token = |role: &str| std::fs::read_to_string(dir.join(format!("gateway/tokens/{role}.token")));
@@ -99,7 +115,8 @@ impl World {
         let desk = start_desk(desk).await?;
         let token = token("admin")?.trim().to_owned();
         let client = http::client(Duration::from_secs(60))?;
-        Ok(Self { clock, gateway, platform, desk, token, client, step: options.step, failures: BTreeMap::new() })
+        let (step, failures) = (options.step, BTreeMap::new());
+        Ok(Self { clock, gateway, platform, desk, servers, token, client, step, failures })
     }
 
     /// The present.
@@ -116,7 +133,7 @@ impl World {
         let next = self.now().checked_add(self.step).map_err(|error| Trouble(error.to_string()))?;
         self.clock.advance_to(next);
         self.platform.step().await?;
-        for (task, error) in self.gateway.step().await {
+        for (task, error) in self.gateway.step().await.map_err(of_server)? {
             *self.failures.entry((task, error.code)).or_default() += 1;
         }
         self.desk.step().await?;
@@ -162,6 +179,9 @@ impl World {
         self.platform.shutdown().cancel();
         self.desk.ended().await?;
         self.platform.ended().await?;
+        if let Some(servers) = self.servers {
+            servers.stop().await;
+        }
         Ok(())
     }
 }
@@ -170,8 +190,8 @@ fn of_server(failure: gateway_server::Failure) -> Trouble {
     Trouble(failure.0)
 }
 
-/// The defaults, with what a step of minutes makes necessary: nothing waits in real time.
-fn configuration(platform: &str) -> String {
+/// The defaults, with what a step of minutes makes necessary: nothing waits in real time but for a broker.
+fn configuration(platform: &str, wait_ms: u32) -> String {
     format!(
         r#"
 [api]
@@ -179,7 +199,7 @@ admin_address = "127.0.0.1:1"
 public_address = "127.0.0.1:2"
 
 [pipeline]
-fetch_wait_ms = 0
+fetch_wait_ms = {wait_ms}
 
 [intake.poll]
 every_ms = 300000
@@ -196,7 +216,7 @@ claim_ms = 3600000
 
 [delivery]
 every_ms = 60000
-wake_wait_ms = 0
+wake_wait_ms = {wait_ms}
 lease_ms = 3600000
 
 [delivery.breaker]

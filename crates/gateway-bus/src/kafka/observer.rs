@@ -35,8 +35,10 @@ pub(super) struct PartitionState {
 
 /// Looks.
 pub(super) struct Observer {
-    /// Also reads the tails of topics for guards, by assignment.
+    /// Reads the tails of topics for guards, by assignment.
     pub consumer: Parting<BaseConsumer<Context>>,
+    /// Asks. A broker answers what came over one connection in its order: a question behind a waiting read would wait as long.
+    asker: Parting<BaseConsumer<Context>>,
     /// Told when there is something to read.
     pub wake: Arc<Notify>,
     options: Arc<KafkaOptions>,
@@ -61,11 +63,15 @@ impl Observer {
         let mut consumer: BaseConsumer<Context> = config
             .create_with_context(Context::new(trouble, None))
             .map_err(|error| bus_error(trouble, "a client for the brokers", &error))?;
+        let asker: BaseConsumer<Context> = config
+            .create_with_context(Context::new(trouble, None))
+            .map_err(|error| bus_error(trouble, "a client for the brokers", &error))?;
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || waker.notify_one());
         let (options, trouble) = (Arc::clone(options), Arc::clone(trouble));
-        Ok(Self { consumer: Parting::new(consumer, |_| {}), wake, options, trouble, groups: Mutex::default() })
+        let (consumer, asker) = (Parting::new(consumer, |_| {}), Parting::new(asker, |_| {}));
+        Ok(Self { consumer, asker, wake, options, trouble, groups: Mutex::default() })
     }
 
     /// The name of a topic on the brokers.
@@ -104,7 +110,7 @@ impl Observer {
 
     /// The partitions of a topic, in order.
     pub async fn partitions(&self, topic: &TopicName) -> Result<Vec<PartitionState>, BusError> {
-        let (consumer, name) = (self.consumer.share(), self.topic_name(topic));
+        let (consumer, name) = (self.asker.share(), self.topic_name(topic));
         match self.ask(leader_moves, move |patience| describe(&consumer, &name, patience)).await? {
             Ok(partitions) => Ok(partitions),
             Err(error) if is_unknown(&error) => Err(BusError::UnknownTopic(topic.clone())),
@@ -114,7 +120,7 @@ impl Observer {
 
     /// How many brokers there are.
     pub async fn brokers(&self) -> Result<usize, BusError> {
-        let consumer = self.consumer.share();
+        let consumer = self.asker.share();
         let asked = self.ask(|_| false, move |patience| Ok(consumer.fetch_metadata(None, patience)?.brokers().len()));
         asked.await?.map_err(|error| bus_error(&self.trouble, "asking the brokers", &error))
     }
@@ -125,7 +131,7 @@ impl Observer {
         name: &str,
         partitions: Vec<i32>,
     ) -> tokio::sync::oneshot::Receiver<KafkaResult<Vec<(i32, u64, u64)>>> {
-        let (consumer, name, patience) = (self.consumer.share(), name.to_owned(), self.patience());
+        let (consumer, name, patience) = (self.asker.share(), name.to_owned(), self.patience());
         apart(move || {
             let first = offsets_at(&consumer, &name, &partitions, FIRST, patience)?;
             let end = offsets_at(&consumer, &name, &partitions, END, patience)?;
@@ -145,7 +151,7 @@ impl Observer {
     }
 
     async fn at(&self, topic: &TopicName, partitions: Vec<i32>, what: Offset) -> Result<Offsets, BusError> {
-        let (consumer, name) = (self.consumer.share(), self.topic_name(topic));
+        let (consumer, name) = (self.asker.share(), self.topic_name(topic));
         let wanted = partitions.len();
         // The caller has seen the topic: a leader that does not know it will soon.
         let passes = |error: &KafkaError| leader_moves(error) || is_unknown(error);
@@ -205,6 +211,7 @@ fn serve(consumer: &BaseConsumer<Context>) {
 }
 
 fn describe(consumer: &BaseConsumer<Context>, name: &str, patience: Timeout) -> KafkaResult<Vec<PartitionState>> {
+    serve(consumer);
     let metadata = consumer.fetch_metadata(Some(name), patience)?;
     let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
         return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition));
@@ -283,6 +290,7 @@ fn offsets_at(
     for partition in partitions {
         list.add_partition_offset(name, *partition, what)?;
     }
+    serve(consumer);
     let mut offsets = Offsets::new();
     let mut without = Vec::new();
     let found = consumer.offsets_for_times(list, patience)?;

@@ -10,7 +10,7 @@ use crate::serve::{start_logging, stop_signal};
 use crate::{Failure, config::TelemetryConfig};
 use child::Supervised;
 use gateway_simulator::{FaultPlan, Verdict};
-use servers::Servers;
+pub use servers::Servers;
 use setup::Setup;
 pub use setup::unhurried_profile;
 use std::path::PathBuf;

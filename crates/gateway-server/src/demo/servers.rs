@@ -17,16 +17,41 @@ const END_PATIENCE: Duration = Duration::from_secs(60);
 /// kept.
 #[derive(Debug)]
 pub struct Servers {
-    /// Where the broker is.
-    pub bootstrap: String,
-    /// Where the database is.
-    pub database_url: String,
+    bootstrap: String,
+    database_url: String,
     broker: Child,
     scripts: PathBuf,
     database: PathBuf,
 }
 
 impl Servers {
+    /// The address of the database, in a file of its own, and what a gateway's configuration says of both; `secret` is the file's path as the
+    /// configuration names it.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn configure(&self, file: &Path, secret: &str) -> std::io::Result<String> {
+        std::fs::write(file, &self.database_url)?;
+        Ok(format!(
+            r#"
+[bus]
+engine = "kafka"
+
+[bus.kafka]
+bootstrap_servers = "{}"
+replication = 1
+min_insync = 1
+heartbeat_ms = 200
+session_timeout_ms = 6000
+
+[store]
+engine = "postgres"
+database_url_file = "{secret}"
+"#,
+            self.bootstrap
+        ))
+    }
+
     /// Starts both in the demo's directory; with `temporary`, the database's files go when this process ends, however it ends.
     ///
     /// # Errors

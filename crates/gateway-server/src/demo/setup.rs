@@ -61,11 +61,12 @@ impl Setup {
         }
         let [admin, public, platform, desk] = free_addresses().await?;
         let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
-        let engines = servers.map_or_else(String::new, engines_toml);
+        let configure =
+            |servers: &Servers| servers.configure(&dir.join("secrets/database.url"), "../secrets/database.url");
+        let engines = servers.map(configure).transpose()?.map_or_else(String::new, |engines| engines + NODE);
         let options = options.clone();
         let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options, engines };
-        if let Some(servers) = servers {
-            std::fs::write(dir.join("secrets/database.url"), &servers.database_url)?;
+        if servers.is_some() {
             setup.prepare_workers()?;
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
@@ -249,31 +250,12 @@ webhook_secret_files = ["../secrets/webhook.secret"]
     }
 }
 
-/// The engines of the scaled-out gateway, with a demo's impatience.
-fn engines_toml(servers: &Servers) -> String {
-    format!(
-        r#"
-[bus]
-engine = "kafka"
-
-[bus.kafka]
-bootstrap_servers = "{}"
-replication = 1
-min_insync = 1
-heartbeat_ms = 200
-session_timeout_ms = 6000
-
-[store]
-engine = "postgres"
-database_url_file = "../secrets/database.url"
-
+/// How soon the processes of a demo are missed.
+const NODE: &str = r"
 [node]
 tell_every_ms = 1000
 silent_after_ms = 5000
-"#,
-        servers.bootstrap
-    )
-}
+";
 
 /// The default profile with the limits of a platform that stands beside us.
 ///
