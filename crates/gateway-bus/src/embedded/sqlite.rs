@@ -5,12 +5,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of a page of a segment.
 pub(super) const PAGE_BYTES: u32 = 4096;
 /// How long a statement waits for another connection's lock.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks at a lock that SQLite does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// For the one writer of a file: write-ahead log, every commit synced.
 pub(super) fn writer_options(path: &Path, checkpoint_bytes: u64) -> SqliteConnectOptions {
@@ -61,15 +63,24 @@ impl Failure {
         matches!(*self.0, sqlx::Error::PoolClosed)
     }
 
+    /// SQLite's primary result code, where it is SQLite that failed.
+    fn code(&self) -> Option<i32> {
+        let code = self.0.as_database_error()?.code()?;
+        code.parse::<i32>().ok().map(|code| code & 0xff)
+    }
+
+    /// Whether another connection holds a lock at present.
+    fn is_busy(&self) -> bool {
+        const BUSY: i32 = 5;
+        const LOCKED: i32 = 6;
+        matches!(self.code(), Some(BUSY | LOCKED))
+    }
+
     /// What the callers are told.
     pub fn to_bus_error(&self) -> BusError {
         const CORRUPT: i32 = 11;
         const NOT_A_DATABASE: i32 = 26;
-        let code = match &*self.0 {
-            sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i32>().ok()),
-            _ => None,
-        };
-        match code.map(|code| code & 0xff) {
+        match self.code() {
             Some(CORRUPT | NOT_A_DATABASE) => BusError::Damaged {
                 what: "a file of the log is not sound".to_owned(),
                 source: Some(Box::new(self.clone())),
@@ -91,9 +102,16 @@ pub(super) async fn run(conn: &mut SqliteConnection, statement: &'static str) ->
     Ok(())
 }
 
-/// Opens a connection.
+/// Opens a connection. What makes a file WAL, or brings its log in, asks SQLite's locks once and does not wait `busy_timeout` for one that is just closing:
+/// so the wait is ours, and as long.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Failure> {
-    Ok(SqliteConnection::connect_with(options).await?)
+    let until = Instant::now() + BUSY_WAIT;
+    loop {
+        match SqliteConnection::connect_with(options).await.map_err(Failure::from) {
+            Err(failure) if failure.is_busy() && Instant::now() < until => tokio::time::sleep(BUSY_PAUSE).await,
+            opened => return opened,
+        }
+    }
 }
 
 /// Multi-row `INSERT` statements of one table, one text for each power of two of rows, so that the statement cache holds them all.
