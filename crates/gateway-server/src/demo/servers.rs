@@ -57,6 +57,12 @@ database_url_file = "{secret}"
     /// # Errors
     /// With what is missing, when one of them does not start.
     pub async fn start(dir: &Path, temporary: bool) -> Result<Self, Failure> {
+        if !cfg!(all(feature = "kafka", feature = "postgres")) {
+            return Err(Failure::told(
+                "本程序编译时未包含 Kafka 或 PostgreSQL：请用 cargo run --release --features kafka -- demo --engines scaled",
+                "this program was built without Kafka or PostgreSQL: use cargo run --release --features kafka -- demo --engines scaled",
+            ));
+        }
         let scripts = scripts()?;
         let database = dir.join("postgres");
         // PostgreSQL refuses to run as root; the user that it runs as then must reach its files through this directory, and read nothing else here.
