@@ -67,7 +67,7 @@ impl Default for AlertConfig {
             every_ms: 10_000,
             check_timeout_ms: 30_000,
             group_window_ms: 30_000,
-            lease_ms: 20_000,
+            lease_ms: 60_000,
             repeat_acknowledged_ms: 24 * hour,
             give_up_after_ms: 72 * hour,
             keep_days: 400,

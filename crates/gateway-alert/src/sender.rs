@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LEASE_MS: u64 = 40_000;
+/// Renewed before each notice, and longer than the longest wait for one (60 s).
+const LEASE_MS: u64 = 75_000;
 const BATCH: u32 = 20;
 const FIRST_WAIT_MS: u64 = 2_000;
 const LONGEST_WAIT_MS: u64 = 300_000;

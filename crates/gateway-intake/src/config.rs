@@ -48,7 +48,7 @@ impl Default for PollConfig {
             overlap_ms: 120_000,
             tolerance_ms: 300_000,
             implausible_limit: 1_000,
-            lease_ms: 10_000,
+            lease_ms: 30_000,
         }
     }
 }

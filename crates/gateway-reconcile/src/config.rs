@@ -131,7 +131,7 @@ impl Default for ReconcileConfig {
             max_active: 20_000,
             since: Day::constant(2000, 1, 1),
             until: Day::constant(2101, 1, 1),
-            lease_ms: 20_000,
+            lease_ms: 60_000,
             audit_every_ms: 60_000,
             audit_items_per_round: 5_000,
         }

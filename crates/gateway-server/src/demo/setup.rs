@@ -101,6 +101,7 @@ public_address = "{public}"
 [intake.poll]
 every_ms = 500
 overlap_ms = {overlap_ms}
+lease_ms = 5000
 
 [intake.reread]
 every_ms = 200
@@ -115,6 +116,7 @@ max_ms = 2000
 
 [delivery]
 every_ms = 500
+lease_ms = 5000
 concurrency = 64
 settle_after_ms = 3000
 ask_min_ms = 300
