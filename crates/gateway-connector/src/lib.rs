@@ -20,6 +20,7 @@ mod record;
 mod retry;
 pub mod sign;
 mod traits;
+pub mod wire;
 
 pub use breaker::{Breaker, BreakerOpen, BreakerPermit, BreakerPolicy, BreakerState};
 

@@ -274,8 +274,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
             }
             Ok(_) => {}
         }
-        if !crate::registry::KINDS.contains(&channel.kind.as_str()) {
-            let known = crate::registry::KINDS.join(", ");
+        let known = crate::registry::KINDS.map(|kind| kind.name);
+        if !known.contains(&channel.kind.as_str()) {
+            let known = known.join(", ");
             mistakes.push(mistake(key("kind"), format!("`{}` is none of {known}", channel.kind)));
         }
     }

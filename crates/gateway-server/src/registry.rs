@@ -1,15 +1,15 @@
-//! The registry: which kinds of channel there are, and how one is made from its configuration. A new connector adds a line in [`KINDS`] and in
-//! [`connect`].
+//! The registry: which kinds of channel there are, and how one is made from its configuration. A new connector adds a line in [`KINDS`].
 
 use crate::config::{ChannelConfig, ConfigMistake, GatewayConfig, mistake};
 use crate::secrets;
+use gateway_connector::wire::{self, Kind, ProfileSource};
 use gateway_connector::{Connector, Credentials, ProfileErrors, Secret};
 use gateway_model::{ChannelId, Clock};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The kinds of connector that this program has.
-pub const KINDS: [&str; 1] = [connector_municipal_12345::KIND];
+pub const KINDS: [Kind; 1] = [connector_municipal_12345::KIND];
 
 /// All configured channels, ready to work. Mistakes are added to the list, and their channels left out.
 pub fn connect_all(
@@ -37,23 +37,17 @@ fn connect(
     let mut mistakes = Vec::new();
     let credentials = credentials(at, channel, &mut mistakes);
     let profile = match channel.profile.as_ref().map(std::fs::read_to_string).transpose() {
-        Ok(text) => text
-            .map_or(connector_municipal_12345::ProfileSource::Default, connector_municipal_12345::ProfileSource::Text),
+        Ok(text) => text.map_or(ProfileSource::Default, ProfileSource::Text),
         Err(error) => {
             let path = channel.profile.as_deref().unwrap_or(Path::new(""));
             mistakes.push(mistake(format!("channel[{at}].profile"), format!("{}: {error}", path.display())));
-            connector_municipal_12345::ProfileSource::Default
+            ProfileSource::Default
         }
     };
     // The connector looks at the rest also when something is missing here, so that all mistakes are told at once.
-    let connected = match channel.kind.as_str() {
-        connector_municipal_12345::KIND => {
-            connector_municipal_12345::connect(id.clone(), &profile, &channel.base_url, credentials, clock)
-        }
-        // An unknown kind was told with the configuration.
-        _ => return Err(mistakes),
-    };
-    match connected {
+    // An unknown kind was told with the configuration.
+    let Some(kind) = KINDS.into_iter().find(|kind| kind.name == channel.kind) else { return Err(mistakes) };
+    match wire::connect(kind, id.clone(), &profile, &channel.base_url, credentials, clock) {
         Ok(connector) if mistakes.is_empty() => Ok(connector),
         Ok(_) => Err(mistakes),
         Err(ProfileErrors(found)) => {

@@ -2,13 +2,14 @@
 
 use crate::fake::{NOW, at};
 use crate::fixture;
-use connector_municipal_12345::{ProfileSource, load_profile, normalizer};
+use connector_municipal_12345::KIND;
 use gateway_connector::Normalizer;
+use gateway_connector::wire::{ProfileSource, normalizer};
 
 #[test]
 fn digests_are_what_anyone_computes() {
     let plain = fixture("plain").replace("\"isAnonymous\": \"1\"", "\"isAnonymous\": \"0\"");
-    let normalizer = normalizer(load_profile(&ProfileSource::Default).unwrap());
+    let normalizer = normalizer(KIND.load(&ProfileSource::Default).unwrap());
     let changes = normalizer.normalize(plain.as_bytes(), at(NOW)).unwrap();
     let digest = |key: &str| {
         let change = changes.iter().find(|change| format!("{} {}", change.dataset, change.part) == key).unwrap();

@@ -5,10 +5,11 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
-use connector_municipal_12345::{ProfileSource, connect};
+use connector_municipal_12345::KIND;
 use gateway_connector::conformance::{ChannelUnderTest, Fault};
 use gateway_connector::profile::MacScheme;
 use gateway_connector::sign::mac_hex;
+use gateway_connector::wire::{ProfileSource, connect};
 use gateway_connector::{Connector, Credentials, OutboundDelivery, Secret, WebhookRequest};
 use gateway_model::{
     ChannelId, Clock, Dataset, DeliveryId, Field, FieldValue, Fields, ManualClock, Operation, OrderId, OrderNumber,
@@ -75,7 +76,7 @@ impl Fake {
         let clock = Arc::new(ManualClock::new(at(NOW)));
         let link = |base: &str| {
             let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-            connect(ChannelId::new("municipal-12345").unwrap(), &profile, base, credentials(), clock).unwrap()
+            connect(KIND, ChannelId::new("municipal-12345").unwrap(), &profile, base, credentials(), clock).unwrap()
         };
         Self { book, connector: link(&base), unreachable: link(&nobody), clock }
     }

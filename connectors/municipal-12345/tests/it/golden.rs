@@ -2,13 +2,14 @@
 
 use crate::fake::{NOW, at};
 use crate::fixture;
-use connector_municipal_12345::{ProfileSource, load_profile, normalizer};
+use connector_municipal_12345::KIND;
+use gateway_connector::wire::{ProfileSource, normalizer};
 use gateway_connector::{NormalizeError, Normalizer};
 use gateway_model::{Change, Oddity};
 use serde_json::{Value, json};
 
 fn read(text: &str) -> Result<Vec<Change>, NormalizeError> {
-    normalizer(load_profile(&ProfileSource::Default).unwrap()).normalize(text.as_bytes(), at(NOW))
+    normalizer(KIND.load(&ProfileSource::Default).unwrap()).normalize(text.as_bytes(), at(NOW))
 }
 
 fn shown(change: &Change) -> Value {

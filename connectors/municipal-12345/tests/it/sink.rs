@@ -1,8 +1,9 @@
 //! Commands: what is sent, and what each answer means.
 
 use crate::fake::{Fake, delivery};
-use connector_municipal_12345::{DEFAULT_PROFILE, ProfileSource};
+use connector_municipal_12345::KIND;
 use gateway_connector::conformance::{ChannelUnderTest, Fault};
+use gateway_connector::wire::ProfileSource;
 use gateway_connector::{OutboundDelivery, Outcome};
 use gateway_model::{AskBy, Field, FieldValue, Operation, ReceiptSource};
 use serde_json::{Value, json};
@@ -107,7 +108,8 @@ async fn statuses_by_what_may_have_happened() {
 
 #[tokio::test]
 async fn a_profile_may_promise_more() {
-    let text = DEFAULT_PROFILE
+    let text = KIND
+        .default_profile
         .replace("server_error = \"ambiguous\"", "server_error = \"not_taken\"")
         .replace("already_submitted = \"ambiguous\"", "already_submitted = \"acknowledged\"");
     let fake = Fake::start_with(ProfileSource::Text(text)).await;

@@ -1,9 +1,10 @@
 //! Reading over HTTP: what is asked, what comes back, and what damage does. Completeness under drift is the conformance suite's matter.
 
 use crate::fake::{Fake, at};
-use connector_municipal_12345::{DEFAULT_PROFILE, ProfileSource};
+use connector_municipal_12345::KIND;
 use gateway_connector::Connector;
 use gateway_connector::conformance::ChannelUnderTest;
+use gateway_connector::wire::ProfileSource;
 use gateway_model::{Dataset, Window};
 
 #[tokio::test]
@@ -82,7 +83,7 @@ async fn business_codes_inside_200_are_errors() {
 
 #[tokio::test]
 async fn an_sm3_platform_is_another_profile() {
-    let text = DEFAULT_PROFILE.replace("\"hmac-sha256\"", "\"hmac-sm3\"");
+    let text = KIND.default_profile.replace("\"hmac-sha256\"", "\"hmac-sm3\"");
     let fake = Fake::start_with(ProfileSource::Text(text)).await;
     assert!(fake.connector.check_connectivity().await.is_ok());
     let connector: &dyn Connector = fake.connector.as_ref();

@@ -264,7 +264,7 @@ silent_after_ms = 5000
 /// # Errors
 /// When the profile has no such limits.
 pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    let mut text = connector_municipal_12345::DEFAULT_PROFILE.to_owned();
+    let mut text = connector_municipal_12345::KIND.default_profile.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
         ("concurrency", "64".to_owned()),

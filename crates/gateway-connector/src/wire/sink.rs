@@ -4,31 +4,31 @@
 //! profile says will come back, so the echo's digest can't differ from ours by accident.
 //!
 //! An answer is believed only as far as it goes: "already submitted" to a reply may mean another key, "state does not allow it" may be the echo of our own
-//! earlier attempt. Both are told with the name of the class ([`gateway_connector::profile::AnswerClass`]) as code; what follows is decided by the worker, who knows the earlier attempts.
+//! earlier attempt. Both are told with the name of the class ([`crate::profile::AnswerClass`]) as code; what follows is decided by the worker, who knows the earlier attempts.
 
-use crate::answer::{self, Answer, Refused};
-use crate::normalize::{Context, RecordNormalizer};
-use crate::wire;
-use async_trait::async_trait;
-use gateway_connector::http::{HttpAnswer, HttpClient, HttpRequest, encode};
-use gateway_connector::profile::{
+use super::answer::{self, Answer, Refused};
+use super::json;
+use super::normalize::{Context, RecordNormalizer};
+use crate::http::{HttpAnswer, HttpClient, HttpRequest, encode};
+use crate::profile::{
     AlreadySubmitted, AnswerClass, OperationRule, Profile, ServerError, ValueRule, ValueSource, WriteRule,
 };
-use gateway_connector::sign::is_token;
-use gateway_connector::{OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink};
+use crate::sign::is_token;
+use crate::{OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink};
+use async_trait::async_trait;
 use gateway_model::{AskBy, FieldValue, Receipt, ReceiptSource, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-pub(crate) struct OrderSink {
+pub(super) struct OrderSink {
     http: Arc<HttpClient>,
     rule: WriteRule,
     normalizer: Arc<RecordNormalizer>,
 }
 
 impl OrderSink {
-    pub(crate) fn new(http: Arc<HttpClient>, rule: WriteRule, normalizer: Arc<RecordNormalizer>) -> Self {
+    pub(super) fn new(http: Arc<HttpClient>, rule: WriteRule, normalizer: Arc<RecordNormalizer>) -> Self {
         Self { http, rule, normalizer }
     }
 
@@ -105,7 +105,7 @@ impl OrderSink {
     fn receipt(&self, data: Option<&RawValue>, source: ReceiptSource) -> Receipt {
         let rule = &self.rule.receipts;
         let text =
-            |path: &str| data.map(|data| wire::scalar(wire::lookup(data, path)).text).filter(|text| !text.is_empty());
+            |path: &str| data.map(|data| json::scalar(json::lookup(data, path)).text).filter(|text| !text.is_empty());
         Receipt {
             receipt_number: text(&rule.receipt_number),
             received_at: text(&rule.received_at)
@@ -156,7 +156,7 @@ impl Sink for OrderSink {
             |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
         let item = self.profile().item(&rule.creates).ok_or_else(|| invalid(&rule.creates))?;
         let element = Value::Object(self.object(delivery, &rule.element)).to_string();
-        let object = wire::object(element.as_bytes()).map_err(|error| invalid(&wire::place(&error)))?;
+        let object = json::object(element.as_bytes()).map_err(|error| invalid(&json::place(&error)))?;
         let context = Context {
             number: delivery.number.number.clone(),
             day: Some(delivery.number.day),
@@ -200,7 +200,7 @@ impl Sink for OrderSink {
         let query = vec![(rule.request_id.clone(), delivery.idempotency_key.clone())];
         let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
         let Some(data) = answer::data(self.profile(), &answer.body)? else { return Ok(None) };
-        let key = wire::scalar(wire::lookup(data, &rule.request_id)).text;
+        let key = json::scalar(json::lookup(data, &rule.request_id)).text;
         if key != delivery.idempotency_key {
             return Err(RequestError::Undecodable { what: "the receipt is for another request".to_owned() });
         }

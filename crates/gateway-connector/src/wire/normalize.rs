@@ -4,9 +4,9 @@
 //! dropped: an unknown code as `raw:<code>`, an unknown field under `unmapped`, a value of another kind as text, an element of a list that names no
 //! part (so that it can't be a change) under `unmapped` of the record's first change. Only without a number or an acceptance time can nothing be said.
 
-use crate::wire::{self, Object, Scalar};
-use gateway_connector::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile};
-use gateway_connector::{NormalizeError, Normalizer};
+use super::json::{self, Object, Scalar};
+use crate::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile};
+use crate::{NormalizeError, Normalizer};
 use gateway_model::{
     Change, Dataset, Day, EventId, FieldKind, FieldValue, Fields, Moment, Oddity, Part, Revision, SourceNumber,
     Timestamp, digest_of_pairs,
@@ -17,23 +17,23 @@ use std::sync::Arc;
 
 /// Reads the records of a profile.
 #[derive(Debug)]
-pub(crate) struct RecordNormalizer {
+pub(super) struct RecordNormalizer {
     profile: Arc<Profile>,
 }
 
 /// What all changes of a record share.
-pub(crate) struct Context {
-    pub(crate) number: SourceNumber,
-    pub(crate) day: Option<Day>,
-    pub(crate) created: Option<Moment>,
-    pub(crate) revision: Option<Revision>,
+pub(super) struct Context {
+    pub(super) number: SourceNumber,
+    pub(super) day: Option<Day>,
+    pub(super) created: Option<Moment>,
+    pub(super) revision: Option<Revision>,
     /// After this instant a time is in the future.
-    pub(crate) latest: Timestamp,
+    pub(super) latest: Timestamp,
 }
 
 impl Normalizer for RecordNormalizer {
     fn normalize(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
-        let object = wire::object(body).map_err(|error| NormalizeError::Undecodable(wire::place(&error)))?;
+        let object = json::object(body).map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
         let latest = received_at.checked_add(self.profile.future_tolerance).unwrap_or(Timestamp::MAX);
         match partial_of(&self.profile, &object) {
             Some(partial) => self.partial(partial, &object, latest),
@@ -51,9 +51,9 @@ impl Normalizer for RecordNormalizer {
 }
 
 /// The rule of a partial push, when the object is one.
-pub(crate) fn partial_of<'a>(profile: &'a Profile, object: &Object<'_>) -> Option<&'a PartialPush> {
+pub(super) fn partial_of<'a>(profile: &'a Profile, object: &Object<'_>) -> Option<&'a PartialPush> {
     let push = profile.push.as_ref()?;
-    let kind = wire::field(object, &push.kind);
+    let kind = json::field(object, &push.kind);
     push.partial.iter().find(|partial| partial.kind == kind.text && object.contains_key(&partial.element))
 }
 
@@ -62,7 +62,7 @@ fn missing(wire_field: &str) -> NormalizeError {
 }
 
 fn number_in(object: &Object<'_>, wire_field: &str) -> Result<SourceNumber, NormalizeError> {
-    let scalar = wire::field(object, wire_field);
+    let scalar = json::field(object, wire_field);
     if !scalar.simple {
         return Err(missing(wire_field));
     }
@@ -70,7 +70,7 @@ fn number_in(object: &Object<'_>, wire_field: &str) -> Result<SourceNumber, Norm
 }
 
 impl RecordNormalizer {
-    pub(crate) fn new(profile: Arc<Profile>) -> Self {
+    pub(super) fn new(profile: Arc<Profile>) -> Self {
         Self { profile }
     }
 
@@ -84,7 +84,7 @@ impl RecordNormalizer {
         let item = self.profile.item(&partial.item).ok_or_else(|| missing(&partial.element))?;
         let element = object
             .get(&partial.element)
-            .and_then(|raw| wire::as_object(raw))
+            .and_then(|raw| json::as_object(raw))
             .ok_or_else(|| missing(&partial.element))?;
         let context = Context { number, day: None, created: None, revision: None, latest };
         let change =
@@ -95,7 +95,7 @@ impl RecordNormalizer {
     fn wide(&self, object: &Object<'_>, latest: Timestamp) -> Result<Vec<Change>, NormalizeError> {
         let record = &self.profile.record;
         let number = number_in(object, &record.number)?;
-        let created = wire::field(object, &record.created);
+        let created = json::field(object, &record.created);
         let created = self.profile.times.read(&created.text).ok_or_else(|| missing(&record.created))?;
         let mut oddities = Vec::new();
         let mut unmapped = BTreeMap::new();
@@ -112,13 +112,13 @@ impl RecordNormalizer {
                 continue;
             };
             let raw = object.get(list).copied();
-            let Some(elements) = wire::as_list(raw) else {
+            let Some(elements) = json::as_list(raw) else {
                 keep(&mut unmapped, list, raw);
                 oddities.push(Oddity::UnreadableValue { wire_field: list.clone() });
                 continue;
             };
             for (at, raw) in elements.into_iter().enumerate() {
-                let change = match wire::as_object(raw) {
+                let change = match json::as_object(raw) {
                     Some(element) => self.change(&context, item, &element).map_err(|field| format!("{list}.{field}")),
                     None => Err(list.clone()),
                 };
@@ -132,7 +132,7 @@ impl RecordNormalizer {
             }
         }
         for (name, raw) in object {
-            if !self.knows(name) && !wire::is_absent(raw) {
+            if !self.knows(name) && !json::is_absent(raw) {
                 keep(&mut unmapped, name, Some(raw));
                 oddities.push(Oddity::UnknownField { wire_field: name.clone() });
             }
@@ -151,7 +151,7 @@ impl RecordNormalizer {
 
     fn revision(&self, object: &Object<'_>, latest: Timestamp, oddities: &mut Vec<Oddity>) -> Option<Revision> {
         let wire_field = &self.profile.record.revision;
-        let scalar = wire::field(object, wire_field);
+        let scalar = json::field(object, wire_field);
         if scalar.text.is_empty() {
             return None;
         }
@@ -185,7 +185,7 @@ impl RecordNormalizer {
     ///
     /// # Errors
     /// The wire field without which it can't be one: of its part, or of its time where the record gives none.
-    pub(crate) fn change<'p>(
+    pub(super) fn change<'p>(
         &self,
         context: &Context,
         item: &'p ItemRule,
@@ -196,7 +196,7 @@ impl RecordNormalizer {
         let named = |wire: &str| prefix.map_or_else(|| wire.to_owned(), |prefix| format!("{prefix}.{wire}"));
         let mut oddities = Vec::new();
 
-        let event_time = match self.profile.times.read(&wire::field(object, &item.event_time).text) {
+        let event_time = match self.profile.times.read(&json::field(object, &item.event_time).text) {
             Some(moment) => moment,
             None => {
                 // What has no time of its own counts with the order's acceptance, visibly.
@@ -214,12 +214,12 @@ impl RecordNormalizer {
         }
 
         let compared: Vec<_> =
-            item.compared.iter().map(|name| (name.as_str(), wire::field(object, name).text)).collect();
+            item.compared.iter().map(|name| (name.as_str(), json::field(object, name).text)).collect();
         let digest = digest_of_pairs(compared.iter().map(|(name, text)| (*name, text.as_str())));
 
         let (mut fields, mut person) = (Fields::new(), Fields::new());
         for (name, rule) in &item.fields {
-            let scalar = wire::field(object, name);
+            let scalar = json::field(object, name);
             if scalar.text.is_empty() {
                 continue;
             }
@@ -230,7 +230,7 @@ impl RecordNormalizer {
         let mut unmapped = BTreeMap::new();
         if prefix.is_some() {
             for (name, raw) in object {
-                if !item.knows(name) && !wire::is_absent(raw) {
+                if !item.knows(name) && !json::is_absent(raw) {
                     keep(&mut unmapped, name, Some(raw));
                     oddities.push(Oddity::UnknownField { wire_field: named(name) });
                 }
@@ -302,11 +302,11 @@ fn read_part<'p>(rule: &'p PartRule, object: &Object<'_>) -> Result<Part, &'p st
     match rule {
         PartRule::Fixed(cycle) => Ok(Part::Cycle(*cycle)),
         PartRule::Cycle(field) => {
-            let scalar = wire::field(object, field);
+            let scalar = json::field(object, field);
             scalar.text.trim().parse().map(Part::Cycle).map_err(|_| field.as_str())
         }
         PartRule::Event(field) => {
-            let scalar = wire::field(object, field);
+            let scalar = json::field(object, field);
             if !scalar.simple {
                 return Err(field);
             }

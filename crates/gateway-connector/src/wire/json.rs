@@ -3,15 +3,15 @@
 //! Values are kept as raw slices, not as parsed trees: a number keeps its digits whatever its size, and a record can be stored byte for byte. A
 //! peer's habit of writing `3` for `"3"` is met here; nobody above cares.
 
-use gateway_connector::RequestError;
+use crate::RequestError;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// An object; of a key that is there twice the last counts.
-pub(crate) type Object<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type Object<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Where JSON is broken. Without a word of its content: that may be a person's.
-pub(crate) fn place(error: &serde_json::Error) -> String {
+pub(super) fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Syntax => "it is no JSON",
@@ -27,22 +27,22 @@ fn without_mark(body: &[u8]) -> &[u8] {
 }
 
 /// An object from bytes.
-pub(crate) fn object(body: &[u8]) -> Result<Object<'_>, serde_json::Error> {
+pub(super) fn object(body: &[u8]) -> Result<Object<'_>, serde_json::Error> {
     serde_json::from_slice(without_mark(body))
 }
 
 /// Any value from bytes.
-pub(crate) fn value(body: &[u8]) -> Result<&RawValue, serde_json::Error> {
+pub(super) fn value(body: &[u8]) -> Result<&RawValue, serde_json::Error> {
     serde_json::from_slice(without_mark(body))
 }
 
 /// An object from a raw value.
-pub(crate) fn as_object(raw: &RawValue) -> Option<Object<'_>> {
+pub(super) fn as_object(raw: &RawValue) -> Option<Object<'_>> {
     serde_json::from_str(raw.get()).ok()
 }
 
 /// A list from a raw value; absent is empty.
-pub(crate) fn as_list(raw: Option<&RawValue>) -> Option<Vec<&RawValue>> {
+pub(super) fn as_list(raw: Option<&RawValue>) -> Option<Vec<&RawValue>> {
     match raw {
         None => Some(Vec::new()),
         Some(raw) if is_absent(raw) => Some(Vec::new()),
@@ -51,21 +51,21 @@ pub(crate) fn as_list(raw: Option<&RawValue>) -> Option<Vec<&RawValue>> {
 }
 
 /// Whether a value says nothing: `null` and `""` mean the same as a missing key.
-pub(crate) fn is_absent(raw: &RawValue) -> bool {
+pub(super) fn is_absent(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "\"\"")
 }
 
 /// A value that should be one text, number or flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scalar {
+pub(super) struct Scalar {
     /// The wire value in the digest's normal form; empty when absent.
-    pub(crate) text: String,
+    pub(super) text: String,
     /// Whether it is a text, a number, a flag or absent, as it should be.
-    pub(crate) simple: bool,
+    pub(super) simple: bool,
 }
 
 /// Reads a scalar. Never fails: a value of another kind is its JSON text, not simple.
-pub(crate) fn scalar(raw: Option<&RawValue>) -> Scalar {
+pub(super) fn scalar(raw: Option<&RawValue>) -> Scalar {
     let simple = |text: &str| Scalar { text: text.to_owned(), simple: true };
     let Some(raw) = raw else { return simple("") };
     let text = raw.get();
@@ -81,17 +81,17 @@ pub(crate) fn scalar(raw: Option<&RawValue>) -> Scalar {
 }
 
 /// The scalar of a field.
-pub(crate) fn field(object: &Object<'_>, name: &str) -> Scalar {
+pub(super) fn field(object: &Object<'_>, name: &str) -> Scalar {
     scalar(object.get(name).copied())
 }
 
 /// The value at a path with dots between levels; `None` when a level is missing.
-pub(crate) fn lookup<'a>(raw: &'a RawValue, path: &str) -> Option<&'a RawValue> {
+pub(super) fn lookup<'a>(raw: &'a RawValue, path: &str) -> Option<&'a RawValue> {
     path.split('.').try_fold(raw, |raw, key| as_object(raw)?.get(key).copied())
 }
 
 /// The list at a path inside an answer's data.
-pub(crate) fn list_at<'a>(data: &'a RawValue, path: &str) -> Result<Vec<&'a RawValue>, RequestError> {
+pub(super) fn list_at<'a>(data: &'a RawValue, path: &str) -> Result<Vec<&'a RawValue>, RequestError> {
     let undecodable = || RequestError::Undecodable { what: format!("there is no list `{path}` in the answer's data") };
     serde_json::from_str(lookup(data, path).ok_or_else(undecodable)?.get()).map_err(|_| undecodable())
 }

@@ -1,10 +1,10 @@
 //! Taking pushes, and answering in the platform's own dress. Pure.
 
-use crate::normalize::partial_of;
-use crate::source::raw_record;
-use crate::wire;
-use gateway_connector::profile::{Profile, PushAnswer, PushRule};
-use gateway_connector::{
+use super::json;
+use super::normalize::partial_of;
+use super::source::raw_record;
+use crate::profile::{Profile, PushAnswer, PushRule};
+use crate::{
     Credentials, IntakeOutcome, NormalizeError, RawRecord, Receiver, VerifyError, WebhookReply, WebhookRequest,
 };
 use gateway_model::SourceNumber;
@@ -12,14 +12,14 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) struct PushReceiver {
+pub(super) struct PushReceiver {
     profile: Arc<Profile>,
     rule: PushRule,
     credentials: Credentials,
 }
 
 impl PushReceiver {
-    pub(crate) fn new(profile: Arc<Profile>, rule: PushRule, credentials: Credentials) -> Self {
+    pub(super) fn new(profile: Arc<Profile>, rule: PushRule, credentials: Credentials) -> Self {
         Self { profile, rule, credentials }
     }
 
@@ -65,17 +65,17 @@ impl Receiver for PushReceiver {
 
     fn accept(&self, request: &WebhookRequest) -> Result<Vec<RawRecord>, NormalizeError> {
         let undecodable = |what: &str| NormalizeError::Undecodable(what.to_owned());
-        let push = wire::object(&request.body).map_err(|error| NormalizeError::Undecodable(wire::place(&error)))?;
+        let push = json::object(&request.body).map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
         if let Some(partial) = partial_of(&self.profile, &push) {
-            let number = wire::field(&push, &partial.number);
+            let number = json::field(&push, &partial.number);
             let number = if number.simple { SourceNumber::new(number.text).ok() } else { None };
             return Ok(vec![RawRecord { number, body: request.body.clone(), updated_at: None, undecodable: None }]);
         }
-        if wire::field(&push, &self.rule.kind).text != self.rule.records_kind {
+        if json::field(&push, &self.rule.kind).text != self.rule.records_kind {
             return Err(undecodable("the push is of no known kind"));
         }
         let list = push.get(&self.rule.records).copied().ok_or_else(|| undecodable("the push has no records"))?;
-        let records = wire::as_list(Some(list)).ok_or_else(|| undecodable("the push's records are no list"))?;
+        let records = json::as_list(Some(list)).ok_or_else(|| undecodable("the push's records are no list"))?;
         Ok(records.into_iter().map(|raw| raw_record(&self.profile, raw)).collect())
     }
 

@@ -1,14 +1,14 @@
 //! Opening an answer: HTTP 200 says nothing yet; the profile's code does.
 
-use crate::wire;
-use gateway_connector::RequestError;
-use gateway_connector::profile::{AnswerClass, Profile};
+use super::json;
+use crate::RequestError;
+use crate::profile::{AnswerClass, Profile};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What an answer says.
 #[derive(Debug)]
-pub(crate) enum Answer<'a> {
+pub(super) enum Answer<'a> {
     /// Success, with its data; `None` where there is none.
     Data(Option<&'a RawValue>),
     /// A business error.
@@ -17,29 +17,29 @@ pub(crate) enum Answer<'a> {
 
 /// A business error.
 #[derive(Debug, Clone)]
-pub(crate) struct Refused {
-    pub(crate) class: Option<AnswerClass>,
-    pub(crate) code: String,
-    pub(crate) message: String,
+pub(super) struct Refused {
+    pub(super) class: Option<AnswerClass>,
+    pub(super) code: String,
+    pub(super) message: String,
 }
 
 /// Reads the body of an HTTP 2xx.
-pub(crate) fn open<'a>(profile: &Profile, body: &'a [u8]) -> Result<Answer<'a>, RequestError> {
+pub(super) fn open<'a>(profile: &Profile, body: &'a [u8]) -> Result<Answer<'a>, RequestError> {
     let undecodable = |what: String| RequestError::Undecodable { what };
-    let root = wire::value(body).map_err(|error| undecodable(format!("the answer: {}", wire::place(&error))))?;
+    let root = json::value(body).map_err(|error| undecodable(format!("the answer: {}", json::place(&error))))?;
     let rule = &profile.answer;
-    let code = wire::lookup(root, &rule.code)
+    let code = json::lookup(root, &rule.code)
         .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
         .ok_or_else(|| undecodable(format!("the answer has no `{}`", rule.code)))?;
     if rule.is_success(&code) {
-        return Ok(Answer::Data(wire::lookup(root, &rule.data).filter(|raw| !wire::is_absent(raw))));
+        return Ok(Answer::Data(json::lookup(root, &rule.data).filter(|raw| !json::is_absent(raw))));
     }
-    let message = wire::scalar(wire::lookup(root, &rule.message)).text;
+    let message = json::scalar(json::lookup(root, &rule.message)).text;
     Ok(Answer::Refused(Refused { class: rule.class(&code), code: code_text(&code), message: cut(&message) }))
 }
 
 /// The data of a successful answer.
-pub(crate) fn data<'a>(profile: &Profile, body: &'a [u8]) -> Result<Option<&'a RawValue>, RequestError> {
+pub(super) fn data<'a>(profile: &Profile, body: &'a [u8]) -> Result<Option<&'a RawValue>, RequestError> {
     match open(profile, body)? {
         Answer::Data(data) => Ok(data),
         Answer::Refused(refused) => Err(match refused.class {
@@ -51,7 +51,7 @@ pub(crate) fn data<'a>(profile: &Profile, body: &'a [u8]) -> Result<Option<&'a R
 }
 
 /// The data of a successful answer that must have some.
-pub(crate) fn some_data<'a>(profile: &Profile, body: &'a [u8]) -> Result<&'a RawValue, RequestError> {
+pub(super) fn some_data<'a>(profile: &Profile, body: &'a [u8]) -> Result<&'a RawValue, RequestError> {
     data(profile, body)?
         .ok_or_else(|| RequestError::Undecodable { what: format!("the answer has no `{}`", profile.answer.data) })
 }

@@ -5,13 +5,13 @@
 //! closed on both ends; when its total changes meanwhile, that second is read again from its first page. The price is that
 //! records of the boundary second come twice; downstream knows duplicates.
 
-use crate::answer;
-use crate::wire;
+use super::answer;
+use super::json;
+use crate::http::{HttpClient, HttpRequest};
+use crate::profile::Profile;
+use crate::{Cursor, Page, RawRecord, RequestError, Source};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_connector::http::{HttpClient, HttpRequest};
-use gateway_connector::profile::Profile;
-use gateway_connector::{Cursor, Page, RawRecord, RequestError, Source};
 use gateway_model::{Dataset, SourceNumber, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,36 +20,36 @@ use std::sync::Arc;
 /// How often a run of pages is begun again because it shifted; after that the next poll's overlap and the accounts have to find the rest.
 const MOST_RESTARTS: u8 = 5;
 
-pub(crate) struct RecordSource {
+pub(super) struct RecordSource {
     http: Arc<HttpClient>,
 }
 
 /// Where reading by update time stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PollCursor {
+pub(super) struct PollCursor {
     /// The earliest update time asked for, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) from_ms: Option<i64>,
+    pub(super) from_ms: Option<i64>,
     /// Whether only that very instant is asked for.
     #[serde(default)]
-    pub(crate) within: bool,
-    pub(crate) page: u32,
-    pub(crate) size: u32,
+    pub(super) within: bool,
+    pub(super) page: u32,
+    pub(super) size: u32,
     /// How many there were when page 1 was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) total: Option<u64>,
+    pub(super) total: Option<u64>,
     #[serde(default)]
-    pub(crate) restarts: u8,
+    pub(super) restarts: u8,
 }
 
 /// What a page showed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) count: usize,
-    pub(crate) total: Option<u64>,
+pub(super) struct Seen {
+    pub(super) count: usize,
+    pub(super) total: Option<u64>,
     /// The update time of the last record.
-    pub(crate) last_ms: Option<i64>,
+    pub(super) last_ms: Option<i64>,
 }
 
 impl Seen {
@@ -60,12 +60,12 @@ impl Seen {
 }
 
 impl PollCursor {
-    pub(crate) fn start(from_ms: Option<i64>, size: u32) -> Self {
+    pub(super) fn start(from_ms: Option<i64>, size: u32) -> Self {
         Self { from_ms, within: false, page: 1, size, total: None, restarts: 0 }
     }
 
     /// Where to go on; `after` gives the next instant that can be told apart.
-    pub(crate) fn next(self, seen: Seen, after: impl Fn(i64) -> i64) -> Option<Self> {
+    pub(super) fn next(self, seen: Seen, after: impl Fn(i64) -> i64) -> Option<Self> {
         let fresh = |from_ms: i64, within: bool| Self { within, ..Self::start(Some(from_ms), self.size) };
         match (self.within, self.from_ms) {
             (true, Some(from)) => {
@@ -93,16 +93,16 @@ impl PollCursor {
 /// Where reading by event time stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WindowCursor {
-    pub(crate) page: u32,
+pub(super) struct WindowCursor {
+    pub(super) page: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) total: Option<u64>,
+    pub(super) total: Option<u64>,
     #[serde(default)]
-    pub(crate) restarts: u8,
+    pub(super) restarts: u8,
 }
 
 impl WindowCursor {
-    pub(crate) fn next(self, seen: Seen, size: u32) -> Option<Self> {
+    pub(super) fn next(self, seen: Seen, size: u32) -> Option<Self> {
         // Records that came in only push others back, which repeats them; one that left pulls an unread one forward.
         let left = matches!((self.total, seen.total), (Some(before), Some(now)) if now < before);
         if left && self.restarts < MOST_RESTARTS {
@@ -125,16 +125,16 @@ fn decode<T: for<'de> Deserialize<'de>>(cursor: Option<&Cursor>) -> Option<T> {
 }
 
 /// One record of a page or push, its bytes as they came.
-pub(crate) fn raw_record(profile: &Profile, raw: &RawValue) -> RawRecord {
+pub(super) fn raw_record(profile: &Profile, raw: &RawValue) -> RawRecord {
     let body = Bytes::copy_from_slice(raw.get().as_bytes());
-    let Some(object) = wire::as_object(raw) else {
+    let Some(object) = json::as_object(raw) else {
         let undecodable = Some("the record is not an object".to_owned());
         return RawRecord { number: None, body, updated_at: None, undecodable };
     };
-    let number = wire::field(&object, &profile.record.number);
+    let number = json::field(&object, &profile.record.number);
     let number = if number.simple { SourceNumber::new(number.text).ok() } else { None };
     let updated_at = if profile.record.revision_is_time {
-        profile.times.read(&wire::field(&object, &profile.record.revision).text).map(gateway_model::Moment::start)
+        profile.times.read(&json::field(&object, &profile.record.revision).text).map(gateway_model::Moment::start)
     } else {
         None
     };
@@ -142,7 +142,7 @@ pub(crate) fn raw_record(profile: &Profile, raw: &RawValue) -> RawRecord {
 }
 
 impl RecordSource {
-    pub(crate) fn new(http: Arc<HttpClient>) -> Self {
+    pub(super) fn new(http: Arc<HttpClient>) -> Self {
         Self { http }
     }
 
@@ -155,8 +155,8 @@ impl RecordSource {
         let data = answer::some_data(self.profile(), &answer.body)?;
         let rule = &self.profile().read;
         let records: Vec<_> =
-            wire::list_at(data, &rule.records)?.into_iter().map(|raw| raw_record(self.profile(), raw)).collect();
-        let total = wire::scalar(wire::lookup(data, &rule.total)).text.parse().ok();
+            json::list_at(data, &rule.records)?.into_iter().map(|raw| raw_record(self.profile(), raw)).collect();
+        let total = json::scalar(json::lookup(data, &rule.total)).text.parse().ok();
         let last_ms = records.iter().rev().find_map(|record| record.updated_at).map(Timestamp::as_millisecond);
         let seen = Seen { count: records.len(), total, last_ms };
         let datasets = self.profile().datasets.datasets().collect();
@@ -164,7 +164,7 @@ impl RecordSource {
     }
 
     /// One harmless request.
-    pub(crate) async fn check(&self) -> Result<(), RequestError> {
+    pub(super) async fn check(&self) -> Result<(), RequestError> {
         let rule = &self.profile().read;
         let now = self.profile().times.write_instant(self.http.now());
         let query = vec![
@@ -248,7 +248,7 @@ impl Source for RecordSource {
     }
 }
 
-pub(crate) fn no_such_dataset(dataset: Dataset) -> RequestError {
+pub(super) fn no_such_dataset(dataset: Dataset) -> RequestError {
     let message = format!("the channel has no dataset `{dataset}`");
     RequestError::Business { code: "no_such_dataset".to_owned(), message }
 }

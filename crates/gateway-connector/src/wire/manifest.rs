@@ -1,12 +1,12 @@
 //! The platform's account of itself. An account is whole or an error: a part that can't be read would show as a gap that is none.
 
-use crate::answer;
-use crate::source::no_such_dataset;
-use crate::wire::{self, Object};
+use super::answer;
+use super::json::{self, Object};
+use super::source::no_such_dataset;
+use crate::http::{HttpClient, HttpRequest};
+use crate::profile::{ManifestRule, Profile};
+use crate::{ManifestSource, RequestError};
 use async_trait::async_trait;
-use gateway_connector::http::{HttpClient, HttpRequest};
-use gateway_connector::profile::{ManifestRule, Profile};
-use gateway_connector::{ManifestSource, RequestError};
 use gateway_model::{
     BookItem, Bucket, BucketSum, Dataset, Digest, Grain, ItemKey, Manifest, ManifestBody, Moment, SourceNumber,
     Timestamp, Window,
@@ -14,7 +14,7 @@ use gateway_model::{
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-pub(crate) struct AccountSource {
+pub(super) struct AccountSource {
     http: Arc<HttpClient>,
     rule: ManifestRule,
     datasets: Vec<Dataset>,
@@ -26,7 +26,7 @@ fn undecodable(what: impl Into<String>) -> RequestError {
 }
 
 impl AccountSource {
-    pub(crate) fn new(http: Arc<HttpClient>, rule: ManifestRule) -> Self {
+    pub(super) fn new(http: Arc<HttpClient>, rule: ManifestRule) -> Self {
         let datasets = http.profile().datasets.datasets().collect();
         let grains = rule.grains.iter().map(|(grain, _)| *grain).collect();
         Self { http, rule, datasets, grains }
@@ -37,22 +37,22 @@ impl AccountSource {
     }
 
     fn moment(&self, object: &Object<'_>, name: &str) -> Result<Moment, RequestError> {
-        let text = wire::field(object, name).text;
+        let text = json::field(object, name).text;
         self.profile().times.read(&text).ok_or_else(|| undecodable(format!("`{name}` of the account is no time")))
     }
 
     fn items(&self, data: &RawValue, dataset: Dataset) -> Result<ManifestBody, RequestError> {
-        let items = wire::list_at(data, &self.rule.items)?;
+        let items = json::list_at(data, &self.rule.items)?;
         items.into_iter().map(|raw| self.item(raw, dataset)).collect::<Result<_, _>>().map(ManifestBody::Items)
     }
 
     fn item(&self, raw: &RawValue, dataset: Dataset) -> Result<BookItem, RequestError> {
         let rule = &self.rule;
-        let object = wire::as_object(raw).ok_or_else(|| undecodable("an item of the account is no object"))?;
+        let object = json::as_object(raw).ok_or_else(|| undecodable("an item of the account is no object"))?;
         let bad = |name: &str| undecodable(format!("`{name}` of an item of the account is unreadable"));
-        let number = SourceNumber::new(wire::field(&object, &rule.number).text).map_err(|_| bad(&rule.number))?;
-        let part = wire::field(&object, &rule.part).text.parse().map_err(|_| bad(&rule.part))?;
-        let digest: Digest = wire::field(&object, &rule.digest).text.parse().map_err(|_| bad(&rule.digest))?;
+        let number = SourceNumber::new(json::field(&object, &rule.number).text).map_err(|_| bad(&rule.number))?;
+        let part = json::field(&object, &rule.part).text.parse().map_err(|_| bad(&rule.part))?;
+        let digest: Digest = json::field(&object, &rule.digest).text.parse().map_err(|_| bad(&rule.digest))?;
         let day = self.moment(&object, &rule.day)?.day();
         let event_time = self.moment(&object, &rule.event_time)?;
         Ok(BookItem { key: ItemKey { dataset, number, day, part }, event_time, digest })
@@ -63,12 +63,12 @@ impl AccountSource {
         let rule = &self.rule;
         let mut buckets = Vec::new();
         let (mut total, mut counts_only) = (0u64, false);
-        for raw in wire::list_at(data, &rule.buckets)? {
-            let object = wire::as_object(raw).ok_or_else(|| undecodable("a bucket of the account is no object"))?;
+        for raw in json::list_at(data, &rule.buckets)? {
+            let object = json::as_object(raw).ok_or_else(|| undecodable("a bucket of the account is no object"))?;
             let bad = |name: &str| undecodable(format!("`{name}` of a bucket of the account is unreadable"));
-            let count: u64 = wire::field(&object, &rule.count).text.parse().map_err(|_| bad(&rule.count))?;
+            let count: u64 = json::field(&object, &rule.count).text.parse().map_err(|_| bad(&rule.count))?;
             total = total.saturating_add(count);
-            let sum = wire::field(&object, &rule.sum).text;
+            let sum = json::field(&object, &rule.sum).text;
             if sum.is_empty() {
                 counts_only = true;
                 continue;
@@ -108,7 +108,7 @@ impl ManifestSource for AccountSource {
         ];
         let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
         let data = answer::some_data(self.profile(), &answer.body)?;
-        let object = wire::as_object(data).ok_or_else(|| undecodable("the account is no object"))?;
+        let object = json::as_object(data).ok_or_else(|| undecodable("the account is no object"))?;
         let as_of = self.moment(&object, &rule.as_of)?.start();
         let body = if grain == Grain::Ids { self.items(data, dataset)? } else { self.buckets(data)? };
         Ok(Manifest { dataset, window, grain, as_of, body, bytes: answer.bytes })
