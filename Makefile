@@ -55,3 +55,4 @@ bench:
 	cargo bench --locked --package gateway-bus --bench append
 	cargo bench --locked --package gateway-store --bench ingest
 	cargo bench --locked --package gateway-reconcile --bench cost
+	cargo bench --locked --package gateway-server --bench load
