@@ -211,6 +211,7 @@ fn validate(body: &CommandBody, now: Timestamp) -> Result<(), Problem> {
         Operation::Reply => (Some(Field::ReplyText), &[Field::ReplyText, Field::ReplyUnit]),
         Operation::Refuse => (Some(Field::EventText), &[Field::EventText]),
         Operation::Sign | Operation::Complete => (None, &[]),
+        Operation::Forward => return wrong(gateway_model::Refusal::NoCommand.to_string()),
     };
     for (field, value) in body.fields.iter() {
         let Some(text) = value.as_text().filter(|_| allowed.contains(&field)) else {

@@ -5,7 +5,9 @@ use crate::{
     RequestError, VerifyError, WebhookReply, WebhookRequest,
 };
 use async_trait::async_trait;
-use gateway_model::{Change, ChannelId, Dataset, Grain, Manifest, Receipt, SourceNumber, Timestamp, Window};
+use gateway_model::{
+    Change, ChannelId, Dataset, Grain, Manifest, OrderNumber, Part, Receipt, SourceNumber, Timestamp, Window,
+};
 use std::time::Duration;
 
 /// What a channel is and can do, told once at start.
@@ -84,6 +86,14 @@ pub trait Receiver: Send + Sync {
 /// Pushes. One call is one attempt: it neither waits nor retries.
 #[async_trait]
 pub trait Sink: Send + Sync {
+    /// Whether it takes such an item of another channel ([`gateway_model::Operation::Forward`]).
+    fn forwards(&self, _dataset: Dataset, _part: &Part) -> bool {
+        false
+    }
+    /// The number under which it gets an order of another channel that it has no number for yet. Must differ for different orders of all channels.
+    fn forward_number(&self, _origin: &OrderNumber) -> Option<SourceNumber> {
+        None
+    }
     /// Works out what will be sent; pure and the same for every call with the same delivery.
     ///
     /// # Errors

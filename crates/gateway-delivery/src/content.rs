@@ -1,22 +1,24 @@
 //! What is said in a delivery: the record that it came from, as the sink wants it.
 //!
-//! The record is a [`Command`] of the bureau. Its time is the event time of everything it does; a reply says it once more as its own field. Person
-//! fields never leave without a grant, and there is no grant yet.
+//! The record is a [`Command`] of the bureau, or, of a forwarded item, a record of the channel that stated it. A command's time is the event time of everything it does; a
+//! reply says it once more as its own field. Person fields never leave without a grant, and a command has none.
 
+use crate::Origins;
 use gateway_connector::{OutboundDelivery, Reason};
-use gateway_model::{Command, Field, FieldValue, Fields, Operation};
+use gateway_model::{Command, Field, FieldValue, Fields, Moment, Operation};
 use gateway_store::DeliveryWork;
 
 /// The delivery as the sink sees it; `None` while the destination has no number for the order.
 ///
 /// # Errors
 /// Why it can't be said at all.
-pub(crate) fn outbound(work: &DeliveryWork) -> Result<Option<OutboundDelivery>, Reason> {
+pub(crate) fn outbound(work: &DeliveryWork, origins: &Origins) -> Result<Option<OutboundDelivery>, Reason> {
     let row = &work.delivery;
     let body = work.raw.body.as_ref().ok_or_else(|| Reason::new("erased", "the record with the content was erased"))?;
-    let command: Command = serde_json::from_slice(body)
-        // The cause may show what the record says; its place is enough.
-        .map_err(|error| Reason::new("content", format!("the record is no command (column {})", error.column())))?;
+    let (event_time, fields) = match row.operation {
+        Operation::Forward => forwarded(work, body, origins)?,
+        operation => commanded(body, operation)?,
+    };
     let Some(number) = work.number.clone() else { return Ok(None) };
     Ok(Some(OutboundDelivery {
         id: row.id,
@@ -27,11 +29,25 @@ pub(crate) fn outbound(work: &DeliveryWork) -> Result<Option<OutboundDelivery>, 
         dataset: row.dataset,
         part: row.part.clone(),
         round: row.round,
-        event_time: command.at,
-        fields: fields(&command, row.operation),
+        event_time,
+        fields,
         generation: row.generation,
         idempotency_key: row.idempotency_key(),
     }))
+}
+
+fn forwarded(work: &DeliveryWork, body: &[u8], origins: &Origins) -> Result<(Moment, Fields), Reason> {
+    let (row, raw) = (&work.delivery, &work.raw.meta);
+    let change = origins.change(&raw.channel, body, raw.received_at, (row.dataset, &row.part))?;
+    let event_time = change.event_time;
+    Ok((event_time, origins.visible(change, &row.from, &row.destination)))
+}
+
+fn commanded(body: &[u8], operation: Operation) -> Result<(Moment, Fields), Reason> {
+    let command: Command = serde_json::from_slice(body)
+        // The cause may show what the record says; its place is enough.
+        .map_err(|error| Reason::new("content", format!("the record is no command (column {})", error.column())))?;
+    Ok((command.at, fields(&command, operation)))
 }
 
 fn fields(command: &Command, operation: Operation) -> Fields {

@@ -11,11 +11,13 @@ mod attempt;
 mod config;
 mod content;
 mod failure;
+mod origin;
 pub mod policy;
 mod question;
 mod waker;
 mod worker;
 
 pub use config::DeliveryConfig;
+pub use origin::Origins;
 pub use waker::OutboundWaker;
 pub use worker::{DeliveryDeps, DeliveryWorker};

@@ -4,6 +4,7 @@
 //! meanwhile are ended in one. An end that can't be written is kept and written before anything else is begun; only when the process
 //! dies with it does the delivery stay `sending`, and the next holder of the lease takes it for ambiguous.
 
+use crate::Origins;
 use crate::{DeliveryConfig, attempt, content, failure, policy, question};
 use async_trait::async_trait;
 use gateway_connector::{Breaker, BreakerState, Connector, OutboundDelivery};
@@ -33,6 +34,8 @@ pub struct DeliveryDeps {
     pub leases: Arc<dyn LeaseStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who states what is forwarded.
+    pub origins: Arc<Origins>,
 }
 
 /// Delivers to one destination.
@@ -56,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) config: DeliveryConfig,
+    origins: Arc<Origins>,
     quiet_until: Mutex<Option<Timestamp>>,
 }
 
@@ -95,6 +99,7 @@ impl DeliveryWorker {
             clock: deps.clock,
             breaker: Arc::new(Breaker::new(config.breaker)),
             config,
+            origins: deps.origins,
             quiet_until: Mutex::new(None),
         };
         let holder = holder.into();
@@ -161,7 +166,7 @@ impl DeliveryWorker {
         let shared = &self.shared;
         let now = shared.clock.now();
         let row = &work.delivery;
-        let outbound = match content::outbound(&work) {
+        let outbound = match content::outbound(&work, &shared.origins) {
             Ok(Some(outbound)) => outbound,
             Ok(None) => return Some(Step::End(policy::numberless(row, now, &shared.config))),
             Err(reason) => return Some(Step::End(policy::unsendable(row, reason, now))),

@@ -41,7 +41,7 @@ macro_rules! words {
 pub(crate) use words;
 
 words!(
-    /// What the bureau does to an order at another system.
+    /// What is done to an order at another system: what the bureau commands, or an item that is forwarded.
     Operation, "operation",
     /// 签收.
     Sign "sign",
@@ -51,7 +51,14 @@ words!(
     Refuse "refuse",
     /// 办结.
     Complete "complete",
+    /// 转送: an item that another channel stated, as it stands. Made by routing rules alone, never by a command.
+    Forward "forward",
 );
+
+impl Operation {
+    /// What the bureau may command.
+    pub const COMMANDS: [Operation; 4] = [Operation::Sign, Operation::Reply, Operation::Refuse, Operation::Complete];
+}
 
 words!(
     /// Where a delivery stands. The first five are in flight, the rest have ended.

@@ -102,6 +102,9 @@ pub enum Refusal {
         /// The command's round.
         asked: u32,
     },
+    /// Only routing rules forward.
+    #[error("`forward` is no command: routing rules alone forward")]
+    NoCommand,
     /// No channel has told the order's state yet.
     #[error("no channel has told the order's state yet")]
     Unknown,
@@ -122,17 +125,19 @@ pub fn check_command(state: Option<OrderState>, current: u32, operation: Operati
         Operation::Reply => (matches!(state, OrderState::Signed | OrderState::Replied), "signed or replied"),
         Operation::Refuse => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
         Operation::Complete => (state == OrderState::Replied, "replied"),
+        Operation::Forward => return Err(Refusal::NoCommand),
     };
     if fits { Ok(()) } else { Err(Refusal::State { operation, state, allowed }) }
 }
 
-/// The state that an order is in, as the bureau sees it, once the operation is done.
+/// The state that an order is in, as the bureau sees it, once the operation is done; `None` = the operation changes none.
 #[must_use]
-pub fn state_after(operation: Operation) -> OrderState {
+pub fn state_after(operation: Operation) -> Option<OrderState> {
     match operation {
-        Operation::Sign => OrderState::Signed,
-        Operation::Reply => OrderState::Replied,
-        Operation::Refuse => OrderState::ReturnRequested,
-        Operation::Complete => OrderState::Completed,
+        Operation::Sign => Some(OrderState::Signed),
+        Operation::Reply => Some(OrderState::Replied),
+        Operation::Refuse => Some(OrderState::ReturnRequested),
+        Operation::Complete => Some(OrderState::Completed),
+        Operation::Forward => None,
     }
 }

@@ -41,11 +41,12 @@ pub(crate) fn changes_of(command: &Command) -> Result<Vec<Change>, NormalizeErro
     if let Some(text) = command.fields.get(Field::EventText) {
         happened.set(Field::EventText, text.clone());
     }
-    let state = [(Field::State, state_after(command.operation).as_str().into()), (Field::Round, round)];
-    let mut changes = vec![
-        stated(Dataset::Handling, Part::Event(event), happened, (!is_reply).then_some(command.operation)),
-        stated(Dataset::Handling, Part::Cycle(0), state.into_iter().collect(), None),
-    ];
+    let mut changes =
+        vec![stated(Dataset::Handling, Part::Event(event), happened, (!is_reply).then_some(command.operation))];
+    if let Some(state) = state_after(command.operation) {
+        let state = [(Field::State, state.as_str().into()), (Field::Round, round)];
+        changes.push(stated(Dataset::Handling, Part::Cycle(0), state.into_iter().collect(), None));
+    }
     if is_reply {
         let mut reply: Fields = command
             .fields

@@ -8,9 +8,11 @@ mod absent;
 mod apply;
 mod batch;
 mod command;
+mod forward;
 mod hear;
 mod note;
 mod place;
+mod supersede;
 
 use crate::{ContentKey, Normalized, Normalizers, Routes, Statement};
 use batch::Decision;

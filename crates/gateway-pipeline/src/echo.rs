@@ -16,8 +16,8 @@ pub(crate) enum Echo {
     OwnWord,
     /// It proves a delivery that is in flight; the index into the order's deliveries.
     Proves(usize),
-    /// It repeats the newest delivery that was proved before.
-    Repeats,
+    /// It repeats the newest delivery (the index) that was proved before.
+    Repeats(usize),
     /// It is what an earlier delivery of ours said, while a newer one (the index) has been acknowledged: that one must be held.
     Stale(usize),
     /// It is their own word, read before the delivery (the index) that was acknowledged: that one must be held by now.
@@ -38,14 +38,16 @@ pub(crate) fn find(
         })
     };
     let equal = |delivery: &DeliveryRow| delivery.item.as_ref().is_some_and(|item| item.digest == digest);
-    if let Some((at, _)) =
-        ours().find(|(_, delivery)| equal(delivery) && delivery.state.is_in_flight() && proves(delivery, read_at))
-    {
+    let in_flight = |(_, delivery): &(usize, &DeliveryRow)| {
+        let said_before = ours().any(|(_, earlier)| earlier.id < delivery.id && equal(earlier));
+        equal(delivery) && delivery.state.is_in_flight() && proves(delivery, said_before, read_at)
+    };
+    if let Some((at, _)) = ours().find(in_flight) {
         return Echo::Proves(at);
     }
     let newest = ours().rfind(|(_, delivery)| delivery.state == DeliveryState::Acknowledged);
     match newest {
-        Some((_, delivery)) if equal(delivery) => Echo::Repeats,
+        Some((at, delivery)) if equal(delivery) => Echo::Repeats(at),
         Some((at, _)) if ours().any(|(_, delivery)| equal(delivery)) => Echo::Stale(at),
         Some((at, delivery)) if delivery.last_attempt_ended_at.is_some_and(|ended| read_at < ended) => {
             Echo::Overtaken(at)
@@ -55,11 +57,13 @@ pub(crate) fn find(
 }
 
 // A second generation is sent because the peer lost the first: only what was read after an attempt of it had ended proves it. While its first
-// attempt is under way, the last end is still that of the generation before.
-fn proves(delivery: &DeliveryRow, read_at: Timestamp) -> bool {
+// attempt is under way, the last end is still that of the generation before. The same holds where an earlier delivery said the very same
+// (`said_before`; A, B and A again are three): what was read may be the earlier one.
+fn proves(delivery: &DeliveryRow, said_before: bool, read_at: Timestamp) -> bool {
     let first_under_way = delivery.state == DeliveryState::Sending && delivery.attempts == 1;
     let read_after = || delivery.last_attempt_ended_at.is_some_and(|ended| read_at >= ended);
-    delivery.attempts > 0 && (delivery.generation == 1 || (!first_under_way && read_after()))
+    let only_word = delivery.generation == 1 && !said_before;
+    delivery.attempts > 0 && (only_word || (!first_under_way && read_after()))
 }
 
 /// Deliveries without an answer that an authoritative read of the order, begun after the attempt had time to land, contradicts. One that is held for a

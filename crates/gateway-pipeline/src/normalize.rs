@@ -1,6 +1,6 @@
 //! From an envelope to statements: everything that can be done outside the transaction.
 
-use gateway_connector::{Connector, NormalizeError};
+use gateway_connector::{Connector, NormalizeError, Sink};
 use gateway_model::{Change, ChannelId, Command, Origin, SourceNumber, Timestamp};
 use gateway_store::RawMeta;
 use std::collections::BTreeMap;
@@ -21,6 +21,12 @@ impl Normalizers {
     #[must_use]
     pub fn has(&self, channel: &ChannelId) -> bool {
         self.0.contains_key(channel)
+    }
+
+    /// What a channel takes from us; `None` = it takes nothing.
+    #[must_use]
+    pub fn sink(&self, channel: &ChannelId) -> Option<&dyn Sink> {
+        self.0.get(channel)?.sink()
     }
 
     /// The projection version of a channel's digests.

@@ -256,7 +256,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn deliveries(&self) -> Vec<OutboundDelivery> {
-        Operation::ALL.iter().map(|operation| delivery(*operation)).collect()
+        Operation::COMMANDS.into_iter().map(delivery).collect()
     }
 
     // Written from the contract alone, not from the profile.
@@ -278,6 +278,7 @@ impl ChannelUnderTest for Fake {
             Operation::Complete => {
                 ("events", json!({"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"}))
             }
+            Operation::Forward => unreachable!("the platform takes no items of other channels"),
         };
         record[list].as_array_mut().unwrap().push(element);
         record.to_string().into_bytes()
@@ -329,7 +330,7 @@ pub(crate) fn delivery(operation: Operation) -> OutboundDelivery {
             fields.set(Field::RepliedAt, FieldValue::Time(parse_moment("2026-11-23").unwrap()));
         }
         Operation::Refuse => fields.set(Field::EventText, "不属本单位职责".into()),
-        Operation::Sign | Operation::Complete => {}
+        Operation::Sign | Operation::Complete | Operation::Forward => {}
     }
     OutboundDelivery {
         id: DeliveryId(17),

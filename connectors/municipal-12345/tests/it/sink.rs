@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 async fn bodies_are_as_the_contract_says() {
     let fake = Fake::start().await;
     let sink = fake.connector().sink().unwrap();
-    for operation in Operation::ALL {
+    for operation in &Operation::COMMANDS {
         let outcome = sink.deliver(&delivery(*operation)).await;
         // One key for all: the fake, like the platform, completes a key once.
         assert!(matches!(outcome, Outcome::Acknowledged(_) | Outcome::Rejected(_)), "{outcome:?}");
@@ -80,7 +80,7 @@ async fn business_codes_by_class() {
         ("9999", "rejected", "business_9999"),
         ("0", "acknowledged", "answer"),
     ] {
-        for operation in Operation::ALL {
+        for operation in &Operation::COMMANDS {
             let answer = format!(r#"{{"code":{code},"message":"m","data":null}}"#);
             assert_eq!(told(&fake, *operation, &answer).await, (kind, reason.to_owned()), "{operation} {code}");
         }
@@ -145,7 +145,7 @@ async fn what_can_not_be_sent_is_refused_before() {
 async fn each_operation_says_how_to_ask() {
     let fake = Fake::start().await;
     let sink = fake.connector().sink().unwrap();
-    for operation in Operation::ALL {
+    for operation in &Operation::COMMANDS {
         let expected = if *operation == Operation::Complete { AskBy::Record } else { AskBy::Receipt };
         assert_eq!(sink.prepare(&delivery(*operation)).unwrap().ask_by, expected);
     }

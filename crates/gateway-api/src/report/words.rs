@@ -112,6 +112,7 @@ impl Language {
             Operation::Reply => "答复",
             Operation::Refuse => "退单",
             Operation::Complete => "办结",
+            Operation::Forward => "转送",
         };
         self.say(zh, operation.as_str())
     }

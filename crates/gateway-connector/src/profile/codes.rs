@@ -13,6 +13,18 @@ pub struct CodeTable {
     pub effective_from: Option<Day>,
     /// Wire code to canonical code.
     pub map: BTreeMap<String, String>,
+    /// Canonical code to the wire code that we write for it, where `map` has none or several.
+    pub write: BTreeMap<String, String>,
+    /// The wire code that we write for a canonical code which has none; `None` = such a code can't be sent.
+    pub write_other: Option<String>,
+}
+
+impl CodeTable {
+    /// The wire code of a canonical code: as `write` says, else the first of `map` in byte order, else `write_other`.
+    fn wire(&self, canonical: &str) -> Option<&str> {
+        let mapped = || self.map.iter().find(|(_, code)| *code == canonical).map(|(wire, _)| wire);
+        self.write.get(canonical).or_else(mapped).or(self.write_other.as_ref()).map(String::as_str)
+    }
 }
 
 /// All tables by name, the versions of each in time order.
@@ -45,8 +57,18 @@ impl CodeTables {
     /// The canonical code of a wire code, by the version in force on `day` (the newest where there is no day).
     #[must_use]
     pub fn canonical(&self, table: &str, wire: &str, day: Option<Day>) -> Option<&str> {
+        self.in_force(table, day)?.map.get(wire).map(String::as_str)
+    }
+
+    /// The wire code that we write for a canonical code, by the version in force on `day`; `None` = the peer has none for it.
+    #[must_use]
+    pub fn wire(&self, table: &str, canonical: &str, day: Option<Day>) -> Option<&str> {
+        self.in_force(table, day)?.wire(canonical)
+    }
+
+    fn in_force(&self, table: &str, day: Option<Day>) -> Option<&CodeTable> {
         let versions = self.0.get(table)?;
-        let in_force = match day {
+        match day {
             // Older than every version: the oldest is the nearest to the truth.
             Some(day) => versions
                 .iter()
@@ -54,14 +76,15 @@ impl CodeTables {
                 .find(|version| version.effective_from.is_none_or(|from| from <= day))
                 .or(versions.first()),
             None => versions.last(),
-        };
-        in_force?.map.get(wire).map(String::as_str)
+        }
     }
 }
 
 fn read_version(mut section: Section) -> Option<CodeTable> {
     let version = section.take("version");
     let map = section.take::<BTreeMap<String, String>>("map");
+    let write = section.take_or::<BTreeMap<String, String>>("write", BTreeMap::new());
+    let write_other = section.take_optional::<String>("write_other");
     let effective_from = section.take_optional::<String>("effective_from").and_then(|text| match text {
         None => Some(None),
         Some(text) => match text.parse() {
@@ -80,5 +103,11 @@ fn read_version(mut section: Section) -> Option<CodeTable> {
             section.check(fits, "map", format!("`{wire}`: a canonical code is of a-z, 0-9 and _"));
         }
     }
-    Some(CodeTable { version: version?, effective_from: effective_from?, map: map? })
+    Some(CodeTable {
+        version: version?,
+        effective_from: effective_from?,
+        map: map?,
+        write: write?,
+        write_other: write_other?,
+    })
 }

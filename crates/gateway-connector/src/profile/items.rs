@@ -80,6 +80,8 @@ pub struct ItemRule {
     pub dataset: Dataset,
     /// The wire list whose elements are the items; `None` = the record itself is one.
     pub list: Option<String>,
+    /// The wire field without a value of which there is no such item; `None` = it is always there.
+    pub when: Option<String>,
     /// Which part.
     pub part: PartRule,
     /// The wire field of the event time.
@@ -91,6 +93,12 @@ pub struct ItemRule {
 }
 
 impl ItemRule {
+    /// The code table of a canonical field that is a code or a flag here.
+    #[must_use]
+    pub fn codes_of(&self, field: Field) -> Option<&str> {
+        self.fields.values().find(|rule| rule.field == field)?.codes.as_deref()
+    }
+
     /// Whether a wire field means something here.
     #[must_use]
     pub fn knows(&self, wire: &str) -> bool {
@@ -100,6 +108,7 @@ impl ItemRule {
         };
         part == Some(wire)
             || self.event_time == wire
+            || self.when.as_deref() == Some(wire)
             || self.fields.contains_key(wire)
             || self.compared.iter().any(|compared| compared == wire)
     }
@@ -137,6 +146,7 @@ pub(super) fn read_items(mut section: Section, codes: Option<&CodeTables>) -> It
 fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Option<ItemRule> {
     let dataset = section.take::<Dataset>("dataset");
     let list = section.take_optional::<String>("list");
+    let when = section.take_optional::<String>("when");
     let part = section.take::<PartRule>("part");
     let event_time = section.take::<String>("event_time");
     let compared = section.take::<Vec<String>>("compared");
@@ -150,6 +160,9 @@ fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Op
             section.check(!person, "compared", format!("`{wire}` is a person field; digests never cover one"));
         }
     }
+    if let (Some(list), Some(when)) = (&list, &when) {
+        section.check(list.is_none() || when.is_none(), "when", "elements of a list are there when they are in it");
+    }
     if let (Some(list), Some(part)) = (&list, &part) {
         section.check(
             list.is_none() || !matches!(part, PartRule::Fixed(_)),
@@ -161,6 +174,7 @@ fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Op
         name: name.to_owned(),
         dataset: dataset?,
         list: list?,
+        when: when?,
         part: part?,
         event_time: event_time?,
         compared: compared?,

@@ -22,7 +22,9 @@ pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
 pub use push::{PartialPush, PushAnswer, PushRule};
 pub use reader::{Mistake, ProfileErrors};
 pub use reading::{DatasetNames, IdsRule, ManifestRule, PollRule, ReadRule, WindowRule};
-pub use writing::{AlreadySubmitted, OperationRule, ReceiptRule, ServerError, ValueRule, ValueSource, WriteRule};
+pub use writing::{
+    AlreadySubmitted, ForwardKind, OperationRule, ReceiptRule, ServerError, ValueRule, ValueSource, WriteRule,
+};
 
 use crate::codec::TimeCodec;
 use reader::Section;

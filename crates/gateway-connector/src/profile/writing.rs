@@ -4,8 +4,9 @@ use super::identity::read_header;
 use super::items::{ItemRule, ItemsRead, PartRule};
 use super::reader::Section;
 use super::reading::read_path;
-use gateway_model::{AskBy, Field, FieldKind, Operation};
+use gateway_model::{AskBy, Dataset, Field, FieldKind, Operation, OrderNumber, Part, SourceNumber};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What HTTP 5xx to a command means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -30,8 +31,16 @@ pub enum AlreadySubmitted {
 /// One place a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueSource {
-    /// A canonical field of the delivery.
+    /// A canonical field of the delivery: text, number or time.
     Field(Field),
+    /// A canonical code or flag of the delivery, written by the reverse of this code table.
+    Code(Field, String),
+    /// `$number`: the order's number at the peer.
+    Number,
+    /// `$event_id`: of a forwarded event, its id at the origin.
+    EventId,
+    /// `$cycle`: of a forwarded facet, its cycle at the origin.
+    Cycle,
     /// `$round`.
     Round,
     /// `$event_time`: when it was done.
@@ -74,6 +83,59 @@ pub struct OperationRule {
     pub element: Vec<ValueRule>,
 }
 
+/// What sort of item is forwarded; each has a rule of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForwardKind {
+    /// What was reported.
+    Acceptance,
+    /// State, unit, deadline.
+    State,
+    /// One event of handling.
+    Event,
+    /// The reply of a round.
+    Completion,
+    /// One visit.
+    Evaluation,
+}
+
+impl ForwardKind {
+    const ALL: [Self; 5] = [Self::Acceptance, Self::State, Self::Event, Self::Completion, Self::Evaluation];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Acceptance => "acceptance",
+            Self::State => "state",
+            Self::Event => "event",
+            Self::Completion => "completion",
+            Self::Evaluation => "evaluation",
+        }
+    }
+
+    fn fits(self, item: &ItemRule) -> bool {
+        let is_event = matches!(item.part, PartRule::Event(_));
+        match self {
+            Self::Acceptance => item.dataset == Dataset::Acceptance && !is_event,
+            Self::State => item.dataset == Dataset::Handling && !is_event,
+            Self::Event => item.dataset == Dataset::Handling && is_event,
+            Self::Completion => item.dataset == Dataset::Completion && !is_event,
+            Self::Evaluation => item.dataset == Dataset::Evaluation && !is_event,
+        }
+    }
+
+    /// Of an item; `None` where such an item is never forwarded.
+    #[must_use]
+    pub fn of(dataset: Dataset, part: &Part) -> Option<Self> {
+        match (dataset, part) {
+            (Dataset::Acceptance, Part::Cycle(_)) => Some(Self::Acceptance),
+            (Dataset::Handling, Part::Cycle(_)) => Some(Self::State),
+            (Dataset::Handling, Part::Event(_)) => Some(Self::Event),
+            (Dataset::Completion, Part::Cycle(_)) => Some(Self::Completion),
+            (Dataset::Evaluation, Part::Cycle(_)) => Some(Self::Evaluation),
+            _ => None,
+        }
+    }
+}
+
 /// How a receipt is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptRule {
@@ -96,8 +158,12 @@ pub struct WriteRule {
     pub server_error: ServerError,
     /// How a receipt is asked for.
     pub receipts: ReceiptRule,
-    /// The operations.
+    /// What the bureau's commands become.
     pub operations: Vec<OperationRule>,
+    /// What items of other channels become.
+    pub forwards: BTreeMap<ForwardKind, OperationRule>,
+    /// The number under which the peer gets an order that is forwarded to it: a template of `{channel}`, `{day}` and `{number}` of the origin.
+    pub forward_number: String,
 }
 
 impl WriteRule {
@@ -114,30 +180,75 @@ impl WriteRule {
                 received_at: received_at?,
             })
         });
-        let operations = section.section("operations").and_then(|mut listed| {
+        let operations = section.optional_section("operations").and_then(|listed| {
+            let Some(mut listed) = listed else { return Some(Vec::new()) };
             let mut operations = Vec::new();
-            for operation in Operation::ALL {
+            for operation in Operation::COMMANDS {
                 match listed.optional_section(operation.as_str()) {
                     None => operations.push(None),
                     Some(None) => {}
-                    Some(Some(section)) => operations.push(read_operation(*operation, section, items)),
+                    Some(Some(section)) => operations.push(read_operation(operation, section, items)),
                 }
             }
             operations.into_iter().collect::<Option<Vec<_>>>()
         });
+        let forwards = section.optional_section("forward").and_then(|listed| {
+            let Some(mut listed) = listed else { return Some(BTreeMap::new()) };
+            let mut forwards = Vec::new();
+            for kind in ForwardKind::ALL {
+                match listed.optional_section(kind.as_str()) {
+                    None => forwards.push(None),
+                    Some(None) => {}
+                    Some(Some(section)) => {
+                        let rule = read_operation(Operation::Forward, section, items);
+                        if let Some((rule, items)) = rule.as_ref().zip(items) {
+                            let made = items.readable.iter().find(|item| item.name == rule.creates);
+                            let fits = made.is_none_or(|item| kind.fits(item));
+                            listed.check(fits, kind.as_str(), format!("`{}` is no item of this kind", rule.creates));
+                        }
+                        forwards.push(rule.map(|rule| (kind, rule)));
+                    }
+                }
+            }
+            forwards.into_iter().collect::<Option<BTreeMap<_, _>>>()
+        });
+        let forward_number = read_forward_number(&mut section);
         Some(Self {
             request_id_header: request_id_header?,
             server_error: server_error?,
             receipts: receipts?,
             operations: operations?,
+            forwards: forwards?,
+            forward_number: forward_number?,
         })
     }
 
-    /// The rule of an operation; `None` = the peer does not take it.
+    /// The number under which the peer gets an order of another channel; `None` = the template makes no number of it.
+    #[must_use]
+    pub fn number_of(&self, origin: &OrderNumber) -> Option<SourceNumber> {
+        let day = origin.day.to_string().replace('-', "");
+        let channel = self.forward_number.replace("{channel}", origin.channel.as_str());
+        // The number last: what it holds is not a template.
+        let text = channel.replace("{day}", &day).replace("{number}", origin.number.as_str());
+        SourceNumber::new(text).ok()
+    }
+
+    /// The rule of a command's operation; `None` = the peer does not take it.
     #[must_use]
     pub fn operation(&self, operation: Operation) -> Option<&OperationRule> {
         self.operations.iter().find(|rule| rule.operation == operation)
     }
+}
+
+fn read_forward_number(section: &mut Section) -> Option<String> {
+    let template = section.take_or("forward_number", "{number}".to_owned())?;
+    let known = ["{channel}", "{day}", "{number}"].iter().map(|piece| template.matches(piece).count()).sum::<usize>();
+    section.check(
+        template.contains("{number}") && template.matches('{').count() == known,
+        "forward_number",
+        "must hold {number}; besides it only {channel} and {day} have a meaning",
+    );
+    Some(template)
 }
 
 fn read_operation(operation: Operation, mut section: Section, items: Option<&ItemsRead>) -> Option<OperationRule> {
@@ -147,8 +258,10 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&Ite
     let already_submitted = section.take_or("already_submitted", AlreadySubmitted::Ambiguous);
     let required = section.take_or::<Vec<String>>("required", Vec::new());
     let creates = section.take::<String>("creates");
-    let body = section.section("body").and_then(read_values);
-    let element = section.section("element").and_then(read_values);
+    let item =
+        creates.as_ref().zip(items).and_then(|(name, items)| items.readable.iter().find(|item| item.name == *name));
+    let body = section.section("body").and_then(|section| read_values(section, item));
+    let element = section.section("element").and_then(|section| read_values(section, item));
     section.check(
         method.as_ref().is_none_or(|method| matches!(method.as_str(), "POST" | "PUT" | "PATCH")),
         "method",
@@ -172,7 +285,7 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&Ite
     }
     if let (Some(items), Some(creates), Some(element)) = (items, &creates, &element) {
         section.check(items.names.contains(creates), "creates", format!("there is no item `{creates}`"));
-        if let Some(item) = items.readable.iter().find(|item| item.name == *creates) {
+        if let Some(item) = item {
             check_element(&section, item, element);
         }
     }
@@ -201,25 +314,30 @@ fn check_element(section: &Section, item: &ItemRule, element: &[ValueRule]) {
     }
 }
 
-fn read_values(mut section: Section) -> Option<Vec<ValueRule>> {
+fn read_values(mut section: Section, item: Option<&ItemRule>) -> Option<Vec<ValueRule>> {
     let read: Vec<_> = section
         .keys()
         .into_iter()
         .map(|wire| {
             let text = section.take::<String>(&wire)?;
-            let sources =
-                text.split('|').map(|source| read_source(&section, &wire, source.trim())).collect::<Option<_>>()?;
+            let sources = text
+                .split('|')
+                .map(|source| read_source(&section, &wire, source.trim(), item))
+                .collect::<Option<_>>()?;
             Some(ValueRule { wire, sources })
         })
         .collect();
     read.into_iter().collect()
 }
 
-fn read_source(section: &Section, wire: &str, text: &str) -> Option<ValueSource> {
+fn read_source(section: &Section, wire: &str, text: &str, item: Option<&ItemRule>) -> Option<ValueSource> {
     match text {
         "$round" => Some(ValueSource::Round),
         "$event_time" => Some(ValueSource::EventTime),
         "$idempotency_key" => Some(ValueSource::IdempotencyKey),
+        "$number" => Some(ValueSource::Number),
+        "$event_id" => Some(ValueSource::EventId),
+        "$cycle" => Some(ValueSource::Cycle),
         _ => {
             if let Some(literal) = text.strip_prefix('=') {
                 return Some(ValueSource::Literal(literal.to_owned()));
@@ -228,15 +346,20 @@ fn read_source(section: &Section, wire: &str, text: &str) -> Option<ValueSource>
                 Ok(field) if matches!(field.kind(), FieldKind::Text | FieldKind::Number | FieldKind::Time) => {
                     Some(ValueSource::Field(field))
                 }
-                Ok(field) => {
-                    section.mistake(wire, format!("`{field}` is a code; operations send text, numbers and times"));
-                    None
-                }
+                Ok(field) => match item.map(|item| item.codes_of(field)) {
+                    Some(Some(table)) => Some(ValueSource::Code(field, table.to_owned())),
+                    Some(None) => {
+                        section.mistake(wire, format!("`{field}` is a code, and the item has no table for it"));
+                        None
+                    }
+                    // What is wrong with the item is told where it stands.
+                    None => None,
+                },
                 Err(_) => {
                     section.mistake(
                         wire,
                         format!(
-                            "`{text}` is neither a canonical field, nor =text, $round, $event_time, $idempotency_key"
+                            "`{text}` is neither a canonical field, nor =text, $round, $event_time, $idempotency_key, $number, $event_id, $cycle"
                         ),
                     );
                     None

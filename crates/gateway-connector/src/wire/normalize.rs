@@ -105,6 +105,9 @@ impl RecordNormalizer {
         let mut changes: Vec<Change> = Vec::new();
         for item in &self.profile.items {
             let Some(list) = &item.list else {
+                if item.when.as_ref().is_some_and(|wire_field| json::field(object, wire_field).text.is_empty()) {
+                    continue;
+                }
                 match self.change(&context, item, object) {
                     Ok(change) => changes.push(change),
                     Err(field) => oddities.push(Oddity::UnreadableValue { wire_field: field.to_owned() }),

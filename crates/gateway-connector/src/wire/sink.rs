@@ -1,4 +1,4 @@
-//! Writing: sign, reply, refuse, complete; and what became of an attempt.
+//! Writing: sign, reply, refuse, complete, and items of other channels; and what became of an attempt.
 //!
 //! The item that an operation makes at the platform is worked out by the very code that reads the platform's records, from the element that the
 //! profile says will come back, so the echo's digest can't differ from ours by accident.
@@ -11,12 +11,14 @@ use super::json;
 use super::normalize::{Context, RecordNormalizer};
 use crate::http::{HttpAnswer, HttpClient, HttpRequest, encode};
 use crate::profile::{
-    AlreadySubmitted, AnswerClass, OperationRule, Profile, ServerError, ValueRule, ValueSource, WriteRule,
+    AlreadySubmitted, AnswerClass, ForwardKind, OperationRule, Profile, ServerError, ValueRule, ValueSource, WriteRule,
 };
 use crate::sign::is_token;
 use crate::{OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink};
 use async_trait::async_trait;
-use gateway_model::{AskBy, FieldValue, Receipt, ReceiptSource, Timestamp};
+use gateway_model::{
+    AskBy, Dataset, Field, FieldValue, Operation, OrderNumber, Part, Receipt, ReceiptSource, SourceNumber, Timestamp,
+};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -38,15 +40,42 @@ impl OrderSink {
 
     fn operation(&self, delivery: &OutboundDelivery) -> Result<&OperationRule, Reason> {
         let unknown = || Reason::new("unknown_operation", format!("the platform takes no `{}`", delivery.operation));
-        self.rule.operation(delivery.operation).ok_or_else(unknown)
+        let rule = match delivery.operation {
+            Operation::Forward => self.forward(delivery.dataset, &delivery.part),
+            operation => self.rule.operation(operation),
+        };
+        rule.ok_or_else(unknown)
     }
 
-    fn value(&self, delivery: &OutboundDelivery, rule: &ValueRule) -> Option<Value> {
+    fn forward(&self, dataset: Dataset, part: &Part) -> Option<&OperationRule> {
+        self.rule.forwards.get(&ForwardKind::of(dataset, part)?)
+    }
+
+    /// The value of the first source that has one.
+    fn value(&self, delivery: &OutboundDelivery, rule: &ValueRule) -> Result<Option<Value>, Reason> {
+        for source in &rule.sources {
+            if let Some(value) = self.value_of(delivery, source)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    fn value_of(&self, delivery: &OutboundDelivery, source: &ValueSource) -> Result<Option<Value>, Reason> {
         let times = &self.profile().times;
-        rule.sources.iter().find_map(|source| match source {
+        Ok(match source {
             ValueSource::Round => Some(Value::from(delivery.round)),
             ValueSource::EventTime => Some(Value::String(times.write(delivery.event_time))),
             ValueSource::IdempotencyKey => Some(Value::String(delivery.idempotency_key.clone())),
+            ValueSource::Number => Some(Value::String(delivery.number.number.to_string())),
+            ValueSource::EventId => match &delivery.part {
+                Part::Event(id) => Some(Value::String(id.to_string())),
+                Part::Cycle(_) => None,
+            },
+            ValueSource::Cycle => match &delivery.part {
+                Part::Cycle(cycle) => Some(Value::from(*cycle)),
+                Part::Event(_) => None,
+            },
             ValueSource::Literal(text) => Some(Value::String(text.clone())),
             ValueSource::Field(field) => delivery.fields.get(*field).map(|value| match value {
                 FieldValue::Text(text) => Value::String(text.clone()),
@@ -54,18 +83,50 @@ impl OrderSink {
                 FieldValue::Flag(flag) => Value::Bool(*flag),
                 FieldValue::Time(moment) => Value::String(times.write(*moment)),
             }),
+            ValueSource::Code(field, table) => match delivery.fields.get(*field) {
+                Some(value) => Some(Value::String(self.code(delivery, *field, table, value)?)),
+                None => None,
+            },
         })
     }
 
-    fn object(&self, delivery: &OutboundDelivery, rules: &[ValueRule]) -> Map<String, Value> {
-        rules.iter().filter_map(|rule| Some((rule.wire.clone(), self.value(delivery, rule)?))).collect()
+    /// The peer's code for a canonical one.
+    fn code(
+        &self,
+        delivery: &OutboundDelivery,
+        field: Field,
+        table: &str,
+        value: &FieldValue,
+    ) -> Result<String, Reason> {
+        let canonical = match value {
+            FieldValue::Flag(flag) => flag.to_string(),
+            FieldValue::Text(text) => text.clone(),
+            FieldValue::Number(_) | FieldValue::Time(_) => String::new(),
+        };
+        let wire = self.profile().codes.wire(table, &canonical, Some(delivery.number.day)).map(ToOwned::to_owned);
+        // The code itself may be anything that the origin wrote, so the field alone is told.
+        wire.ok_or_else(|| {
+            let text =
+                format!("the platform has no code for this `{field}`: add it to code table `{table}` of its profile");
+            Reason::new("unmapped_code", text)
+        })
+    }
+
+    fn object(&self, delivery: &OutboundDelivery, rules: &[ValueRule]) -> Result<Map<String, Value>, Reason> {
+        let mut object = Map::new();
+        for rule in rules {
+            if let Some(value) = self.value(delivery, rule)? {
+                object.insert(rule.wire.clone(), value);
+            }
+        }
+        Ok(object)
     }
 
     fn body(&self, delivery: &OutboundDelivery, rule: &OperationRule) -> Result<String, Reason> {
         if !is_token(&delivery.idempotency_key) {
             return Err(Reason::new("invalid_key", "the idempotency key must be 1 to 64 of A-Z a-z 0-9 _ -"));
         }
-        let body = self.object(delivery, &rule.body);
+        let body = self.object(delivery, &rule.body)?;
         for wire in &rule.required {
             if body.get(wire).is_none_or(|value| value == "" || value.is_null()) {
                 return Err(Reason::new("missing_field", format!("`{wire}` is missing")));
@@ -149,13 +210,21 @@ fn unanswered(error: &RequestError) -> Outcome {
 
 #[async_trait]
 impl Sink for OrderSink {
+    fn forwards(&self, dataset: Dataset, part: &Part) -> bool {
+        self.forward(dataset, part).is_some()
+    }
+
+    fn forward_number(&self, origin: &OrderNumber) -> Option<SourceNumber> {
+        self.rule.number_of(origin)
+    }
+
     fn prepare(&self, delivery: &OutboundDelivery) -> Result<PreparedDelivery, Reason> {
         let rule = self.operation(delivery)?;
         self.body(delivery, rule)?;
         let invalid =
             |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
         let item = self.profile().item(&rule.creates).ok_or_else(|| invalid(&rule.creates))?;
-        let element = Value::Object(self.object(delivery, &rule.element)).to_string();
+        let element = Value::Object(self.object(delivery, &rule.element)?).to_string();
         let object = json::object(element.as_bytes()).map_err(|error| invalid(&json::place(&error)))?;
         let context = Context {
             number: delivery.number.number.clone(),
@@ -193,7 +262,7 @@ impl Sink for OrderSink {
     }
 
     async fn find_outcome(&self, delivery: &OutboundDelivery) -> Result<Option<Receipt>, RequestError> {
-        if self.rule.operation(delivery.operation).is_none_or(|rule| rule.ask_by != AskBy::Receipt) {
+        if self.operation(delivery).map_or(true, |rule| rule.ask_by != AskBy::Receipt) {
             return Ok(None);
         }
         let rule = &self.rule.receipts;

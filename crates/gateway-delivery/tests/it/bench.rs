@@ -97,6 +97,7 @@ impl Bench {
             jobs: self.store.clone(),
             leases: self.store.clone(),
             clock: self.clock.clone() as Arc<dyn Clock>,
+            origins: Arc::default(),
         }
     }
 

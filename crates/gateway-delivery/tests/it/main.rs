@@ -3,6 +3,7 @@
 
 mod answered;
 mod bench;
+mod forwarded;
 mod sink;
 mod store;
 mod unanswered;

@@ -1,6 +1,7 @@
 //! One change of one order: judged against its head, and made the head where it wins.
 
 use super::batch::Decision;
+use super::hear::Heard;
 use crate::applied::is_future;
 use crate::version::{Verdict, Version, is_disputed, judge};
 use gateway_model::{Change, OrderId, RawId};
@@ -66,10 +67,11 @@ impl Decision<'_> {
         self.oddities(change, meta, order_id, raw_id);
         self.legs(change, version, meta);
         self.come_back(order_id, change, meta);
-        let echo = self.hear(order_id, change, meta);
+        let heard = self.hear(order_id, change, meta);
         if let Some(working) = self.orders.get_mut(&order_id) {
             self.writes.changes.push(working.line(change.dataset, &change.part, &meta.channel, raw_id, self.now));
-            working.replace(change, version, echo, meta, raw_id);
+            working.replace(change, version, heard != Heard::OwnWord, meta, raw_id);
         }
+        self.forward(order_id, change, &heard, meta, raw_id);
     }
 }

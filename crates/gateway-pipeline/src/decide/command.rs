@@ -3,11 +3,8 @@
 //! A command that the order's state does not allow any more is refused, and the refusal is its account. Only routing rules create deliveries.
 
 use super::batch::Decision;
-use gateway_model::{
-    Change, ChannelId, Command, CommandState, Dataset, DeliveryId, DeliveryState, Operation, RawId, check_command,
-};
-use gateway_store::{CommandRow, DeliveryUpdate, FlowOutcome, NewDelivery, RawMeta};
-use std::collections::BTreeSet;
+use gateway_model::{Change, ChannelId, Command, CommandState, Dataset, DeliveryId, Operation, RawId, check_command};
+use gateway_store::{CommandRow, FlowOutcome, NewDelivery, RawMeta};
 
 impl Decision<'_> {
     pub(super) fn command(&mut self, command: &Command, meta: &RawMeta, raw_id: RawId) {
@@ -77,42 +74,9 @@ impl Decision<'_> {
         }
     }
 
-    /// A newer word on the same matter makes one needless that is not there yet: never tried, or tried and certainly not taken. It may have been
-    /// stored before or decided in this batch. A redelivery is left alone: its first generation was taken.
     fn supersede(&mut self, command: &Command, operation: Operation, destination: &ChannelId) {
-        let Some(working) = self.orders.get_mut(&command.order_id) else { return };
-        let stored = working.aggregate.deliveries.iter_mut().filter(|delivery| {
-            delivery.destination == *destination
-                && delivery.operation == operation
-                && delivery.round == command.round
-                && delivery.state == DeliveryState::Owed
-                && !delivery.unanswered
-                && delivery.generation == 1
+        self.supersede_owed(command.order_id, destination, |other, _, _, round| {
+            other == operation && round == command.round
         });
-        let mut needless: Vec<DeliveryId> = stored
-            .map(|delivery| {
-                delivery.state = DeliveryState::Superseded;
-                delivery.id
-            })
-            .collect();
-        let known: BTreeSet<DeliveryId> = self.writes.delivery_updates.iter().map(|update| update.id).collect();
-        let decided = self.writes.new_deliveries.iter().filter(|delivery| {
-            delivery.order_id == command.order_id
-                && delivery.destination == *destination
-                && delivery.operation == operation
-                && delivery.round == command.round
-                && !known.contains(&delivery.id)
-        });
-        needless.extend(decided.map(|delivery| delivery.id));
-        for id in needless {
-            self.writes.delivery_updates.push(DeliveryUpdate {
-                id,
-                state: DeliveryState::Superseded,
-                receipt: None,
-                next_attempt_at: None,
-                reason_code: Some("superseded".into()),
-                reason: Some("a newer one of the same matter takes its place".into()),
-            });
-        }
     }
 }

@@ -11,30 +11,44 @@ use gateway_model::{
 use gateway_store::{BookPut, DeliveryUpdate, RawMeta};
 use std::collections::BTreeSet;
 
+/// Whose word a channel's statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The channel's own.
+    OwnWord,
+    /// What this channel had said and we delivered, said back.
+    EchoOf(ChannelId),
+}
+
 impl Decision<'_> {
-    /// Puts a new word into the right side of the book; returns whether it is only our own, said back. A channel without a connector (the desk)
-    /// gives no account of itself and has no book.
-    pub(super) fn hear(&mut self, order_id: OrderId, change: &Change, meta: &RawMeta) -> bool {
+    /// Puts a new word into the right side of the book; says whose it is. A channel without a connector (the desk) gives no account of itself and
+    /// has no book.
+    pub(super) fn hear(&mut self, order_id: OrderId, change: &Change, meta: &RawMeta) -> Heard {
         if !self.decider.normalizers.has(&meta.channel) {
-            return false;
+            return Heard::OwnWord;
         }
-        let Some(day) = self.day_of(order_id, change, &meta.channel) else { return false };
+        let Some(day) = self.day_of(order_id, change, &meta.channel) else { return Heard::OwnWord };
         let item = change.book_item(day);
-        let (side, item, echo) = match self.listen(order_id, &item, meta) {
-            Echo::OwnWord => (BookSide::Source, Some(item), false),
+        let (side, item, heard) = match self.listen(order_id, &item, meta) {
+            Echo::OwnWord => (BookSide::Source, Some(item), Heard::OwnWord),
             Echo::Proves(at) => {
                 self.acknowledge(order_id, at);
-                (BookSide::Sent, Some(item), true)
+                (BookSide::Sent, Some(item), self.echo_of(order_id, at))
             }
-            Echo::Repeats => (BookSide::Sent, Some(item), true),
-            Echo::Stale(newest) => (BookSide::Sent, self.item_of(order_id, newest), true),
-            Echo::Overtaken(newest) => (BookSide::Sent, self.item_of(order_id, newest), false),
+            Echo::Repeats(at) => (BookSide::Sent, Some(item), self.echo_of(order_id, at)),
+            Echo::Stale(newest) => (BookSide::Sent, self.item_of(order_id, newest), self.echo_of(order_id, newest)),
+            Echo::Overtaken(newest) => (BookSide::Sent, self.item_of(order_id, newest), Heard::OwnWord),
         };
         if let Some(item) = item {
             let projection_version = self.decider.normalizers.projection_version(&meta.channel);
             self.writes.book.push(BookPut::Put { channel: meta.channel.clone(), side, projection_version, item });
         }
-        echo
+        heard
+    }
+
+    fn echo_of(&self, order_id: OrderId, at: usize) -> Heard {
+        let delivery = self.orders.get(&order_id).and_then(|working| working.aggregate.deliveries.get(at));
+        delivery.map_or(Heard::OwnWord, |delivery| Heard::EchoOf(delivery.from.clone()))
     }
 
     /// A head said again may still prove a delivery that is in flight. `current` = an authoritative read says so: the book takes it once more.

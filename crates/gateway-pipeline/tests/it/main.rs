@@ -8,6 +8,7 @@ mod books_by_day;
 mod commands;
 mod convergence;
 mod deliveries;
+mod forward;
 mod history;
 mod parking;
 mod peer;

@@ -35,7 +35,12 @@ pub const SETTLE_MS: i64 = 2_000;
 /// The decider of all tests.
 pub fn decider(defences: Defences) -> Arc<Decider> {
     let both = [(peer(), Arc::new(Peer::new()) as Arc<dyn Connector>), (deaf(), Arc::new(Peer::new()))];
-    let route = Route { from: desk(), datasets: vec![Dataset::Handling, Dataset::Completion], to: peer() };
+    let route = Route {
+        from: desk(),
+        datasets: vec![Dataset::Handling, Dataset::Completion],
+        to: peer(),
+        person_fields: Vec::new(),
+    };
     Arc::new(Decider {
         normalizers: Normalizers::new(both),
         routes: Routes::new(vec![route]).unwrap(),

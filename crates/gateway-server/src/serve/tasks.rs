@@ -12,7 +12,7 @@ use gateway_alert::node::{NodeTeller, nodes_check};
 use gateway_api::Waker;
 use gateway_bus::{Bus, TopicName};
 use gateway_connector::{Breaker, Connector};
-use gateway_delivery::{DeliveryDeps, DeliveryWorker, OutboundWaker};
+use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::ChannelId;
 use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
@@ -196,6 +196,7 @@ fn start_delivering(
         jobs: store.clone(),
         leases: store.clone(),
         clock: clock.clone(),
+        origins: origins(installation, config),
     };
     let worker = DeliveryWorker::new(deps, holder.clone(), config.delivery)?;
     let (breaker, leads) = (worker.breaker(), worker.leads());
@@ -206,6 +207,15 @@ fn start_delivering(
     );
     waker.deliveries.insert(channel.clone(), task);
     Some((channel.clone(), breaker))
+}
+
+/// Who states what is forwarded, and what was granted of it.
+fn origins(installation: &Installation, config: &GatewayConfig) -> Arc<Origins> {
+    let origins = Origins::new(installation.connectors.iter().cloned());
+    let granted = config.routes.iter().fold(origins, |origins, route| {
+        origins.granting(route.from.clone(), route.to.clone(), route.person_fields.iter().copied())
+    });
+    Arc::new(granted)
 }
 
 /// Starts comparing a channel's account with ours, and auditing our own books of it.

@@ -1,0 +1,70 @@
+//! What a forwarded item says: the origin's record, read again by the origin's own connector, without what its destination may not see.
+//!
+//! Reading again instead of keeping a second copy: the bytes are there, reading them is pure, and erasing them erases what would be sent.
+
+use gateway_connector::{Connector, Reason};
+use gateway_model::{Change, ChannelId, Dataset, Field, FieldValue, Fields, Part, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The channels whose items are forwarded, and which person fields of theirs a destination was granted.
+#[derive(Clone, Default)]
+pub struct Origins {
+    connectors: BTreeMap<ChannelId, Arc<dyn Connector>>,
+    grants: BTreeMap<(ChannelId, ChannelId), BTreeSet<Field>>,
+}
+
+impl Origins {
+    /// These channels, nothing granted.
+    #[must_use]
+    pub fn new(connectors: impl IntoIterator<Item = (ChannelId, Arc<dyn Connector>)>) -> Self {
+        Self { connectors: connectors.into_iter().collect(), grants: BTreeMap::new() }
+    }
+
+    /// Grants `to` these person fields of what `from` states.
+    #[must_use]
+    pub fn granting(mut self, from: ChannelId, to: ChannelId, fields: impl IntoIterator<Item = Field>) -> Self {
+        self.grants.entry((from, to)).or_default().extend(fields);
+        self
+    }
+
+    /// The change that a record of `from` states of an item.
+    ///
+    /// # Errors
+    /// Why it can't be said.
+    pub(crate) fn change(
+        &self,
+        from: &ChannelId,
+        body: &[u8],
+        received_at: Timestamp,
+        (dataset, part): (Dataset, &Part),
+    ) -> Result<Change, Reason> {
+        let connector = self.connectors.get(from).ok_or_else(|| {
+            Reason::new(
+                "unknown_origin",
+                format!("channel `{from}` is not configured any more: its record can't be read"),
+            )
+        })?;
+        let changes = connector.normalizer().normalize(body, received_at);
+        let changes = changes.map_err(|error| Reason::new(error.code(), error.to_string()))?;
+        let change = changes.into_iter().find(|change| change.dataset == dataset && change.part == *part);
+        change.ok_or_else(|| {
+            let text = "the record does not state the item any more, as its channel's wire profile reads it now";
+            Reason::new("content", text)
+        })
+    }
+
+    /// What `to` may see of a change: person fields only by grant, and none of a secret or anonymous order.
+    pub(crate) fn visible(&self, change: Change, from: &ChannelId, to: &ChannelId) -> Fields {
+        let flagged = |field| change.fields.get(field) == Some(&FieldValue::Flag(true));
+        let hidden = flagged(Field::IsSecret) || flagged(Field::IsAnonymous);
+        let granted = self.grants.get(&(from.clone(), to.clone())).filter(|_| !hidden);
+        let mut fields = change.fields;
+        for (field, value) in change.person.iter() {
+            if granted.is_some_and(|granted| granted.contains(&field)) {
+                fields.set(field, value.clone());
+            }
+        }
+        fields
+    }
+}

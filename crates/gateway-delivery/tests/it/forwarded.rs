@@ -1,0 +1,138 @@
+//! Items of another channel: what is said, and what a destination never sees.
+
+use crate::bench::{Bench, at, config, number, run};
+use async_trait::async_trait;
+use gateway_connector::{
+    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
+};
+use gateway_delivery::{DeliveryWorker, Origins};
+use gateway_model::{
+    Change, ChannelId, Dataset, Day, DeliveryState, Digest, Field, FieldValue, Fields, Moment, Operation, Part,
+    SourceNumber, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A channel whose records name the flag that is set on the order, and cycle 0 as the only item.
+struct Origin(Descriptor);
+
+impl Normalizer for Origin {
+    fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
+        let text = std::str::from_utf8(body).map_err(|error| NormalizeError::Undecodable(error.to_string()))?;
+        let mut fields: Fields = [(Field::ReplyText, FieldValue::from("已处理"))].into_iter().collect();
+        if let Ok(flag) = text.parse::<Field>() {
+            fields.set(flag, FieldValue::Flag(true));
+        }
+        let person = [(Field::RequesterName, "陈某".into()), (Field::ContactPhone, "13800000000".into())];
+        Ok(vec![Change {
+            number: SourceNumber::new("N1").unwrap(),
+            day: None::<Day>,
+            dataset: Dataset::Completion,
+            part: Part::Cycle(if text == "other_cycle" { 9 } else { 0 }),
+            revision: None,
+            event_time: Moment::At(at(-300)),
+            digest: Digest([1; 32]),
+            fields,
+            person: person.into_iter().collect(),
+            unmapped: BTreeMap::new(),
+            oddities: Vec::new(),
+            operation: None,
+        }])
+    }
+
+    fn projection_version(&self) -> u32 {
+        1
+    }
+}
+
+#[async_trait]
+impl Connector for Origin {
+    fn descriptor(&self) -> &Descriptor {
+        &self.0
+    }
+    fn normalizer(&self) -> &dyn Normalizer {
+        self
+    }
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
+    fn receiver(&self) -> Option<&dyn Receiver> {
+        None
+    }
+    fn sink(&self) -> Option<&dyn Sink> {
+        None
+    }
+    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
+        None
+    }
+    async fn check_connectivity(&self) -> Result<(), RequestError> {
+        Ok(())
+    }
+}
+
+fn channel(name: &str) -> ChannelId {
+    ChannelId::new(name).unwrap()
+}
+
+fn origins() -> Origins {
+    let descriptor = Descriptor { kind: "origin", datasets: vec![Dataset::Completion], manifest_grains: Vec::new() };
+    // The bench's records come from here.
+    Origins::new([(channel("desk"), Arc::new(Origin(descriptor)) as Arc<dyn Connector>)])
+}
+
+async fn forward(bench: &Bench, origins: Origins, body: &str) -> DeliveryState {
+    let id = bench.owe_body(1, Operation::Forward, body.as_bytes().to_vec(), Some(number(1))).await;
+    let mut deps = bench.deps();
+    deps.origins = Arc::new(origins);
+    run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    bench.state(id).await
+}
+
+fn persons(bench: &Bench) -> Vec<Field> {
+    let sent = bench.destination.sent();
+    sent[0].fields.iter().map(|(field, _)| field).filter(|field| field.is_person()).collect()
+}
+
+#[tokio::test]
+async fn the_origins_record_is_read_again_and_says_no_person_without_a_grant() {
+    let bench = Bench::new().await;
+    assert_eq!(forward(&bench, origins(), "plain").await, DeliveryState::Acknowledged);
+    let sent = bench.destination.sent();
+    assert_eq!((sent[0].operation, sent[0].event_time), (Operation::Forward, Moment::At(at(-300))));
+    assert_eq!(sent[0].fields.text(Field::ReplyText), Some("已处理"));
+    assert_eq!(persons(&bench), []);
+}
+
+#[tokio::test]
+async fn a_grant_is_for_one_destination_and_the_named_fields() {
+    let granting = |to: &str| origins().granting(channel("desk"), channel(to), [Field::ContactPhone]);
+    let bench = Bench::new().await;
+    forward(&bench, granting("municipal-12345"), "plain").await;
+    assert_eq!(persons(&bench), [Field::ContactPhone]);
+    let bench = Bench::new().await;
+    forward(&bench, granting("somebody-else"), "plain").await;
+    assert_eq!(persons(&bench), []);
+}
+
+#[tokio::test]
+async fn secret_and_anonymous_orders_show_nobody_whatever_was_granted() {
+    for flag in ["is_secret", "is_anonymous"] {
+        let bench = Bench::new().await;
+        let granted = origins().granting(channel("desk"), channel("municipal-12345"), [Field::ContactPhone]);
+        forward(&bench, granted, flag).await;
+        assert_eq!(persons(&bench), [], "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_again_is_a_dead_letter_that_says_why() {
+    for (origins, body, code) in
+        [(origins(), "other_cycle", "content"), (Origins::default(), "plain", "unknown_origin")]
+    {
+        let bench = Bench::new().await;
+        assert_eq!(forward(&bench, origins, body).await, DeliveryState::DeadLettered);
+        assert_eq!(bench.destination.sent().len(), 0);
+        let id = gateway_model::DeliveryId(1);
+        assert_eq!(bench.row(id).await.reason_code.as_deref(), Some(code));
+    }
+}
