@@ -245,6 +245,16 @@ impl TimeCodec {
         self.write.write(Moment::At(at))
     }
 
+    /// Writes the end of a window; `inclusive`: the last instant in it, where the peer counts the end itself in.
+    #[must_use]
+    pub fn write_end(&self, end: Timestamp, inclusive: bool) -> String {
+        if !inclusive {
+            return self.write_instant(end);
+        }
+        let last = Timestamp::from_millisecond(end.as_millisecond().saturating_sub(1)).unwrap_or(end);
+        self.write_instant(self.floor(last))
+    }
+
     /// The latest instant not after `at` that can be written without loss.
     #[must_use]
     pub fn floor(&self, at: Timestamp) -> Timestamp {

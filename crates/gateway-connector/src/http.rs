@@ -8,7 +8,7 @@ use crate::RequestError;
 use crate::pace::Pacer;
 use crate::peer_clock::{PeerClock, PeerClockWatch};
 use crate::profile::Profile;
-use crate::sign::Credentials;
+use crate::sign::{Credentials, Signed};
 use bytes::{Bytes, BytesMut};
 use gateway_model::{Clock, Timestamp};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct HttpRequest {
     pub query: Vec<(String, String)>,
     /// More headers.
     pub headers: Vec<(String, String)>,
-    /// A JSON body; empty for none.
+    /// The body, as [`crate::profile::ExchangeRule`] says; empty for none.
     pub body: Bytes,
 }
 
@@ -56,7 +56,7 @@ impl HttpRequest {
         Self { method: "GET", path: path.into(), query, headers: Vec::new(), body: Bytes::new() }
     }
 
-    /// A POST of JSON.
+    /// A POST of a body.
     #[must_use]
     pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
         Self { method: "POST", path: path.into(), query: Vec::new(), headers: Vec::new(), body: body.into() }
@@ -165,14 +165,10 @@ impl HttpClient {
     /// [`RequestError::Unavailable`] where no whole answer came, [`RequestError::Undecodable`] where it is larger than allowed.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
         let mut text = format!("{}{}", self.base, request.path);
-        for (at, (name, value)) in request.query.iter().enumerate() {
-            text.push(if at == 0 { '?' } else { '&' });
-            text.push_str(&encode(name));
-            text.push('=');
-            text.push_str(&encode(value));
-        }
+        push_query(&mut text, &request.query, true);
         let never = |what: &str| RequestError::Unavailable { what: what.to_owned(), not_sent: true, source: None };
-        let url = reqwest::Url::parse(&text).map_err(|_| never("the address can't be built"))?;
+        let parse = |text: &str| reqwest::Url::parse(text).map_err(|_| never("the address can't be built"));
+        let mut url = parse(&text)?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|_| never("no such method"))?;
         // As it goes over the wire, after the address parser's own normal form.
         let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
@@ -181,13 +177,21 @@ impl HttpClient {
         let sent_at = self.clock.now();
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let signature = &self.profile.signature;
-        let signed = signature.headers(&self.credentials, sent_at, &nonce, request.method, &target, &request.body);
+        let mut headers = request.headers;
+        match signature.signed(&self.credentials, sent_at, &nonce, request.method, &target, &request.body) {
+            Signed::Headers(signed) => headers.extend(signed),
+            Signed::Query(signed) => {
+                push_query(&mut text, &signed, request.query.is_empty());
+                url = parse(&text)?;
+            }
+        }
         let mut builder = self.client.request(method, url);
-        for (name, value) in signed.into_iter().chain(request.headers) {
+        for (name, value) in headers {
             builder = builder.header(name, value);
         }
         if !request.body.is_empty() {
-            builder = builder.header("content-type", "application/json; charset=utf-8").body(request.body.clone());
+            let content_type = self.profile.exchange.content_type();
+            builder = builder.header("content-type", content_type).body(request.body.clone());
         }
         let mut answer = builder.send().await.map_err(|error| unavailable(error, false))?;
         if let Some(date) = answer.headers().get("date").and_then(|value| value.to_str().ok()) {
@@ -258,6 +262,15 @@ fn unavailable(error: reqwest::Error, answering: bool) -> RequestError {
     };
     // The error's own text holds the address with its query, which stays out of logs.
     RequestError::Unavailable { what: what.to_owned(), not_sent, source: Some(Box::new(error.without_url())) }
+}
+
+fn push_query(address: &mut String, query: &[(String, String)], first: bool) {
+    for (at, (name, value)) in query.iter().enumerate() {
+        address.push(if first && at == 0 { '?' } else { '&' });
+        address.push_str(&encode(name));
+        address.push('=');
+        address.push_str(&encode(value));
+    }
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986), for a query value or one segment of a path.

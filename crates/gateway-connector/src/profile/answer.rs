@@ -40,8 +40,10 @@ impl AnswerClass {
 /// How an answer tells success. Peers use 0, 1, 200, 10000, `"000"`, true…; all inside HTTP 200.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerRule {
-    /// Path of the code, dots between levels.
+    /// Path of the code that tells success, dots between levels.
     pub code: String,
+    /// Path of the code that tells the reason of a refusal; where it is absent, `code` does.
+    pub reason: String,
     /// Path of the message.
     pub message: String,
     /// Path of what was asked for.
@@ -53,7 +55,8 @@ pub struct AnswerRule {
 
 impl AnswerRule {
     pub(super) fn read(mut section: Section) -> Option<Self> {
-        let code = section.take("code");
+        let code = section.take::<String>("code");
+        let reason = section.take_optional::<String>("reason");
         let message = section.take("message");
         let data = section.take("data");
         let success = section.take::<Vec<Value>>("success");
@@ -68,13 +71,16 @@ impl AnswerRule {
                 let values = listed.take_or::<Vec<Value>>(key, Vec::new()).unwrap_or_default();
                 for value in &values {
                     let twice = classes.iter().any(|(_, others): &(AnswerClass, Vec<Value>)| others.contains(value));
-                    let success = success.as_ref().is_some_and(|success| success.contains(value));
+                    let same_path = reason == Some(None);
+                    let success = same_path && success.as_ref().is_some_and(|success| success.contains(value));
                     listed.check(!twice && !success, key, format!("{value} has another meaning already"));
                 }
                 classes.push((class, values));
             }
         }
-        Some(Self { code: code?, message: message?, data: data?, success: success?, classes })
+        let code = code?;
+        let reason = reason?.unwrap_or_else(|| code.clone());
+        Some(Self { code, reason, message: message?, data: data?, success: success?, classes })
     }
 
     /// Whether a code means success.

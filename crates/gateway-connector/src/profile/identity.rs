@@ -1,9 +1,8 @@
-//! Who the profile is for, how times are written, how requests are signed, and the limits.
+//! Who the profile is for, how times are written, and the limits.
 
 use super::reader::Section;
 use crate::codec::{TimeCodec, TimeFormat};
 use gateway_model::{Day, Moment, Timestamp};
-use serde::Deserialize;
 use std::time::Duration;
 
 /// What the profile is.
@@ -81,126 +80,12 @@ pub(super) fn read_times(mut section: Section) -> Option<(TimeCodec, Duration)> 
     Some((codec, Duration::from_secs(u64::from(tolerance_s?))))
 }
 
-/// The MAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum MacScheme {
-    /// HMAC with SHA-256.
-    #[serde(rename = "hmac-sha256")]
-    HmacSha256,
-    /// HMAC with SM3 (GB/T 32905-2016).
-    #[serde(rename = "hmac-sm3")]
-    HmacSm3,
-}
-
-/// A piece of the string to sign.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignPiece {
-    /// As it stands.
-    Literal(String),
-    /// `{method}`.
-    Method,
-    /// `{target}`: path and query as sent.
-    Target,
-    /// `{timestamp}` as in its header.
-    Timestamp,
-    /// `{nonce}` as in its header.
-    Nonce,
-    /// `{app_id}`.
-    AppId,
-    /// `{body_sha256}`: lower-case hex.
-    BodySha256,
-}
-
-/// How requests are signed, in both directions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignatureRule {
-    /// The MAC.
-    pub scheme: MacScheme,
-    /// Header of the application id, lower case.
-    pub app_id_header: String,
-    /// Header of the time, lower case.
-    pub timestamp_header: String,
-    /// Header of the nonce, lower case.
-    pub nonce_header: String,
-    /// Header of the MAC, lower case.
-    pub sign_header: String,
-    /// How the time is written.
-    pub timestamp: TimeFormat,
-    /// What is signed.
-    pub string_to_sign: Vec<SignPiece>,
-    /// How far the peer's time may be from ours, in seconds.
-    pub skew_s: u32,
-}
-
-impl SignatureRule {
-    pub(super) fn read(mut section: Section) -> Option<Self> {
-        let scheme = section.take("scheme");
-        let app_id_header = read_header(&mut section, "app_id_header");
-        let timestamp_header = read_header(&mut section, "timestamp_header");
-        let nonce_header = read_header(&mut section, "nonce_header");
-        let sign_header = read_header(&mut section, "sign_header");
-        let timestamp = section.take::<String>("timestamp").and_then(|text| {
-            TimeFormat::new(&text).map_err(|error| section.mistake("timestamp", error.to_string())).ok()
-        });
-        let pieces = section
-            .take::<String>("string_to_sign")
-            .and_then(|text| read_pieces(&text).map_err(|what| section.mistake("string_to_sign", what)).ok());
-        let skew_s = section.take::<u32>("skew_s");
-        if let Some(pieces) = &pieces {
-            for (piece, name) in [
-                (SignPiece::Timestamp, "{timestamp}"),
-                (SignPiece::Nonce, "{nonce}"),
-                (SignPiece::BodySha256, "{body_sha256}"),
-            ] {
-                // What is not signed can be changed on the way; without the nonce a request can be replayed.
-                section.check(pieces.contains(&piece), "string_to_sign", format!("must hold {name}"));
-            }
-        }
-        section.check(skew_s.is_none_or(|skew| (1..=86_400).contains(&skew)), "skew_s", "must be 1 to 86400");
-        Some(Self {
-            scheme: scheme?,
-            app_id_header: app_id_header?,
-            timestamp_header: timestamp_header?,
-            nonce_header: nonce_header?,
-            sign_header: sign_header?,
-            timestamp: timestamp?,
-            string_to_sign: pieces?,
-            skew_s: skew_s?,
-        })
-    }
-}
-
 pub(super) fn read_header(section: &mut Section, key: &str) -> Option<String> {
     let name = section.take::<String>(key)?;
     let fits =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     section.check(fits, key, "is no header name");
     fits.then(|| name.to_ascii_lowercase())
-}
-
-fn read_pieces(text: &str) -> Result<Vec<SignPiece>, String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        if open > 0 {
-            pieces.push(SignPiece::Literal(rest[..open].to_owned()));
-        }
-        let Some(close) = rest[open..].find('}') else { return Err("a `{` is never closed".to_owned()) };
-        pieces.push(match &rest[open + 1..open + close] {
-            "method" => SignPiece::Method,
-            "target" => SignPiece::Target,
-            "timestamp" => SignPiece::Timestamp,
-            "nonce" => SignPiece::Nonce,
-            "app_id" => SignPiece::AppId,
-            "body_sha256" => SignPiece::BodySha256,
-            other => return Err(format!("`{{{other}}}` means nothing")),
-        });
-        rest = &rest[open + close + 1..];
-    }
-    if !rest.is_empty() {
-        pieces.push(SignPiece::Literal(rest.to_owned()));
-    }
-    Ok(pieces)
 }
 
 /// What we allow ourselves and the peer.

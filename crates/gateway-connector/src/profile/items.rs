@@ -21,6 +21,21 @@ pub struct RecordRule {
     pub ignored: Vec<String>,
     /// Whether a record states everything that the peer holds of its order (partial pushes never do).
     pub whole: bool,
+    /// Fields whose text is JSON, opened before anything is read; also of a partial push.
+    pub embedded: Vec<String>,
+    /// Objects on the way to named fields (`base` of `base.title`), opened so that their fields count as the record's own.
+    pub containers: BTreeSet<String>,
+}
+
+/// Every object on the way to one of the names.
+pub(super) fn containers<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        for (at, _) in name.match_indices('.') {
+            found.insert(name[..at].to_owned());
+        }
+    }
+    found
 }
 
 impl RecordRule {
@@ -37,7 +52,10 @@ impl RecordRule {
         let kind = section.take_or("revision_kind", Kind::Time);
         let ignored = section.take_or("ignored", Vec::new());
         let whole = section.take_or("whole", true);
+        let embedded = section.take_or("embedded", Vec::new());
         Some(Self {
+            containers: BTreeSet::new(),
+            embedded: embedded?,
             number: number?,
             created: created?,
             revision: revision?,
@@ -90,6 +108,8 @@ pub struct ItemRule {
     pub compared: Vec<String>,
     /// Wire field to canonical field.
     pub fields: BTreeMap<String, FieldRule>,
+    /// Objects on the way to the fields of an element, see [`RecordRule::containers`].
+    pub containers: BTreeSet<String>,
 }
 
 impl ItemRule {
@@ -97,6 +117,16 @@ impl ItemRule {
     #[must_use]
     pub fn codes_of(&self, field: Field) -> Option<&str> {
         self.fields.values().find(|rule| rule.field == field)?.codes.as_deref()
+    }
+
+    /// Every wire field that it names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let part = match &self.part {
+            PartRule::Fixed(_) => None,
+            PartRule::Cycle(field) | PartRule::Event(field) => Some(field.as_str()),
+        };
+        let named = part.into_iter().chain(self.when.as_deref()).chain([self.event_time.as_str()]);
+        named.chain(self.fields.keys().map(String::as_str)).chain(self.compared.iter().map(String::as_str))
     }
 
     /// Whether a wire field means something here.
@@ -170,7 +200,7 @@ fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Op
             "elements of a list need a part each",
         );
     }
-    Some(ItemRule {
+    let mut item = ItemRule {
         name: name.to_owned(),
         dataset: dataset?,
         list: list?,
@@ -179,7 +209,10 @@ fn read_item(name: &str, mut section: Section, codes: Option<&CodeTables>) -> Op
         event_time: event_time?,
         compared: compared?,
         fields: fields?,
-    })
+        containers: BTreeSet::new(),
+    };
+    item.containers = containers(item.names());
+    Some(item)
 }
 
 fn read_fields(

@@ -1,27 +1,32 @@
 //! The wire profile: the facts about one counterparty as data — names, codes, formats, paging, signature, success rule.
 //!
 //! A profile is whole: nothing is inherited from another, so that what a channel does can be read in one file. It is typed and checked at
-//! start, every mistake at once with its key path. Secrets are never in a profile. The reference of all keys is the section "Profile reference"
-//! of `docs/channels/municipal-12345.md`.
+//! start, every mistake at once with its key path. Secrets are never in a profile. The reference of all keys is `docs/profiles.md`.
 //!
 //! What a profile can't say needs code: that is the line between "another city" and "another kind of channel".
 
 mod answer;
 mod codes;
+mod endpoint;
+mod exchange;
 mod identity;
 mod items;
 mod push;
 mod reader;
 mod reading;
+mod signature;
 mod writing;
 
 pub use answer::{AnswerClass, AnswerRule};
 pub use codes::{CodeTable, CodeTables};
-pub use identity::{Identity, Limits, MacScheme, SignPiece, SignatureRule};
+pub use endpoint::{Endpoint, ParameterPlace};
+pub use exchange::{Encoding, ExchangeRule, Format, Template, UndecodableBytes};
+pub use identity::{Identity, Limits};
 pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
 pub use push::{PartialPush, PushAnswer, PushRule};
 pub use reader::{Mistake, ProfileErrors};
-pub use reading::{DatasetNames, IdsRule, ManifestRule, PollRule, ReadRule, WindowRule};
+pub use reading::{DatasetNames, IdsRule, ManifestRule, NumbersStyle, Paging, PollRule, ReadRule, WindowRule};
+pub use signature::{MacScheme, SignEncoding, SignPiece, SignPlace, SignatureRule};
 pub use writing::{
     AlreadySubmitted, ForwardKind, OperationRule, ReceiptRule, ServerError, ValueRule, ValueSource, WriteRule,
 };
@@ -37,6 +42,8 @@ use std::time::Duration;
 pub struct Profile {
     /// What it is.
     pub identity: Identity,
+    /// How bodies are written.
+    pub exchange: ExchangeRule,
     /// How the peer writes times.
     pub times: TimeCodec,
     /// How far ahead of our clock a time may be before it is odd.
@@ -84,6 +91,11 @@ impl Profile {
     fn read(mut root: Section) -> Option<Self> {
         // Every part is read before any is missed, so that all mistakes are found.
         let identity = root.section("identity").and_then(Identity::read);
+        let exchange = match root.optional_section("exchange") {
+            None => None,
+            Some(None) => Some(ExchangeRule::default()),
+            Some(Some(section)) => ExchangeRule::read(section),
+        };
         let times = root.section("times").and_then(identity::read_times);
         let answer = root.section("answer").and_then(AnswerRule::read);
         let signature = root.section("signature").and_then(SignatureRule::read);
@@ -94,10 +106,9 @@ impl Profile {
         let items = root.section("items").map(|section| items::read_items(section, codes.as_ref()));
         let read = root.section("read").and_then(ReadRule::read);
         let manifest = root.optional_section("manifest").map(|section| section.map(ManifestRule::read));
-        let skew = signature.as_ref().map(|signature| signature.skew_s);
-        let push = root
-            .optional_section("push")
-            .map(|section| section.map(|section| PushRule::read(section, items.as_ref(), skew)));
+        let push = root.optional_section("push").map(|section| {
+            section.map(|section| PushRule::read(section, items.as_ref(), signature.as_ref(), exchange.as_ref()))
+        });
         let write = root
             .optional_section("write")
             .map(|section| section.map(|section| WriteRule::read(section, items.as_ref())));
@@ -120,10 +131,21 @@ impl Profile {
                 );
             }
         }
+        let record = record.map(|mut record| {
+            let own = [&record.number, &record.created, &record.revision].into_iter().chain(&record.ignored);
+            let own = own.chain(&record.embedded).map(String::as_str);
+            let listed = items.iter().flat_map(|items| &items.readable).flat_map(|item| match &item.list {
+                Some(list) => vec![list.as_str()],
+                None => item.names().collect(),
+            });
+            record.containers = items::containers(own.chain(listed));
+            record
+        });
         drop(root);
         let (times, future_tolerance) = times?;
         Some(Self {
             identity: identity?,
+            exchange: exchange?,
             times,
             future_tolerance,
             answer: answer?,

@@ -1,13 +1,22 @@
 //! What the peer pushes to us, and how it wants to be answered.
 
-use super::items::ItemsRead;
+use super::exchange::{ExchangeRule, Format};
+use super::items::{ItemsRead, containers};
 use super::reader::Section;
+use super::signature::SignatureRule;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What the peer pushes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PushRule {
+    /// The path of the push in the body; empty = the body is it.
+    pub root: String,
+    /// The field of the push that stands for a nonce where the signature has none.
+    pub nonce: Option<String>,
+    /// Objects on the way to its fields, see [`super::RecordRule::containers`].
+    pub containers: BTreeSet<String>,
     /// The field that tells the kind of a push.
     pub kind: String,
     /// The kind that carries whole records.
@@ -47,7 +56,7 @@ pub struct PartialPush {
     pub item: String,
 }
 
-/// An answer in the peer's dress: code and message stand where [`super::AnswerRule`] says.
+/// An answer in the peer's dress: as `body` says, else code and message stand where [`super::AnswerRule`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PushAnswer {
     /// HTTP status.
@@ -56,13 +65,22 @@ pub struct PushAnswer {
     pub code: Value,
     /// The message.
     pub message: String,
+    /// The whole body; `{message}` is filled in, escaped.
+    pub body: Option<String>,
 }
 
 impl PushRule {
-    pub(super) fn read(mut section: Section, items: Option<&ItemsRead>, skew_s: Option<u32>) -> Option<Self> {
-        let kind = section.take("kind");
+    pub(super) fn read(
+        mut section: Section,
+        items: Option<&ItemsRead>,
+        signature: Option<&SignatureRule>,
+        exchange: Option<&ExchangeRule>,
+    ) -> Option<Self> {
+        let root = section.take_or("root", String::new());
+        let nonce = section.take_optional::<String>("nonce");
+        let kind = section.take::<String>("kind");
         let records_kind = section.take("records_kind");
-        let records = section.take("records");
+        let records = section.take::<String>("records");
         let partial = match section.take_optional::<toml::Value>("partial") {
             None => None,
             Some(None) => Some(Vec::new()),
@@ -71,13 +89,19 @@ impl PushRule {
         let body_bytes = section.take::<usize>("body_bytes");
         let nonce_window_s = section.take::<u32>("nonce_window_s");
         section.check(body_bytes.is_none_or(|bytes| bytes >= 1_024), "body_bytes", "must be at least 1024");
-        if let (Some(window), Some(skew)) = (nonce_window_s, skew_s) {
-            let least = u64::from(skew) * 2;
+        if let (Some(signature), Some(nonce)) = (signature, &nonce) {
+            // Without one the same push again can't be told from another.
+            let one = signature.nonce_name.is_some() != nonce.is_some();
+            section.check(one, "nonce", "must name a field where the signature has no nonce, and only there");
+        }
+        if let (Some(window), Some(signature)) = (nonce_window_s, signature) {
+            let least = u64::from(signature.skew_s) * 2;
             // A request is fresh from skew before to skew after its time.
             section.check(u64::from(window) >= least, "nonce_window_s", "must be at least twice signature.skew_s");
         }
         let answers = section.section("answers").map(|mut answers| {
-            let mut take = |key: &str| answers.section(key).and_then(read_answer);
+            let xml = exchange.is_some_and(|exchange| exchange.format == Format::Xml);
+            let mut take = |key: &str| answers.section(key).and_then(|answer| read_answer(answer, xml));
             (
                 take("accepted"),
                 take("refused"),
@@ -88,11 +112,18 @@ impl PushRule {
             )
         });
         let (accepted, refused, undecodable, conflict, too_large, unavailable) = answers?;
+        let (kind, records, partial, nonce) = (kind?, records?, partial?, nonce?);
+        let names = [&kind, &records].into_iter().chain(&nonce);
+        let parts = partial.iter().flat_map(|partial| [&partial.number, &partial.element]);
+        let containers = containers(names.chain(parts).map(String::as_str));
         Some(Self {
-            kind: kind?,
+            root: root?,
+            nonce,
+            containers,
+            kind,
             records_kind: records_kind?,
-            records: records?,
-            partial: partial?,
+            records,
+            partial,
             body_bytes: body_bytes?,
             nonce_window: Duration::from_secs(u64::from(nonce_window_s?)),
             accepted: accepted?,
@@ -129,10 +160,13 @@ fn read_partial(section: &Section, value: toml::Value, items: Option<&ItemsRead>
     Some(wires.into_iter().map(partial).collect())
 }
 
-fn read_answer(mut section: Section) -> Option<PushAnswer> {
+fn read_answer(mut section: Section, xml: bool) -> Option<PushAnswer> {
     let status = section.take::<u16>("status");
-    let code = section.take("code");
+    let body = section.take_optional::<String>("body");
+    let whole = matches!(body, Some(Some(_)));
+    section.check(whole || !xml, "body", "is missing; an answer in XML is written whole");
+    let code = if whole || xml { section.take_or("code", Value::Null) } else { section.take("code") };
     let message = section.take("message");
     section.check(status.is_none_or(|status| (200..600).contains(&status)), "status", "must be 200 to 599");
-    Some(PushAnswer { status: status?, code: code?, message: message? })
+    Some(PushAnswer { status: status?, code: code?, message: message?, body: body? })
 }

@@ -1,7 +1,9 @@
 //! How records and accounts are read: endpoints, parameters, paging.
 
+use super::endpoint::Endpoint;
 use super::reader::Section;
 use gateway_model::{Dataset, Grain};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The peer's names of the datasets.
@@ -39,9 +41,11 @@ pub struct ReadRule {
     pub page_size: u32,
     /// The list of records inside the answer's data.
     pub records: String,
-    /// How many records the query has in all.
+    /// How many records the query has in all; empty where the peer does not say.
     pub total: String,
-    /// The name of the page parameter; the first page is 1.
+    /// How pages are asked for.
+    pub paging: Paging,
+    /// The name of the parameter that tells the page.
     pub page_param: String,
     /// The name of the page size parameter.
     pub page_size_param: String,
@@ -53,11 +57,60 @@ pub struct ReadRule {
     pub ids: IdsRule,
 }
 
+/// How pages are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paging {
+    /// By the page's number, from this on.
+    Page {
+        /// The number of the first page.
+        first: u32,
+    },
+    /// By how many records come before the page.
+    Offset,
+    /// By what the answer before gave for it; the first page is asked for without.
+    Cursor {
+        /// The path inside the answer's data; empty or absent = there is no further page.
+        next: String,
+    },
+    /// By a field of the last record before; the first page is asked for without.
+    After {
+        /// The wire field.
+        field: String,
+    },
+}
+
+impl Paging {
+    /// Whether pages can be counted.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        matches!(self, Paging::Page { .. } | Paging::Offset)
+    }
+
+    /// The parameter of a page, from 1 on, of those that can be counted.
+    #[must_use]
+    pub fn parameter(&self, page: u32, size: u32) -> u64 {
+        let before = u64::from(page.saturating_sub(1));
+        match self {
+            Paging::Page { first } => before + u64::from(*first),
+            _ => before * u64::from(size),
+        }
+    }
+}
+
+/// How several numbers stand in one parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumbersStyle {
+    /// A list; in a query the parameter again and again.
+    List,
+    /// One text with this between them.
+    Joined(String),
+}
+
 /// Reading by update time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollRule {
-    /// The path.
-    pub path: String,
+    /// Where it is asked.
+    pub endpoint: Endpoint,
     /// The parameter of the earliest update time, inclusive.
     pub from: String,
     /// The parameter of the latest update time, inclusive.
@@ -67,23 +120,27 @@ pub struct PollRule {
 /// Reading by event time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowRule {
-    /// The path.
-    pub path: String,
+    /// Where it is asked.
+    pub endpoint: Endpoint,
     /// The parameter of the dataset.
     pub dataset: String,
     /// The parameter of the window's start, inclusive.
     pub from: String,
-    /// The parameter of the window's end, exclusive.
+    /// The parameter of the window's end.
     pub to: String,
+    /// Whether the peer counts what is at the end itself in.
+    pub to_inclusive: bool,
 }
 
 /// Reading by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdsRule {
-    /// The path.
-    pub path: String,
-    /// The field of the body with the list of numbers.
+    /// Where it is asked.
+    pub endpoint: Endpoint,
+    /// The parameter with the numbers.
     pub numbers: String,
+    /// How they stand in it.
+    pub style: NumbersStyle,
     /// How many numbers one request takes.
     pub most: usize,
     /// Whether the answer has every order of a number, where it was used again on another day.
@@ -101,29 +158,37 @@ impl ReadRule {
     pub(super) fn read(mut section: Section) -> Option<Self> {
         let page_size = section.take::<u32>("page_size");
         let records = section.take("records");
-        let total = section.take("total");
+        let paging = read_paging(&mut section);
+        let counted = paging.as_ref().is_none_or(Paging::is_counted);
+        let total = if counted { section.take("total") } else { section.take_or("total", String::new()) };
         let page_param = section.take("page_param");
         let page_size_param = section.take("page_size_param");
         let poll = section.section("poll").and_then(|mut poll| {
-            let (path, from, to) = (read_path(&mut poll, "path"), poll.take("from"), poll.take("to"));
-            Some(PollRule { path: path?, from: from?, to: to? })
+            let endpoint = Endpoint::read(&mut poll, "GET");
+            let from = poll.take("from");
+            // Only counted pages are narrowed down to one instant.
+            let to = if counted { poll.take("to") } else { poll.take_or("to", String::new()) };
+            Some(PollRule { endpoint: endpoint?, from: from?, to: to? })
         });
         let window = section.section("window").and_then(|mut window| {
-            let (path, dataset) = (read_path(&mut window, "path"), window.take("dataset"));
+            let (endpoint, dataset) = (Endpoint::read(&mut window, "GET"), window.take("dataset"));
             let (from, to) = (window.take("from"), window.take("to"));
-            Some(WindowRule { path: path?, dataset: dataset?, from: from?, to: to? })
+            let to_inclusive = window.take_or("to_inclusive", false);
+            Some(WindowRule {
+                endpoint: endpoint?,
+                dataset: dataset?,
+                from: from?,
+                to: to?,
+                to_inclusive: to_inclusive?,
+            })
         });
-        let ids = section.section("ids").and_then(|mut ids| {
-            let (path, numbers, most) = (read_path(&mut ids, "path"), ids.take("numbers"), ids.take::<usize>("most"));
-            ids.check(most != Some(0), "most", "must be at least 1");
-            let every_day = ids.take_or("every_day", true);
-            Some(IdsRule { path: path?, numbers: numbers?, most: most?, every_day: every_day? })
-        });
+        let ids = section.section("ids").and_then(read_ids);
         section.check(page_size != Some(0), "page_size", "must be at least 1");
         Some(Self {
             page_size: page_size?,
             records: records?,
             total: total?,
+            paging: paging?,
             page_param: page_param?,
             page_size_param: page_size_param?,
             poll: poll?,
@@ -133,17 +198,47 @@ impl ReadRule {
     }
 }
 
+fn read_paging(section: &mut Section) -> Option<Paging> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Page,
+        Offset,
+        Cursor,
+        After,
+    }
+    match section.take_or("paging", Kind::Page)? {
+        Kind::Page => Some(Paging::Page { first: section.take_or("first_page", 1)? }),
+        Kind::Offset => Some(Paging::Offset),
+        Kind::Cursor => Some(Paging::Cursor { next: section.take("next")? }),
+        Kind::After => Some(Paging::After { field: section.take("after")? }),
+    }
+}
+
+fn read_ids(mut ids: Section) -> Option<IdsRule> {
+    let endpoint = Endpoint::read(&mut ids, "POST");
+    let (numbers, most) = (ids.take("numbers"), ids.take::<usize>("most"));
+    let joined = ids.take_optional::<String>("joined");
+    ids.check(most != Some(0), "most", "must be at least 1");
+    ids.check(joined != Some(Some(String::new())), "joined", "must not be empty");
+    let every_day = ids.take_or("every_day", true);
+    let style = joined?.map_or(NumbersStyle::List, NumbersStyle::Joined);
+    Some(IdsRule { endpoint: endpoint?, numbers: numbers?, style, most: most?, every_day: every_day? })
+}
+
 /// How the peer's account of itself is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestRule {
-    /// The path.
-    pub path: String,
+    /// Where it is asked.
+    pub endpoint: Endpoint,
     /// The parameter of the dataset.
     pub dataset: String,
     /// The parameter of the window's start, inclusive.
     pub from: String,
-    /// The parameter of the window's end, exclusive.
+    /// The parameter of the window's end.
     pub to: String,
+    /// Whether the peer counts what is at the end itself in.
+    pub to_inclusive: bool,
     /// The parameter of the grain.
     pub grain: String,
     /// The peer's names of the grains, coarse to fine.
@@ -174,7 +269,8 @@ pub struct ManifestRule {
 
 impl ManifestRule {
     pub(super) fn read(mut section: Section) -> Option<Self> {
-        let path = read_path(&mut section, "path");
+        let endpoint = Endpoint::read(&mut section, "GET");
+        let to_inclusive = section.take_or("to_inclusive", false);
         let (dataset, from, to, grain) =
             (section.take("dataset"), section.take("from"), section.take("to"), section.take("grain"));
         let grains = section.section("grains").map(|mut listed| {
@@ -193,10 +289,11 @@ impl ManifestRule {
         let (items, number, day) = (section.take("items"), section.take("number"), section.take("day"));
         let (part, event_time, digest) = (section.take("part"), section.take("event_time"), section.take("digest"));
         Some(Self {
-            path: path?,
+            endpoint: endpoint?,
             dataset: dataset?,
             from: from?,
             to: to?,
+            to_inclusive: to_inclusive?,
             grain: grain?,
             grains: grains?,
             as_of: as_of?,

@@ -1,5 +1,6 @@
 //! What we push to the peer: operations, the item that each makes at the peer, receipts.
 
+use super::endpoint::Endpoint;
 use super::identity::read_header;
 use super::items::{ItemRule, ItemsRead, PartRule};
 use super::reader::Section;
@@ -69,6 +70,8 @@ pub struct OperationRule {
     pub method: String,
     /// The path; `{number}` is the order's number.
     pub path: String,
+    /// What `{service}` is in envelope and headers.
+    pub service: String,
     /// How an attempt without an answer is resolved.
     pub ask_by: AskBy,
     /// What "already submitted" means.
@@ -139,8 +142,8 @@ impl ForwardKind {
 /// How a receipt is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptRule {
-    /// The path.
-    pub path: String,
+    /// Where it is asked.
+    pub endpoint: Endpoint,
     /// The parameter, and the field of the answer, with our idempotency key.
     pub request_id: String,
     /// The field with the receipt's number, here and in the answer to the command.
@@ -152,8 +155,8 @@ pub struct ReceiptRule {
 /// What we push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteRule {
-    /// Header of our idempotency key, lower case.
-    pub request_id_header: String,
+    /// Header of our idempotency key, lower case; `None` = it stands in each body.
+    pub request_id_header: Option<String>,
     /// What 5xx means.
     pub server_error: ServerError,
     /// How a receipt is asked for.
@@ -168,13 +171,15 @@ pub struct WriteRule {
 
 impl WriteRule {
     pub(super) fn read(mut section: Section, items: Option<&ItemsRead>) -> Option<Self> {
-        let request_id_header = read_header(&mut section, "request_id_header");
+        let in_header = section.keys().iter().any(|key| key == "request_id_header");
+        let request_id_header =
+            if in_header { read_header(&mut section, "request_id_header").map(Some) } else { Some(None) };
         let server_error = section.take_or("server_error", ServerError::Ambiguous);
         let receipts = section.section("receipts").and_then(|mut receipts| {
-            let (path, request_id) = (read_path(&mut receipts, "path"), receipts.take("request_id"));
+            let (endpoint, request_id) = (Endpoint::read(&mut receipts, "GET"), receipts.take("request_id"));
             let (receipt_number, received_at) = (receipts.take("receipt_number"), receipts.take("received_at"));
             Some(ReceiptRule {
-                path: path?,
+                endpoint: endpoint?,
                 request_id: request_id?,
                 receipt_number: receipt_number?,
                 received_at: received_at?,
@@ -213,6 +218,14 @@ impl WriteRule {
             forwards.into_iter().collect::<Option<BTreeMap<_, _>>>()
         });
         let forward_number = read_forward_number(&mut section);
+        let named = operations.iter().flatten().map(|rule| (format!("operations.{}", rule.operation), rule));
+        let forwarded = forwards.iter().flatten().map(|(kind, rule)| (format!("forward.{}", kind.as_str()), rule));
+        for (path, rule) in named.chain(forwarded).filter(|_| !in_header) {
+            // Without our key the peer can't tell the same command from another.
+            let has = rule.body.iter().any(|value| value.sources.contains(&ValueSource::IdempotencyKey));
+            let path = format!("{path}.body");
+            section.check(has, &path, "must hold $idempotency_key, as there is no `request_id_header`");
+        }
         Some(Self {
             request_id_header: request_id_header?,
             server_error: server_error?,
@@ -254,6 +267,7 @@ fn read_forward_number(section: &mut Section) -> Option<String> {
 fn read_operation(operation: Operation, mut section: Section, items: Option<&ItemsRead>) -> Option<OperationRule> {
     let method = section.take_or("method", "POST".to_owned());
     let path = read_path(&mut section, "path");
+    let service = section.take_or("service", String::new());
     let ask_by = section.take::<AskBy>("ask_by");
     let already_submitted = section.take_or("already_submitted", AlreadySubmitted::Ambiguous);
     let required = section.take_or::<Vec<String>>("required", Vec::new());
@@ -274,6 +288,10 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&Ite
             "only {number} has a meaning",
         );
     }
+    if let (Some(path), Some(body)) = (&path, &body) {
+        let named = path.contains("{number}") || body.iter().any(|value| value.sources.contains(&ValueSource::Number));
+        section.check(named, "path", "must hold {number}, or the body $number");
+    }
     if let (Some(body), Some(required)) = (&body, &required) {
         for wire in required {
             section.check(
@@ -293,6 +311,7 @@ fn read_operation(operation: Operation, mut section: Section, items: Option<&Ite
         operation,
         method: method?,
         path: path?,
+        service: service?,
         ask_by: ask_by?,
         already_submitted: already_submitted?,
         body: body?,

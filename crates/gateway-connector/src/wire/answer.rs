@@ -1,6 +1,7 @@
 //! Opening an answer: HTTP 200 says nothing yet; the profile's code does.
 
 use super::json;
+use super::open::Opened;
 use crate::RequestError;
 use crate::profile::{AnswerClass, Profile};
 use serde_json::Value;
@@ -24,22 +25,31 @@ pub(super) struct Refused {
 }
 
 /// Reads the body of an HTTP 2xx.
-pub(super) fn open<'a>(profile: &Profile, body: &'a [u8]) -> Result<Answer<'a>, RequestError> {
+pub(super) fn body<'a>(profile: &Profile, body: &'a [u8]) -> Result<Opened<'a>, RequestError> {
+    Opened::new(&profile.exchange, body).map_err(unreadable)
+}
+
+fn unreadable(what: String) -> RequestError {
+    RequestError::Undecodable { what: format!("the answer: {what}") }
+}
+
+/// Reads what it says.
+pub(super) fn open<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Answer<'a>, RequestError> {
     let undecodable = |what: String| RequestError::Undecodable { what };
-    let root = json::value(body).map_err(|error| undecodable(format!("the answer: {}", json::place(&error))))?;
+    let root = body.root().map_err(unreadable)?;
     let rule = &profile.answer;
-    let code = json::lookup(root, &rule.code)
-        .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
-        .ok_or_else(|| undecodable(format!("the answer has no `{}`", rule.code)))?;
+    let value = |path: &str| json::lookup(root, path).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    let code = value(&rule.code).ok_or_else(|| undecodable(format!("the answer has no `{}`", rule.code)))?;
     if rule.is_success(&code) {
         return Ok(Answer::Data(json::lookup(root, &rule.data).filter(|raw| !json::is_absent(raw))));
     }
     let message = json::scalar(json::lookup(root, &rule.message)).text;
+    let code = value(&rule.reason).unwrap_or(code);
     Ok(Answer::Refused(Refused { class: rule.class(&code), code: code_text(&code), message: cut(&message) }))
 }
 
 /// The data of a successful answer.
-pub(super) fn data<'a>(profile: &Profile, body: &'a [u8]) -> Result<Option<&'a RawValue>, RequestError> {
+pub(super) fn data<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Option<&'a RawValue>, RequestError> {
     match open(profile, body)? {
         Answer::Data(data) => Ok(data),
         Answer::Refused(refused) => Err(match refused.class {
@@ -51,7 +61,7 @@ pub(super) fn data<'a>(profile: &Profile, body: &'a [u8]) -> Result<Option<&'a R
 }
 
 /// The data of a successful answer that must have some.
-pub(super) fn some_data<'a>(profile: &Profile, body: &'a [u8]) -> Result<&'a RawValue, RequestError> {
+pub(super) fn some_data<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<&'a RawValue, RequestError> {
     data(profile, body)?
         .ok_or_else(|| RequestError::Undecodable { what: format!("the answer has no `{}`", profile.answer.data) })
 }

@@ -1,9 +1,9 @@
 //! The platform's account of itself. An account is whole or an error: a part that can't be read would show as a gap that is none.
 
 use super::answer;
-use super::json::{self, Object};
 use super::source::no_such_dataset;
-use crate::http::{HttpClient, HttpRequest};
+use super::{json, request};
+use crate::http::HttpClient;
 use crate::profile::{ManifestRule, Profile};
 use crate::{ManifestSource, RequestError};
 use async_trait::async_trait;
@@ -25,6 +25,10 @@ fn undecodable(what: impl Into<String>) -> RequestError {
     RequestError::Undecodable { what: what.into() }
 }
 
+fn text(raw: &RawValue, path: &str) -> String {
+    json::scalar(json::lookup(raw, path)).text
+}
+
 impl AccountSource {
     pub(super) fn new(http: Arc<HttpClient>, rule: ManifestRule) -> Self {
         let datasets = http.profile().datasets.datasets().collect();
@@ -36,25 +40,27 @@ impl AccountSource {
         self.http.profile()
     }
 
-    fn moment(&self, object: &Object<'_>, name: &str) -> Result<Moment, RequestError> {
-        let text = json::field(object, name).text;
+    fn moment(&self, raw: &RawValue, name: &str) -> Result<Moment, RequestError> {
+        let text = text(raw, name);
         self.profile().times.read(&text).ok_or_else(|| undecodable(format!("`{name}` of the account is no time")))
     }
 
     fn items(&self, data: &RawValue, dataset: Dataset) -> Result<ManifestBody, RequestError> {
-        let items = json::list_at(data, &self.rule.items)?;
+        let items = json::list_at(data, &self.rule.items, self.profile().exchange.lists_are_repetition())?;
         items.into_iter().map(|raw| self.item(raw, dataset)).collect::<Result<_, _>>().map(ManifestBody::Items)
     }
 
     fn item(&self, raw: &RawValue, dataset: Dataset) -> Result<BookItem, RequestError> {
         let rule = &self.rule;
-        let object = json::as_object(raw).ok_or_else(|| undecodable("an item of the account is no object"))?;
+        if json::as_object(raw).is_none() {
+            return Err(undecodable("an item of the account is no object"));
+        }
         let bad = |name: &str| undecodable(format!("`{name}` of an item of the account is unreadable"));
-        let number = SourceNumber::new(json::field(&object, &rule.number).text).map_err(|_| bad(&rule.number))?;
-        let part = json::field(&object, &rule.part).text.parse().map_err(|_| bad(&rule.part))?;
-        let digest: Digest = json::field(&object, &rule.digest).text.parse().map_err(|_| bad(&rule.digest))?;
-        let day = self.moment(&object, &rule.day)?.day();
-        let event_time = self.moment(&object, &rule.event_time)?;
+        let number = SourceNumber::new(text(raw, &rule.number)).map_err(|_| bad(&rule.number))?;
+        let part = text(raw, &rule.part).parse().map_err(|_| bad(&rule.part))?;
+        let digest: Digest = text(raw, &rule.digest).parse().map_err(|_| bad(&rule.digest))?;
+        let day = self.moment(raw, &rule.day)?.day();
+        let event_time = self.moment(raw, &rule.event_time)?;
         Ok(BookItem { key: ItemKey { dataset, number, day, part }, event_time, digest })
     }
 
@@ -63,18 +69,20 @@ impl AccountSource {
         let rule = &self.rule;
         let mut buckets = Vec::new();
         let (mut total, mut counts_only) = (0u64, false);
-        for raw in json::list_at(data, &rule.buckets)? {
-            let object = json::as_object(raw).ok_or_else(|| undecodable("a bucket of the account is no object"))?;
+        for raw in json::list_at(data, &rule.buckets, self.profile().exchange.lists_are_repetition())? {
+            if json::as_object(raw).is_none() {
+                return Err(undecodable("a bucket of the account is no object"));
+            }
             let bad = |name: &str| undecodable(format!("`{name}` of a bucket of the account is unreadable"));
-            let count: u64 = json::field(&object, &rule.count).text.parse().map_err(|_| bad(&rule.count))?;
+            let count: u64 = text(raw, &rule.count).parse().map_err(|_| bad(&rule.count))?;
             total = total.saturating_add(count);
-            let sum = json::field(&object, &rule.sum).text;
+            let sum = text(raw, &rule.sum);
             if sum.is_empty() {
                 counts_only = true;
                 continue;
             }
             let sum: BucketSum = sum.parse().map_err(|_| bad(&rule.sum))?;
-            buckets.push(Bucket { start: self.moment(&object, &rule.start)?.start(), count, sum });
+            buckets.push(Bucket { start: self.moment(raw, &rule.start)?.start(), count, sum });
         }
         if counts_only {
             return Ok(ManifestBody::Count(total));
@@ -100,16 +108,19 @@ impl ManifestSource for AccountSource {
         })?;
         // What is asked is what can be written; the answer's window says so.
         let window = Window::new(times.floor(window.start), times.ceil(window.end));
-        let query = vec![
-            (rule.dataset.clone(), name.to_owned()),
-            (rule.from.clone(), times.write_instant(window.start)),
-            (rule.to.clone(), times.write_instant(window.end)),
-            (rule.grain.clone(), grain_name),
+        let parameters = vec![
+            request::text(&rule.dataset, name),
+            request::text(&rule.from, times.write_instant(window.start)),
+            request::text(&rule.to, times.write_end(window.end, rule.to_inclusive)),
+            request::text(&rule.grain, grain_name),
         ];
-        let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
-        let data = answer::some_data(self.profile(), &answer.body)?;
-        let object = json::as_object(data).ok_or_else(|| undecodable("the account is no object"))?;
-        let as_of = self.moment(&object, &rule.as_of)?.start();
+        let answer = self.http.send(request::question(&self.http, &rule.endpoint, parameters)).await?.ok()?;
+        let body = answer::body(self.profile(), &answer.body)?;
+        let data = answer::some_data(self.profile(), &body)?;
+        if json::as_object(data).is_none() {
+            return Err(undecodable("the account is no object"));
+        }
+        let as_of = self.moment(data, &rule.as_of)?.start();
         let body = if grain == Grain::Ids { self.items(data, dataset)? } else { self.buckets(data)? };
         Ok(Manifest { dataset, window, grain, as_of, body, bytes: answer.bytes })
     }

@@ -1,16 +1,20 @@
-//! A channel that is spoken to by a wire profile alone: read, taken, written and accounted for over HTTP with JSON records.
+//! A channel that is spoken to by a wire profile alone: read, taken, written and accounted for over HTTP, in JSON or XML.
 //!
 //! The profile says what the counterparty calls things; what is code here is the shape that such counterparties share: wide records by number,
 //! paging by update time, signed pushes, operations with receipts, an account by buckets. A connector of such a kind is its default profile and a
 //! call of [`connect`]; one of another shape implements [`crate::Connector`] itself and may use single parts.
 
 mod answer;
+mod charset;
 mod json;
 mod manifest;
 mod normalize;
+mod open;
 mod receiver;
+mod request;
 mod sink;
 mod source;
+mod xml;
 
 use crate::http::HttpClient;
 use crate::profile::Mistake;

@@ -5,7 +5,8 @@
 //! part (so that it can't be a change) under `unmapped` of the record's first change. Only without a number or an acceptance time can nothing be said.
 
 use super::json::{self, Object, Scalar};
-use crate::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile};
+use super::open::{Opened, embedded};
+use crate::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile, UndecodableBytes};
 use crate::{NormalizeError, Normalizer};
 use gateway_model::{
     Change, Dataset, Day, EventId, FieldKind, FieldValue, Fields, Moment, Oddity, Part, Revision, SourceNumber,
@@ -33,12 +34,24 @@ pub(super) struct Context {
 
 impl Normalizer for RecordNormalizer {
     fn normalize(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
-        let object = json::object(body).map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
+        let opened = Opened::new(&self.profile.exchange, body).map_err(NormalizeError::Undecodable)?;
         let latest = received_at.checked_add(self.profile.future_tolerance).unwrap_or(Timestamp::MAX);
-        match partial_of(&self.profile, &object) {
-            Some(partial) => self.partial(partial, &object, latest),
-            None => self.wide(&object, latest),
+        let root = opened.root().map_err(NormalizeError::Undecodable)?;
+        if let Some(push) = &self.profile.push
+            && let Some(raw) = json::lookup(root, &push.root)
+        {
+            let embedded = embedded(&self.profile, raw);
+            let object = json::object(embedded.as_deref().unwrap_or_else(|| raw.get()));
+            let object = json::opened(object.unwrap_or_default(), &push.containers);
+            if let Some(partial) = partial_of(&self.profile, &object) {
+                return self.partial(partial, &object, latest);
+            }
         }
+        let raw = opened.record().map_err(NormalizeError::Undecodable)?;
+        let embedded = embedded(&self.profile, raw);
+        let object = json::object(embedded.as_deref().unwrap_or_else(|| raw.get()))
+            .map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
+        self.wide(&json::opened(object, &self.profile.record.containers), latest)
     }
 
     fn record_is_whole(&self) -> bool {
@@ -86,6 +99,7 @@ impl RecordNormalizer {
             .get(&partial.element)
             .and_then(|raw| json::as_object(raw))
             .ok_or_else(|| missing(&partial.element))?;
+        let element = json::opened(element, &item.containers);
         let context = Context { number, day: None, created: None, revision: None, latest };
         let change =
             self.change(&context, item, &element).map_err(|field| missing(&format!("{}.{field}", partial.element)))?;
@@ -115,14 +129,16 @@ impl RecordNormalizer {
                 continue;
             };
             let raw = object.get(list).copied();
-            let Some(elements) = json::as_list(raw) else {
+            let Some(elements) = json::as_list(raw, self.profile.exchange.lists_are_repetition()) else {
                 keep(&mut unmapped, list, raw);
                 oddities.push(Oddity::UnreadableValue { wire_field: list.clone() });
                 continue;
             };
             for (at, raw) in elements.into_iter().enumerate() {
                 let change = match json::as_object(raw) {
-                    Some(element) => self.change(&context, item, &element).map_err(|field| format!("{list}.{field}")),
+                    Some(element) => self
+                        .change(&context, item, &json::opened(element, &item.containers))
+                        .map_err(|field| format!("{list}.{field}")),
                     None => Err(list.clone()),
                 };
                 match change {
@@ -220,11 +236,15 @@ impl RecordNormalizer {
             item.compared.iter().map(|name| (name.as_str(), json::field(object, name).text)).collect();
         let digest = digest_of_pairs(compared.iter().map(|(name, text)| (*name, text.as_str())));
 
+        let replaces = self.profile.exchange.undecodable_bytes == UndecodableBytes::Replace;
         let (mut fields, mut person) = (Fields::new(), Fields::new());
         for (name, rule) in &item.fields {
             let scalar = json::field(object, name);
             if scalar.text.is_empty() {
                 continue;
+            }
+            if replaces && scalar.text.contains(char::REPLACEMENT_CHARACTER) {
+                oddities.push(Oddity::UnreadableValue { wire_field: named(name) });
             }
             let value = self.value(context, rule, &scalar, &named(name), &mut oddities);
             let home = if rule.field.is_person() { &mut person } else { &mut fields };

@@ -1,14 +1,17 @@
 //! Taking pushes, and answering in the platform's own dress. Pure.
 
-use super::json;
 use super::normalize::partial_of;
+use super::open::{Opened, below};
 use super::source::raw_record;
+use super::{charset, json, request};
 use crate::profile::{Profile, PushAnswer, PushRule};
+use crate::sign::is_token;
 use crate::{
     Credentials, IntakeOutcome, NormalizeError, RawRecord, Receiver, VerifyError, WebhookReply, WebhookRequest,
 };
 use gateway_model::SourceNumber;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,30 +27,32 @@ impl PushReceiver {
     }
 
     fn answer(&self, answer: &PushAnswer, detail: Option<String>, retry_after_s: Option<u32>) -> WebhookReply {
+        let exchange = &self.profile.exchange;
         let message = detail.map_or_else(|| answer.message.clone(), |detail| format!("{}: {detail}", answer.message));
-        let mut body = Value::Object(Map::new());
-        put(&mut body, &self.profile.answer.code, answer.code.clone());
-        put(&mut body, &self.profile.answer.message, Value::String(message));
+        let body = match &answer.body {
+            Some(body) => body.replace("{message}", &request::escape(exchange, &message)),
+            None => {
+                let mut body = Value::Object(Map::new());
+                json::put(&mut body, &self.profile.answer.code, answer.code.clone());
+                json::put(&mut body, &self.profile.answer.message, Value::String(message));
+                body.to_string()
+            }
+        };
         WebhookReply {
             status: answer.status,
-            content_type: "application/json; charset=utf-8",
+            content_type: exchange.content_type(),
             retry_after_s,
-            body: body.to_string().into_bytes(),
+            body: charset::encode(exchange.encoding, &body).to_vec(),
         }
     }
-}
 
-// Sets the value at a path with dots between levels.
-fn put(root: &mut Value, path: &str, value: Value) {
-    let mut at = root;
-    for key in path.split('.') {
-        if !at.is_object() {
-            *at = Value::Object(Map::new());
-        }
-        let Value::Object(map) = at else { return };
-        at = map.entry(key.to_owned()).or_insert(Value::Null);
+    // Where the signature has none, the push's own id stands for it; a body without one is known by its digest.
+    fn own_nonce(&self, request: &WebhookRequest) -> Option<String> {
+        let opened = Opened::new(&self.profile.exchange, &request.body).ok()?;
+        let push = json::lookup(opened.root().ok()?, &self.rule.root)?;
+        let nonce = json::scalar(json::lookup(push, self.rule.nonce.as_ref()?));
+        (nonce.simple && is_token(&nonce.text)).then_some(nonce.text)
     }
-    *at = value;
 }
 
 impl Receiver for PushReceiver {
@@ -56,7 +61,10 @@ impl Receiver for PushReceiver {
     }
 
     fn nonce(&self, request: &WebhookRequest) -> String {
-        request.header(&self.profile.signature.nonce_header).unwrap_or_default().to_owned()
+        match self.profile.signature.nonce(request) {
+            Some(nonce) => nonce.into_owned(),
+            None => self.own_nonce(request).unwrap_or_else(|| hex::encode(Sha256::digest(&request.body))),
+        }
     }
 
     fn nonce_window(&self) -> Duration {
@@ -65,7 +73,11 @@ impl Receiver for PushReceiver {
 
     fn accept(&self, request: &WebhookRequest) -> Result<Vec<RawRecord>, NormalizeError> {
         let undecodable = |what: &str| NormalizeError::Undecodable(what.to_owned());
-        let push = json::object(&request.body).map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
+        let opened = Opened::new(&self.profile.exchange, &request.body).map_err(NormalizeError::Undecodable)?;
+        let root = opened.root().map_err(NormalizeError::Undecodable)?;
+        let push = json::lookup(root, &self.rule.root).ok_or_else(|| undecodable("there is no push in it"))?;
+        let push = json::object(push.get()).map_err(|error| NormalizeError::Undecodable(json::place(&error)))?;
+        let push = json::opened(push, &self.rule.containers);
         if let Some(partial) = partial_of(&self.profile, &push) {
             let number = json::field(&push, &partial.number);
             let number = if number.simple { SourceNumber::new(number.text).ok() } else { None };
@@ -74,9 +86,9 @@ impl Receiver for PushReceiver {
         if json::field(&push, &self.rule.kind).text != self.rule.records_kind {
             return Err(undecodable("the push is of no known kind"));
         }
-        let list = push.get(&self.rule.records).copied().ok_or_else(|| undecodable("the push has no records"))?;
-        let records = json::as_list(Some(list)).ok_or_else(|| undecodable("the push's records are no list"))?;
-        Ok(records.into_iter().map(|raw| raw_record(&self.profile, raw)).collect())
+        let list = opened.list(&below(&self.rule.root, &self.rule.records));
+        let records = list.ok_or_else(|| undecodable("the push's records are no list"))?;
+        Ok(records.into_iter().map(|(raw, body)| raw_record(&self.profile, raw, body)).collect())
     }
 
     fn reply(&self, outcome: &IntakeOutcome) -> WebhookReply {

@@ -7,11 +7,12 @@
 //! earlier attempt. Both are told with the name of the class ([`crate::profile::AnswerClass`]) as code; what follows is decided by the worker, who knows the earlier attempts.
 
 use super::answer::{self, Answer, Refused};
-use super::json;
 use super::normalize::{Context, RecordNormalizer};
+use super::{json, request, xml};
 use crate::http::{HttpAnswer, HttpClient, HttpRequest, encode};
 use crate::profile::{
-    AlreadySubmitted, AnswerClass, ForwardKind, OperationRule, Profile, ServerError, ValueRule, ValueSource, WriteRule,
+    AlreadySubmitted, AnswerClass, Format, ForwardKind, OperationRule, Profile, ServerError, ValueRule, ValueSource,
+    WriteRule,
 };
 use crate::sign::is_token;
 use crate::{OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink};
@@ -122,7 +123,7 @@ impl OrderSink {
         Ok(object)
     }
 
-    fn body(&self, delivery: &OutboundDelivery, rule: &OperationRule) -> Result<String, Reason> {
+    fn body(&self, delivery: &OutboundDelivery, rule: &OperationRule) -> Result<Map<String, Value>, Reason> {
         if !is_token(&delivery.idempotency_key) {
             return Err(Reason::new("invalid_key", "the idempotency key must be 1 to 64 of A-Z a-z 0-9 _ -"));
         }
@@ -132,7 +133,12 @@ impl OrderSink {
                 return Err(Reason::new("missing_field", format!("`{wire}` is missing")));
             }
         }
-        Ok(Value::Object(body).to_string())
+        let body = Value::Object(body);
+        if self.profile().exchange.format == Format::Xml && !xml::can_hold(&body) {
+            return Err(Reason::new("unwritable", "the text holds control characters, which XML can't"));
+        }
+        let Value::Object(body) = body else { return Ok(Map::new()) };
+        Ok(body)
     }
 
     fn outcome(&self, rule: &OperationRule, answer: &HttpAnswer) -> Outcome {
@@ -155,10 +161,13 @@ impl OrderSink {
             408 | 500..=599 => return Outcome::Ambiguous(status("the platform failed; it may have been done")),
             _ => return Outcome::Rejected(status("the platform refused the request")),
         }
-        match answer::open(self.profile(), &answer.body) {
-            Err(_) => Outcome::Ambiguous(Reason::new("undecodable", "the platform's answer can't be decoded")),
-            Ok(Answer::Data(data)) => Outcome::Acknowledged(self.receipt(data, ReceiptSource::Answer)),
-            Ok(Answer::Refused(refused)) => refusal(rule, refused, not_before(self.http.now())),
+        let body = answer::body(self.profile(), &answer.body);
+        match body.as_ref().map(|body| answer::open(self.profile(), body)) {
+            Err(_) | Ok(Err(_)) => {
+                Outcome::Ambiguous(Reason::new("undecodable", "the platform's answer can't be decoded"))
+            }
+            Ok(Ok(Answer::Data(data))) => Outcome::Acknowledged(self.receipt(data, ReceiptSource::Answer)),
+            Ok(Ok(Answer::Refused(refused))) => refusal(rule, refused, not_before(self.http.now())),
         }
     }
 
@@ -225,7 +234,7 @@ impl Sink for OrderSink {
             |what: &str| Reason::new("invalid_item", format!("the platform's item can't be worked out: {what}"));
         let item = self.profile().item(&rule.creates).ok_or_else(|| invalid(&rule.creates))?;
         let element = Value::Object(self.object(delivery, &rule.element)?).to_string();
-        let object = json::object(element.as_bytes()).map_err(|error| invalid(&json::place(&error)))?;
+        let object = json::object(&element).map_err(|error| invalid(&json::place(&error)))?;
         let context = Context {
             number: delivery.number.number.clone(),
             day: Some(delivery.number.day),
@@ -242,13 +251,16 @@ impl Sink for OrderSink {
         let request = self.operation(delivery).and_then(|rule| {
             let body = self.body(delivery, rule)?;
             let path = rule.path.replace("{number}", &encode(delivery.number.number.as_str()));
+            let body = request::body(&self.http, &rule.service, body.into_iter().collect());
             let mut request = HttpRequest::post(path, body);
+            request.headers = request::headers(&self.http, &rule.service);
             request.method = match rule.method.as_str() {
                 "PUT" => "PUT",
                 "PATCH" => "PATCH",
                 _ => "POST",
             };
-            request.headers.push((self.rule.request_id_header.clone(), delivery.idempotency_key.clone()));
+            let key = self.rule.request_id_header.iter().map(|name| (name.clone(), delivery.idempotency_key.clone()));
+            request.headers.extend(key);
             Ok((rule, request))
         });
         let (rule, request) = match request {
@@ -266,9 +278,10 @@ impl Sink for OrderSink {
             return Ok(None);
         }
         let rule = &self.rule.receipts;
-        let query = vec![(rule.request_id.clone(), delivery.idempotency_key.clone())];
-        let answer = self.http.send(HttpRequest::get(rule.path.clone(), query)).await?.ok()?;
-        let Some(data) = answer::data(self.profile(), &answer.body)? else { return Ok(None) };
+        let parameters = vec![request::text(&rule.request_id, delivery.idempotency_key.clone())];
+        let answer = self.http.send(request::question(&self.http, &rule.endpoint, parameters)).await?.ok()?;
+        let body = answer::body(self.profile(), &answer.body)?;
+        let Some(data) = answer::data(self.profile(), &body)? else { return Ok(None) };
         let key = json::scalar(json::lookup(data, &rule.request_id)).text;
         if key != delivery.idempotency_key {
             return Err(RequestError::Undecodable { what: "the receipt is for another request".to_owned() });

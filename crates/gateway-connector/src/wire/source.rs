@@ -3,12 +3,14 @@
 //! Paging is by *seek*: after a full page the next request starts at the last update time seen, page 1, so that a record that moves to the end
 //! while pages are read can't push an unread one out of sight. Only where one second fills a whole page are pages of that second counted,
 //! closed on both ends; when its total changes meanwhile, that second is read again from its first page. The price is that
-//! records of the boundary second come twice; downstream knows duplicates.
+//! records of the boundary second come twice; downstream knows duplicates. A peer that gives cursors, or is asked for what comes after a record,
+//! seeks itself.
 
-use super::answer;
-use super::json;
-use crate::http::{HttpClient, HttpRequest};
-use crate::profile::Profile;
+use super::open::{below, embedded};
+use super::request::Parameter;
+use super::{answer, json, request};
+use crate::http::HttpClient;
+use crate::profile::{Endpoint, Paging, Profile};
 use crate::{Cursor, Page, RawRecord, RequestError, Source};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -44,12 +46,14 @@ pub(super) struct PollCursor {
 }
 
 /// What a page showed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) count: usize,
     pub(super) total: Option<u64>,
     /// The update time of the last record.
     pub(super) last_ms: Option<i64>,
+    /// Where the peer, or its last record, says that the next page begins.
+    pub(super) after: Option<String>,
 }
 
 impl Seen {
@@ -124,13 +128,24 @@ fn decode<T: for<'de> Deserialize<'de>>(cursor: Option<&Cursor>) -> Option<T> {
     cursor.and_then(|cursor| serde_json::from_str(&cursor.0).ok())
 }
 
+/// Where reading stands at a peer that says itself how to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenCursor {
+    /// The earliest update time asked for, in ms; of a poll only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from_ms: Option<i64>,
+    pub(super) token: String,
+}
+
 /// One record of a page or push, its bytes as they came.
-pub(super) fn raw_record(profile: &Profile, raw: &RawValue) -> RawRecord {
-    let body = Bytes::copy_from_slice(raw.get().as_bytes());
-    let Some(object) = json::as_object(raw) else {
+pub(super) fn raw_record(profile: &Profile, raw: &RawValue, body: Bytes) -> RawRecord {
+    let embedded = embedded(profile, raw);
+    let Ok(object) = json::object(embedded.as_deref().unwrap_or_else(|| raw.get())) else {
         let undecodable = Some("the record is not an object".to_owned());
         return RawRecord { number: None, body, updated_at: None, undecodable };
     };
+    let object = json::opened(object, &profile.record.containers);
     let number = json::field(&object, &profile.record.number);
     let number = if number.simple { SourceNumber::new(number.text).ok() } else { None };
     let updated_at = if profile.record.revision_is_time {
@@ -150,29 +165,72 @@ impl RecordSource {
         self.http.profile()
     }
 
-    async fn read(&self, request: HttpRequest) -> Result<(Page, Seen), RequestError> {
-        let answer = self.http.send(request).await?.ok()?;
-        let data = answer::some_data(self.profile(), &answer.body)?;
+    async fn read(&self, endpoint: &Endpoint, parameters: Vec<Parameter>) -> Result<(Page, Seen), RequestError> {
+        let answer = self.http.send(request::question(&self.http, endpoint, parameters)).await?.ok()?;
+        let body = answer::body(self.profile(), &answer.body)?;
+        let data = answer::some_data(self.profile(), &body)?;
         let rule = &self.profile().read;
-        let records: Vec<_> =
-            json::list_at(data, &rule.records)?.into_iter().map(|raw| raw_record(self.profile(), raw)).collect();
-        let total = json::scalar(json::lookup(data, &rule.total)).text.parse().ok();
+        let path = below(&self.profile().answer.data, &rule.records);
+        let listed = body.list(&path).ok_or_else(|| RequestError::Undecodable {
+            what: format!("there is no list `{}` in the answer's data", rule.records),
+        })?;
+        let after = match &rule.paging {
+            Paging::Cursor { next } => Some(json::scalar(json::lookup(data, next)).text),
+            Paging::After { field } => listed.last().map(|(raw, _)| json::scalar(json::lookup(raw, field)).text),
+            Paging::Page { .. } | Paging::Offset => None,
+        };
+        let records: Vec<_> = listed.into_iter().map(|(raw, body)| raw_record(self.profile(), raw, body)).collect();
+        let total = if rule.total.is_empty() { None } else { Some(json::scalar(json::lookup(data, &rule.total)).text) };
+        let total = total.and_then(|total| total.parse().ok());
         let last_ms = records.iter().rev().find_map(|record| record.updated_at).map(Timestamp::as_millisecond);
-        let seen = Seen { count: records.len(), total, last_ms };
+        let seen = Seen { count: records.len(), total, last_ms, after };
         let datasets = self.profile().datasets.datasets().collect();
         Ok((Page { records, next: None, datasets, read_at: answer.sent_at }, seen))
+    }
+
+    fn paging(&self, page: u32, size: u32) -> [Parameter; 2] {
+        let rule = &self.profile().read;
+        let page = rule.paging.parameter(page, size);
+        [(rule.page_param.clone(), page.into()), (rule.page_size_param.clone(), size.into())]
+    }
+
+    // How to go on at a peer that says so itself.
+    fn going_on(&self, token: &str, size: u32) -> Vec<Parameter> {
+        let rule = &self.profile().read;
+        let token = (!token.is_empty()).then(|| request::text(&rule.page_param, token));
+        token.into_iter().chain([(rule.page_size_param.clone(), size.into())]).collect()
+    }
+
+    fn token(&self, before: &TokenCursor, seen: &Seen, size: u32) -> Option<Cursor> {
+        let token = seen.after.clone().filter(|token| !token.is_empty() && *token != before.token)?;
+        // Without a word of the peer's a page that is not full is the last.
+        let is_last = matches!(self.profile().read.paging, Paging::After { .. }) && seen.count < size as usize;
+        if is_last { None } else { encode(&TokenCursor { token, ..before.clone() }) }
+    }
+
+    async fn poll_by_token(&self, from: Timestamp, cursor: Option<&Cursor>, size: u32) -> Result<Page, RequestError> {
+        let (rule, times) = (&self.profile().read, &self.profile().times);
+        let start = || TokenCursor { from_ms: Some(times.floor(from).as_millisecond()), token: String::new() };
+        let cursor: TokenCursor = decode(cursor).unwrap_or_else(start);
+        let at = cursor.from_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(from);
+        let mut parameters = vec![request::text(&rule.poll.from, times.write_instant(at))];
+        parameters.extend(self.going_on(&cursor.token, size));
+        let (mut page, seen) = self.read(&rule.poll.endpoint, parameters).await?;
+        page.next = self.token(&cursor, &seen, size);
+        Ok(page)
     }
 
     /// One harmless request.
     pub(super) async fn check(&self) -> Result<(), RequestError> {
         let rule = &self.profile().read;
         let now = self.profile().times.write_instant(self.http.now());
-        let query = vec![
-            (rule.poll.from.clone(), now),
-            (rule.page_param.clone(), "1".to_owned()),
-            (rule.page_size_param.clone(), "1".to_owned()),
-        ];
-        self.read(HttpRequest::get(rule.poll.path.clone(), query)).await.map(drop)
+        let mut parameters = vec![request::text(&rule.poll.from, now)];
+        if rule.paging.is_counted() {
+            parameters.extend(self.paging(1, 1));
+        } else {
+            parameters.extend(self.going_on("", 1));
+        }
+        self.read(&rule.poll.endpoint, parameters).await.map(drop)
     }
 }
 
@@ -183,20 +241,22 @@ impl Source for RecordSource {
         let times = &self.profile().times;
         let size = limit.clamp(1, rule.page_size);
         // Platforms ask for a beginning; no order is older than this.
-        let start =
-            || PollCursor::start(Some(times.floor(from.unwrap_or(Timestamp::UNIX_EPOCH)).as_millisecond()), size);
-        let cursor: PollCursor = decode(cursor).unwrap_or_else(start);
-        let mut query = Vec::with_capacity(4);
-        if let Some(at) = cursor.from_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
-            let text = times.write_instant(at);
-            if cursor.within {
-                query.push((rule.poll.to.clone(), text.clone()));
-            }
-            query.insert(0, (rule.poll.from.clone(), text));
+        let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
+        if !rule.paging.is_counted() {
+            return self.poll_by_token(from, cursor, size).await;
         }
-        query.push((rule.page_param.clone(), cursor.page.to_string()));
-        query.push((rule.page_size_param.clone(), cursor.size.to_string()));
-        let (mut page, mut seen) = self.read(HttpRequest::get(rule.poll.path.clone(), query)).await?;
+        let start = || PollCursor::start(Some(times.floor(from).as_millisecond()), size);
+        let cursor: PollCursor = decode(cursor).unwrap_or_else(start);
+        let mut parameters = Vec::with_capacity(4);
+        if let Some(at) = cursor.from_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+            let at = times.write_instant(at);
+            parameters.push(request::text(&rule.poll.from, at.clone()));
+            if cursor.within {
+                parameters.push(request::text(&rule.poll.to, at));
+            }
+        }
+        parameters.extend(self.paging(cursor.page, cursor.size));
+        let (mut page, mut seen) = self.read(&rule.poll.endpoint, parameters).await?;
         let floor = |ms: i64| Timestamp::from_millisecond(ms).map_or(ms, |at| times.floor(at).as_millisecond());
         seen.last_ms = seen.last_ms.map(floor);
         let after = |ms: i64| Timestamp::from_millisecond(ms).map_or(ms, |at| times.next(at).as_millisecond());
@@ -213,15 +273,21 @@ impl Source for RecordSource {
         let rule = &self.profile().read;
         let times = &self.profile().times;
         let name = self.profile().datasets.wire(dataset).ok_or_else(|| no_such_dataset(dataset))?;
-        let cursor: WindowCursor = decode(cursor).unwrap_or(WindowCursor { page: 1, total: None, restarts: 0 });
-        let query = vec![
-            (rule.window.dataset.clone(), name.to_owned()),
-            (rule.window.from.clone(), times.write_instant(times.floor(window.start))),
-            (rule.window.to.clone(), times.write_instant(times.ceil(window.end))),
-            (rule.page_param.clone(), cursor.page.to_string()),
-            (rule.page_size_param.clone(), rule.page_size.to_string()),
+        let mut parameters = vec![
+            request::text(&rule.window.dataset, name),
+            request::text(&rule.window.from, times.write_instant(times.floor(window.start))),
+            request::text(&rule.window.to, times.write_end(times.ceil(window.end), rule.window.to_inclusive)),
         ];
-        let (mut page, seen) = self.read(HttpRequest::get(rule.window.path.clone(), query)).await?;
+        if !rule.paging.is_counted() {
+            let cursor: TokenCursor = decode(cursor).unwrap_or(TokenCursor { from_ms: None, token: String::new() });
+            parameters.extend(self.going_on(&cursor.token, rule.page_size));
+            let (mut page, seen) = self.read(&rule.window.endpoint, parameters).await?;
+            page.next = self.token(&cursor, &seen, rule.page_size);
+            return Ok(page);
+        }
+        let cursor: WindowCursor = decode(cursor).unwrap_or(WindowCursor { page: 1, total: None, restarts: 0 });
+        parameters.extend(self.paging(cursor.page, rule.page_size));
+        let (mut page, seen) = self.read(&rule.window.endpoint, parameters).await?;
         page.next = cursor.next(seen, rule.page_size).and_then(|next| encode(&next));
         Ok(page)
     }
@@ -232,11 +298,8 @@ impl Source for RecordSource {
             let message = format!("{} numbers asked, {} allowed", numbers.len(), rule.most);
             return Err(RequestError::Business { code: "too_many_numbers".to_owned(), message });
         }
-        let mut body = serde_json::Map::new();
-        let list = numbers.iter().map(|number| number.as_str().into()).collect();
-        body.insert(rule.numbers.clone(), serde_json::Value::Array(list));
-        let body = serde_json::Value::Object(body).to_string();
-        self.read(HttpRequest::post(rule.path.clone(), body)).await.map(|(page, _)| page)
+        let parameters = vec![(rule.numbers.clone(), request::numbers(&rule.style, numbers))];
+        self.read(&rule.endpoint, parameters).await.map(|(page, _)| page)
     }
 
     fn ids_per_fetch(&self) -> usize {
@@ -258,7 +321,7 @@ mod tests {
     use super::*;
 
     fn seen(count: usize, total: u64, last_ms: i64) -> Seen {
-        Seen { count, total: Some(total), last_ms: Some(last_ms) }
+        Seen { count, total: Some(total), last_ms: Some(last_ms), after: None }
     }
 
     const AFTER: fn(i64) -> i64 = |ms| ms + 1_000;
