@@ -11,7 +11,7 @@ use crate::{AlertConfig, CHECK_FAILED, HEARTBEAT, NOTIFIER_FAILING};
 use async_trait::async_trait;
 use gateway_model::{Clock, IncidentState, Severity, Timestamp};
 use gateway_runtime::{Ran, Round, Schedule, Task, TaskError};
-use gateway_store::{AlertRound, AlertState, IncidentRow, NotifierRow, Store, StoreError};
+use gateway_store::{AlertRound, AlertState, IncidentRow, LeaseKeeper, NotifierRow, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Alerter {
     clock: Arc<dyn Clock>,
     policy: Policy,
     config: AlertConfig,
-    holder: String,
+    keeper: LeaseKeeper,
     heartbeat: bool,
     swept_at: Option<Timestamp>,
 }
@@ -49,7 +49,10 @@ impl Alerter {
         holder: String,
         heartbeat: bool,
     ) -> Self {
-        Self { checks, store, clock, policy, config, holder, heartbeat, swept_at: None }
+        let length = Duration::from_millis(config.lease_ms);
+        let keeper = LeaseKeeper::new(store.clone(), clock.clone(), LEASE, holder, length)
+            .resting(Duration::from_millis(config.every_ms));
+        Self { checks, store, clock, policy, config, keeper, heartbeat, swept_at: None }
     }
 
     /// When it is due.
@@ -60,12 +63,12 @@ impl Alerter {
 
     async fn round(&mut self) -> Result<Ran, StoreError> {
         let now = self.clock.now();
-        let until = add(now, self.config.lease_ms);
-        let Some(lease) = self.store.acquire_lease(LEASE, &self.holder, now, until).await? else {
+        let Some(mut lease) = self.keeper.take().await? else {
             // Another replica does it; it may end at any time.
-            return Ok(Ran::After(Duration::from_millis(self.config.lease_ms / 4)));
+            return Ok(Ran::After(self.keeper.retry_after()));
         };
-        let mut seen = self.look(now).await;
+        let keeper = self.keeper.clone();
+        let mut seen = keeper.keep(&mut lease, self.look(now)).await?;
         // The checks may have taken a while.
         let now = self.clock.now();
         let AlertState { incidents, silences, owed, notifiers, next_incident_id } = self.store.alert_state(now).await?;

@@ -22,7 +22,7 @@ pub struct AlertConfig {
     pub check_timeout_ms: u64,
     /// Incidents of one channel that open within this time go out in one notification; a critical one waits for no others.
     pub group_window_ms: u64,
-    /// For how long a round keeps the lease `alert`.
+    /// How long the lease `alert` outlasts its last renewal and the pause between two looks. It is renewed at a third of it during a look.
     pub lease_ms: u64,
     /// An acknowledged incident is repeated this often.
     pub repeat_acknowledged_ms: u64,
@@ -67,7 +67,7 @@ impl Default for AlertConfig {
             every_ms: 10_000,
             check_timeout_ms: 30_000,
             group_window_ms: 30_000,
-            lease_ms: 60_000,
+            lease_ms: 8_000,
             repeat_acknowledged_ms: 24 * hour,
             give_up_after_ms: 72 * hour,
             keep_days: 400,

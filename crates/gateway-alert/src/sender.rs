@@ -10,13 +10,13 @@ use crate::tell::item;
 use async_trait::async_trait;
 use gateway_model::{Clock, IncidentState, News, NotificationId, NotificationState, Timestamp};
 use gateway_runtime::{Ran, Round, Schedule, Task, TaskError};
-use gateway_store::{NotificationRow, Store, StoreError};
+use gateway_store::{LeaseGrant, LeaseKeeper, NotificationRow, Store, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Renewed before each notice, and longer than the longest wait for one (60 s).
-const LEASE_MS: u64 = 75_000;
+/// Renewed at a third of it while a notice is on its way.
+const LEASE: Duration = Duration::from_secs(8);
 const BATCH: u32 = 20;
 const FIRST_WAIT_MS: u64 = 2_000;
 const LONGEST_WAIT_MS: u64 = 300_000;
@@ -31,7 +31,7 @@ pub struct Sender {
     writer: Writer,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    holder: String,
+    keeper: LeaseKeeper,
     give_up_after_ms: u64,
     /// When the last ones were sent, for receivers that count.
     sent: VecDeque<Timestamp>,
@@ -51,17 +51,14 @@ pub(crate) struct SenderParts {
 impl Sender {
     pub(crate) fn new(id: String, notifier: Arc<dyn Notifier>, parts: SenderParts) -> Self {
         let SenderParts { writer, store, clock, holder, give_up_after_ms } = parts;
-        Self { id, notifier, writer, store, clock, holder, give_up_after_ms, sent: VecDeque::new(), refreshed_at: None }
+        let keeper = LeaseKeeper::new(store.clone(), clock.clone(), format!("notify/{id}"), holder, LEASE);
+        Self { id, notifier, writer, store, clock, keeper, give_up_after_ms, sent: VecDeque::new(), refreshed_at: None }
     }
 
     /// When it is due.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         Schedule::every(EVERY)
-    }
-
-    fn lease_name(&self) -> String {
-        format!("notify/{}", self.id)
     }
 
     async fn round(&mut self, round: &Round) -> Result<Ran, StoreError> {
@@ -72,9 +69,10 @@ impl Sender {
         if !refresh && owed.first().is_none_or(|first| first.due_at > now) {
             return Ok(Ran::Idle);
         }
-        if !self.may_send(now).await? {
-            return Ok(Ran::After(Duration::from_millis(LEASE_MS / 4)));
-        }
+        // Of several processes one sends.
+        let Some(mut lease) = self.keeper.take().await? else {
+            return Ok(Ran::After(self.keeper.retry_after()));
+        };
         // Under the lease, what another process sent meanwhile is owed no more.
         for row in self.store.owed_notifications(&self.id, BATCH).await? {
             let now = self.clock.now();
@@ -84,27 +82,22 @@ impl Sender {
             if let Some(wait) = self.full(now) {
                 return Ok(Ran::After(wait));
             }
-            // One before it may have taken its whole time.
-            if !self.may_send(now).await? || !self.send(&row, now).await? {
+            if !self.send(&row, &mut lease).await? {
                 break;
             }
         }
         if refresh && !round.stopping.is_cancelled() {
-            self.refresh().await?;
+            self.refresh(&mut lease).await?;
         }
         Ok(Ran::Idle)
     }
 
-    /// Takes or keeps the lease; of several processes one sends.
-    async fn may_send(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let grant = self.store.acquire_lease(&self.lease_name(), &self.holder, now, add(now, LEASE_MS)).await?;
-        Ok(grant.is_some())
-    }
-
     /// One attempt; whether the next one in order may follow.
-    async fn send(&mut self, row: &NotificationRow, now: Timestamp) -> Result<bool, StoreError> {
+    async fn send(&mut self, row: &NotificationRow, lease: &mut LeaseGrant) -> Result<bool, StoreError> {
+        let now = self.clock.now();
         self.sent.push_back(now);
-        let sent = self.notifier.send(&self.writer.write(row, now), now).await;
+        let notice = self.writer.write(row, now);
+        let sent = self.keeper.keep(lease, self.notifier.send(&notice, now)).await?;
         let now = self.clock.now();
         self.note(sent.as_ref().err(), now).await?;
         let Err(error) = sent else {
@@ -131,7 +124,7 @@ impl Sender {
     }
 
     /// Tells a receiver that forgets all that lasts and that it was told of. Not written down: the next refresh tells the same.
-    async fn refresh(&mut self) -> Result<(), StoreError> {
+    async fn refresh(&mut self, lease: &mut LeaseGrant) -> Result<(), StoreError> {
         let now = self.clock.now();
         let state = self.store.alert_state(now).await?;
         let told = |incident: &&gateway_store::IncidentRow| {
@@ -157,7 +150,8 @@ impl Sender {
             error: None,
             ended_at: None,
         };
-        let sent = self.notifier.send(&self.writer.write(&row, now), now).await;
+        let notice = self.writer.write(&row, now);
+        let sent = self.keeper.keep(lease, self.notifier.send(&notice, now)).await?;
         self.refreshed_at = Some(self.clock.now());
         if let Err(error) = &sent {
             tracing::warn!(notifier = self.id, "refresh: {error}");
@@ -188,7 +182,7 @@ impl Sender {
 #[async_trait]
 impl Task for Sender {
     fn name(&self) -> String {
-        self.lease_name()
+        self.keeper.name().to_owned()
     }
 
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {

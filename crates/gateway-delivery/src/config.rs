@@ -17,8 +17,7 @@ pub struct DeliveryConfig {
     pub batch: u32,
     /// Attempts and questions under way at once; each of another order.
     pub concurrency: usize,
-    /// How long the destination's lease is taken for, in milliseconds. Its half, below which it is renewed, is longer than the destination's slowest
-    /// request: an attempt that outlasts it is taken for ambiguous by another process.
+    /// How long the destination's lease outlasts its last renewal, in milliseconds. It is renewed at a third of it while attempts are under way.
     pub lease_ms: u64,
     /// How long an attempt that certainly was not taken waits for the next.
     pub retry: RetryPolicy,
@@ -45,7 +44,7 @@ impl Default for DeliveryConfig {
             wake_wait_ms: 1_000,
             batch: 200,
             concurrency: 8,
-            lease_ms: 30_000,
+            lease_ms: 8_000,
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             settle_after_ms: 15_000,

@@ -160,6 +160,13 @@ pub fn numberless(row: &DeliveryRow, now: Timestamp, config: &DeliveryConfig) ->
     }
 }
 
+/// It was begun and not sent: the lease had run out meanwhile, as after this process was stopped.
+#[must_use]
+pub fn unsent(row: &DeliveryRow, now: Timestamp) -> AttemptResult {
+    let reason = Reason::new("lease_over", "the right to deliver had run out before it was sent");
+    AttemptResult { next_attempt_at: now, ..told(row, DeliveryState::Owed, reason, now) }
+}
+
 /// How to ask about a delivery.
 #[must_use]
 pub fn ask_by(row: &DeliveryRow) -> AskBy {

@@ -11,13 +11,17 @@ use gateway_connector::{Breaker, BreakerState, Connector, OutboundDelivery};
 use gateway_model::{ChannelId, Clock, DeliveryId, DeliveryState, Timestamp};
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{
-    AttemptResult, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, JobStore, LeaseGrant, LeaseStore, StoreError,
+    AttemptResult, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, JobStore, LeaseGrant, LeaseKeeper,
+    LeaseStore, StoreError,
 };
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+
+/// A round ends now and then also when there is always more, so that its success can be seen.
+const LONGEST_ROUND: Duration = Duration::from_secs(30);
 
 /// What a worker works with.
 #[derive(Clone)]
@@ -41,8 +45,10 @@ pub struct DeliveryDeps {
 /// Delivers to one destination.
 pub struct DeliveryWorker {
     shared: Arc<Shared>,
-    leases: Arc<dyn LeaseStore>,
-    holder: String,
+    keeper: LeaseKeeper,
+    /// The lease as it was held last: what was begun under it is ended under it.
+    lease: Option<LeaseGrant>,
+    /// The epoch in which work was taken over; `None` when there is something to take over, from another or from this process itself.
     epoch: Option<u64>,
     leads: Arc<AtomicBool>,
     unsaved: Vec<AttemptResult>,
@@ -91,6 +97,9 @@ impl DeliveryWorker {
     #[must_use]
     pub fn new(deps: DeliveryDeps, holder: impl Into<String>, config: DeliveryConfig) -> Option<Self> {
         deps.connector.sink()?;
+        let name = format!("deliver/{}", deps.channel);
+        let length = Duration::from_millis(config.lease_ms);
+        let keeper = LeaseKeeper::new(deps.leases, deps.clock.clone(), name, holder, length);
         let shared = Shared {
             channel: deps.channel,
             connector: deps.connector,
@@ -102,11 +111,10 @@ impl DeliveryWorker {
             origins: deps.origins,
             quiet_until: Mutex::new(None),
         };
-        let holder = holder.into();
         Some(Self {
             shared: Arc::new(shared),
-            leases: deps.leases,
-            holder,
+            keeper,
+            lease: None,
             epoch: None,
             leads: Arc::default(),
             unsaved: Vec::new(),
@@ -126,29 +134,24 @@ impl DeliveryWorker {
         Arc::clone(&self.leads)
     }
 
-    async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
-        let now = self.shared.clock.now();
-        let until = now.saturating_add(Duration::from_millis(self.shared.config.lease_ms)).unwrap_or(now);
-        let granted = self.leases.acquire_lease(&self.name(), &self.holder, now, until).await;
-        granted.map_err(|error| failure::store(&error))
-    }
-
     /// Takes over from whoever held the lease before, which may be this process before it was cut off.
     async fn take_over(&mut self, lease: &LeaseGrant) -> Result<(), TaskError> {
         if self.epoch == Some(lease.epoch) {
+            self.lease = Some(lease.clone());
             return Ok(());
         }
         // Another may have gone on with these meanwhile; a proof stays a proof.
-        self.unsaved.retain(|result| result.state == DeliveryState::Acknowledged);
-        let now = self.shared.clock.now();
-        let recovered = self.shared.deliveries.recover_sending(&self.shared.channel, now).await;
+        self.save().await?;
+        let (deliveries, channel) = (&self.shared.deliveries, &self.shared.channel);
+        let recovered = deliveries.recover_sending(channel, self.shared.clock.now(), Some(lease)).await;
         let recovered = recovered.map_err(|error| failure::store(&error))?;
         if recovered > 0 {
-            tracing::info!(channel = %self.shared.channel, recovered, "attempts of a dead process are asked for");
-            let destination = self.shared.channel.to_string();
-            metrics::counter!("gateway_delivery_recovered_total", "destination" => destination).increment(recovered);
+            tracing::info!(%channel, recovered, "attempts of a dead process are asked for");
+            metrics::counter!("gateway_delivery_recovered_total", "destination" => channel.to_string())
+                .increment(recovered);
         }
         self.epoch = Some(lease.epoch);
+        self.lease = Some(lease.clone());
         Ok(())
     }
 
@@ -156,7 +159,7 @@ impl DeliveryWorker {
         if self.unsaved.is_empty() {
             return Ok(());
         }
-        let saved = self.shared.deliveries.end_attempts(&self.unsaved).await;
+        let saved = self.shared.deliveries.end_attempts(&self.unsaved, self.lease.as_ref()).await;
         saved.map_err(|error| failure::store(&error))?;
         self.unsaved.clear();
         Ok(())
@@ -205,7 +208,12 @@ impl DeliveryWorker {
     }
 
     /// Takes steps into the free places; sends are begun in one transaction.
-    async fn fill(&mut self, steps: &mut VecDeque<Step>, running: &mut JoinSet<Ended>) -> Result<(), TaskError> {
+    async fn fill(
+        &mut self,
+        steps: &mut VecDeque<Step>,
+        running: &mut JoinSet<Ended>,
+        lease: &LeaseGrant,
+    ) -> Result<(), TaskError> {
         let places = self.places().unwrap_or(0);
         let mut sends = Vec::new();
         while running.len() + sends.len() < places {
@@ -227,9 +235,15 @@ impl DeliveryWorker {
             return Ok(());
         }
         let starts: Vec<AttemptStart> = sends.iter().map(|(_, _, start)| start.clone()).collect();
-        let begun = self.begin(&starts).await.map_err(|error| failure::store(&error))?;
+        let begun = self.begin(&starts, lease).await.map_err(|error| failure::store(&error))?;
         sends.retain(|(row, _, _)| begun.contains(&row.id));
+        // A process that was stopped here must not send what another has taken for interrupted and asked for since.
+        let in_time = !self.keeper.left(lease).is_zero();
         for (row, outbound, _) in sends {
+            if !in_time {
+                self.unsaved.push(policy::unsent(&row, self.shared.clock.now()));
+                continue;
+            }
             let shared = Arc::clone(&self.shared);
             running.spawn(async move { Ok(attempt::send(&shared, &row, &outbound).await) });
         }
@@ -237,16 +251,16 @@ impl DeliveryWorker {
     }
 
     /// Begins attempts. Returns which: one that was superseded, waived or proved since it was read is left out.
-    async fn begin(&self, starts: &[AttemptStart]) -> Result<HashSet<DeliveryId>, StoreError> {
+    async fn begin(&self, starts: &[AttemptStart], lease: &LeaseGrant) -> Result<HashSet<DeliveryId>, StoreError> {
         let deliveries = &self.shared.deliveries;
-        match deliveries.begin_attempts(starts).await {
+        match deliveries.begin_attempts(starts, Some(lease)).await {
             Ok(()) => return Ok(starts.iter().map(|start| start.id).collect()),
             Err(StoreError::WrongState { .. }) => {}
             Err(error) => return Err(error),
         }
         let mut begun = HashSet::new();
         for start in starts {
-            match deliveries.begin_attempts(std::slice::from_ref(start)).await {
+            match deliveries.begin_attempts(std::slice::from_ref(start), Some(lease)).await {
                 Ok(()) => {
                     begun.insert(start.id);
                 }
@@ -285,11 +299,11 @@ impl DeliveryWorker {
             if trouble.is_none()
                 && !round.stopping.is_cancelled()
                 && self.still_ours(&mut lease).await
-                && let Err(error) = self.fill(&mut steps, &mut running).await
+                && let Err(error) = self.fill(&mut steps, &mut running, &lease).await
             {
                 trouble = Some(error);
             }
-            let Some(ended) = running.join_next().await else { break };
+            let Some(ended) = self.next_ended(&mut running, &mut lease).await else { break };
             self.ended(ended, &mut trouble);
             while let Some(ended) = running.try_join_next() {
                 self.ended(ended, &mut trouble);
@@ -297,8 +311,7 @@ impl DeliveryWorker {
             if let Err(error) = self.save().await {
                 trouble.get_or_insert(error);
             }
-            // A round ends now and then also when there is always more, so that its success can be seen.
-            let in_time = begun.elapsed() < Duration::from_millis(self.shared.config.lease_ms);
+            let in_time = begun.elapsed() < LONGEST_ROUND;
             let half_free = self.places().is_some_and(|places| running.len() <= places / 2);
             if trouble.is_none() && steps.is_empty() && half_free && in_time && !round.stopping.is_cancelled() {
                 match self.due().await {
@@ -327,25 +340,42 @@ impl DeliveryWorker {
         }
     }
 
+    /// The next one under way that ends. The lease is renewed meanwhile, so that nobody takes an attempt for interrupted that only takes its time.
+    async fn next_ended(
+        &mut self,
+        running: &mut JoinSet<Ended>,
+        lease: &mut LeaseGrant,
+    ) -> Option<Result<Ended, tokio::task::JoinError>> {
+        while self.epoch == Some(lease.epoch) && !running.is_empty() {
+            let error = tokio::select! {
+                biased;
+                ended = running.join_next() => return ended,
+                error = self.keeper.renewing(lease) => error,
+            };
+            self.could_not_renew(&error);
+        }
+        running.join_next().await
+    }
+
     async fn still_ours(&mut self, lease: &mut LeaseGrant) -> bool {
-        let left = lease.until.duration_since(self.shared.clock.now()).as_millis();
-        if left >= i128::from(self.shared.config.lease_ms / 2) {
-            return self.epoch == Some(lease.epoch);
+        if self.epoch != Some(lease.epoch) {
+            return false;
         }
-        match self.lease().await {
-            Ok(Some(renewed)) if self.epoch == Some(renewed.epoch) => {
-                *lease = renewed;
-                true
-            }
-            Ok(_) => {
-                self.epoch = None;
-                false
-            }
+        match self.keeper.hold(lease).await {
+            Ok(()) => true,
             Err(error) => {
-                tracing::warn!(channel = %self.shared.channel, code = error.code, "the lease can't be renewed: nothing new is begun");
+                self.could_not_renew(&error);
                 false
             }
         }
+    }
+
+    fn could_not_renew(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::LeaseLost { .. }) {
+            self.epoch = None;
+        }
+        let error = failure::store(error);
+        tracing::warn!(channel = %self.shared.channel, code = error.code, "the lease can't be renewed: nothing new is begun");
     }
 
     /// When the next round is due.
@@ -369,14 +399,16 @@ impl DeliveryWorker {
 #[async_trait]
 impl Task for DeliveryWorker {
     fn name(&self) -> String {
-        format!("deliver/{}", self.shared.channel)
+        self.keeper.name().to_owned()
     }
 
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
-        let Some(lease) = self.lease().await? else {
+        let Some(lease) = self.keeper.take().await.map_err(|error| failure::store(&error))? else {
             self.epoch = None;
             self.leads.store(false, Ordering::Release);
-            return Ok(Ran::Idle);
+            // Proofs that could not be written while the lease was ours.
+            self.save().await?;
+            return Ok(Ran::After(self.keeper.retry_after()));
         };
         self.leads.store(true, Ordering::Release);
         self.take_over(&lease).await?;

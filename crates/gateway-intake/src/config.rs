@@ -35,7 +35,8 @@ pub struct PollConfig {
     pub tolerance_ms: u64,
     /// How many records with an unbelievable update time are remembered, so that they are not appended by every sweep.
     pub implausible_limit: usize,
-    /// How long the channel's poll lease is taken for, in milliseconds.
+    /// How long the channel's poll lease outlasts its last renewal and the pause between two sweeps, in milliseconds. It is renewed at a third of it
+    /// while a page is waited for.
     pub lease_ms: u64,
 }
 
@@ -48,7 +49,7 @@ impl Default for PollConfig {
             overlap_ms: 120_000,
             tolerance_ms: 300_000,
             implausible_limit: 1_000,
-            lease_ms: 30_000,
+            lease_ms: 8_000,
         }
     }
 }

@@ -14,7 +14,7 @@ use gateway_bus::{Envelope, TopicName};
 use gateway_connector::{Cursor, Page, RawRecord, Source};
 use gateway_model::{Origin, Timestamp};
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{LeaseGrant, LeaseStore, StoreError};
+use gateway_store::{LeaseGrant, LeaseKeeper, LeaseStore, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub struct Poller {
     intake: ChannelIntake,
     leases: Arc<dyn LeaseStore>,
-    holder: String,
+    keeper: LeaseKeeper,
     config: PollConfig,
     overlap: Duration,
     topic: TopicName,
@@ -59,22 +59,17 @@ impl Poller {
         let overlap = if defences.overlap { Duration::from_millis(config.overlap_ms) } else { Duration::ZERO };
         let topic = TopicName::raw(&intake.channel);
         let progress = Arc::default();
-        Some(Self { intake, leases, holder: holder.into(), config, overlap, topic, sweep: None, progress })
+        let (name, length) = (format!("poll/{}", intake.channel), Duration::from_millis(config.lease_ms));
+        // Beyond the next round: while this process lives no other takes turns with it, and the channel is not asked more often.
+        let keeper = LeaseKeeper::new(leases.clone(), intake.clock.clone(), name, holder, length)
+            .resting(Duration::from_millis(config.every_ms));
+        Some(Self { intake, leases, keeper, config, overlap, topic, sweep: None, progress })
     }
 
     /// How far it has read, for status.
     #[must_use]
     pub fn progress(&self) -> Arc<PollProgress> {
         Arc::clone(&self.progress)
-    }
-
-    async fn lease(&self) -> Result<Option<LeaseGrant>, TaskError> {
-        let now = self.intake.clock.now();
-        // Beyond the next round: while this process lives no other takes turns with it, and the channel is not asked more often.
-        let length = Duration::from_millis(self.config.lease_ms.saturating_add(self.config.every_ms));
-        let until = now.saturating_add(length).unwrap_or(now);
-        let name = self.name();
-        self.leases.acquire_lease(&name, &self.holder, now, until).await.map_err(|error| failure::store(&error))
     }
 
     async fn begin(&self, lease: &LeaseGrant) -> Result<Sweep, TaskError> {
@@ -189,17 +184,15 @@ impl Poller {
             None => self.begin(&lease).await?,
         };
         for _ in 0..self.config.pages_per_round.max(1) {
-            let left = lease.until.duration_since(self.intake.clock.now()).as_millis();
-            if left < i128::from(self.config.lease_ms / 2) {
-                match self.lease().await? {
-                    Some(renewed) if renewed.epoch == sweep.epoch => lease = renewed,
-                    _ => return Ok(Ran::Idle),
-                }
-            }
             let asked = source.poll(sweep.from, sweep.cursor.as_ref(), self.config.page_size);
             let page = tokio::select! {
                 () = round.stopping.cancelled() => return Ok(Ran::Idle),
-                page = asked => page,
+                page = self.keeper.keep(&mut lease, asked) => page,
+            };
+            let page = match page {
+                Ok(page) => page,
+                Err(StoreError::LeaseLost { .. }) => return Ok(Ran::Idle),
+                Err(error) => return Err(failure::store(&error)),
             };
             let page = match page {
                 Ok(page) => page,
@@ -209,7 +202,12 @@ impl Poller {
                     return Err(failure::request(&error));
                 }
             };
-            self.take(&mut sweep, page).await?;
+            let taken = self.keeper.keep(&mut lease, self.take(&mut sweep, page)).await;
+            match taken {
+                Ok(taken) => taken?,
+                Err(StoreError::LeaseLost { .. }) => return Ok(Ran::Idle),
+                Err(error) => return Err(failure::store(&error)),
+            }
             if sweep.cursor.is_none() {
                 self.save(&mut sweep, &lease, true).await?;
                 return Ok(Ran::Idle);
@@ -226,14 +224,14 @@ impl Poller {
 #[async_trait]
 impl Task for Poller {
     fn name(&self) -> String {
-        format!("poll/{}", self.intake.channel)
+        self.keeper.name().to_owned()
     }
 
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
-        let Some(lease) = self.lease().await? else {
+        let Some(lease) = self.keeper.take().await.map_err(|error| failure::store(&error))? else {
             self.sweep = None;
             self.progress.leave();
-            return Ok(Ran::After(Duration::from_millis(self.config.lease_ms / 4)));
+            return Ok(Ran::After(self.keeper.retry_after()));
         };
         self.progress.hold();
         let connector = Arc::clone(&self.intake.connector);

@@ -7,7 +7,7 @@
 //!
 //! Refused: to recompute sums unasked. A sum that drifts tells that something writes past the books, and that must be seen.
 
-use crate::config::{ReconcileConfig, later};
+use crate::config::ReconcileConfig;
 use crate::error::ReconcileError;
 use crate::gaps::all_in_state;
 use crate::silence::Silence;
@@ -17,7 +17,7 @@ use gateway_model::{
     BookSide, BucketSum, ChannelId, Clock, Dataset, Digest, GapEvidence, GapKind, GapState, Grain, Timestamp, Window,
 };
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{BucketDamage, GapRow, LeaseGrant, NewGap, Store, left_topic};
+use gateway_store::{BucketDamage, GapRow, LeaseGrant, LeaseKeeper, NewGap, Store, left_topic};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub struct Auditor {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     config: ReconcileConfig,
-    holder: String,
+    keeper: LeaseKeeper,
     topics: Vec<String>,
     silent_after_ms: Option<u64>,
 }
@@ -78,7 +78,10 @@ impl Auditor {
         // What was accounted for on a bus that the installation has left is accounted for.
         let left: Vec<String> = topics.iter().map(|topic| left_topic(topic)).collect();
         let topics = topics.into_iter().chain(left).collect();
-        Self { channel, connector, store, clock, config, holder, topics, silent_after_ms: None }
+        let (name, length) = (format!("audit/{channel}"), Duration::from_millis(config.lease_ms));
+        let keeper = LeaseKeeper::new(store.clone(), clock.clone(), name, holder, length)
+            .resting(Duration::from_millis(config.audit_every_ms));
+        Self { channel, connector, store, clock, config, keeper, topics, silent_after_ms: None }
     }
 
     /// Where several processes share the store: one that told nothing for so long, and holds records of the channel in its spool, is a gap.
@@ -330,17 +333,15 @@ fn covers(lost: &str, found: &str) -> bool {
 #[async_trait]
 impl Task for Auditor {
     fn name(&self) -> String {
-        format!("audit/{}", self.channel)
+        self.keeper.name().to_owned()
     }
 
     async fn run(&mut self, _round: &Round) -> Result<Ran, TaskError> {
-        let now = self.clock.now();
-        let until = later(now, self.config.lease_ms);
-        let lease =
-            self.store.acquire_lease(&self.name(), &self.holder, now, until).await.map_err(ReconcileError::from)?;
-        if let Some(lease) = lease {
-            self.round(&lease).await?;
-        }
+        let Some(lease) = self.keeper.take().await.map_err(ReconcileError::from)? else {
+            return Ok(Ran::After(self.keeper.retry_after()));
+        };
+        let mut kept = lease.clone();
+        self.keeper.keep(&mut kept, self.round(&lease)).await.map_err(ReconcileError::from)??;
         Ok(Ran::After(Duration::from_millis(self.config.audit_every_ms)))
     }
 }

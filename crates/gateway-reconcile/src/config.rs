@@ -85,7 +85,7 @@ pub struct ReconcileConfig {
     pub since: Day,
     /// Event times from here on are not compared. Far ahead, since sources do hold orders dated 2099.
     pub until: Day,
-    /// For how long a round keeps the channel's lease.
+    /// How long the channel's lease outlasts its last renewal. It is renewed at a third of it while the channel is asked.
     pub lease_ms: u64,
     /// Between two rounds of the audit of our own books.
     pub audit_every_ms: u64,
@@ -131,7 +131,7 @@ impl Default for ReconcileConfig {
             max_active: 20_000,
             since: Day::constant(2000, 1, 1),
             until: Day::constant(2101, 1, 1),
-            lease_ms: 60_000,
+            lease_ms: 8_000,
             audit_every_ms: 60_000,
             audit_items_per_round: 5_000,
         }

@@ -23,9 +23,6 @@ pub enum ReconcileError {
     /// What is to be remembered has no JSON.
     #[error("what is remembered of comparisons can't be written down")]
     Memory(#[source] serde_json::Error),
-    /// Another replica reconciles this channel by now.
-    #[error("the lease {0} is held by another")]
-    LeaseLost(String),
 }
 
 impl ReconcileError {
@@ -34,9 +31,9 @@ impl ReconcileError {
     pub fn code(&self) -> &'static str {
         match self {
             ReconcileError::Request { source, .. } => source.code(),
+            ReconcileError::Store(StoreError::LeaseLost { .. }) => "lease_lost",
             ReconcileError::Store(_) => "store",
             ReconcileError::Memory(_) => "memory",
-            ReconcileError::LeaseLost(_) => "lease_lost",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::settle::{Settling, Unrest, newest_letter, settle};
 use crate::status::ReconcileStatus;
 use crate::suspect::suspect;
 use crate::sweep::{Findings, Scope, Sweep};
-use crate::tour::{Context, Tour};
+use crate::tour::{Context, IDLE_MS, Tour};
 use async_trait::async_trait;
 use gateway_connector::{Connector, ManifestSource};
 use gateway_model::{ChannelId, Clock, Dataset, GapGroupId, GapId, Grain, JobId, Moment, Timestamp, Window};
@@ -27,8 +27,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-// How often jobs are looked for at least.
-const IDLE_MS: u64 = 2_000;
 const CLAIM_MS: u64 = 600_000;
 
 /// Reconciles one channel.
@@ -107,7 +105,7 @@ impl Reconciler {
         self.plan(source, &mut memory, asked, &unrest).await?;
 
         let mut findings = Findings::default();
-        let mut tour = Tour::new(&self.context, &mut memory, source, stopping);
+        let mut tour = Tour::new(&self.context, &mut memory, source, lease.clone(), stopping);
         let mut outcome = look(&mut tour, &mut self.looked, self.finest).await;
         if outcome.is_ok() {
             if tour.calls > 0 {
@@ -406,7 +404,7 @@ fn add(jobs: &mut Vec<(JobId, u64)>, job: (JobId, u64)) {
 #[async_trait]
 impl Task for Reconciler {
     fn name(&self) -> String {
-        self.context.lease_name()
+        self.context.keeper.name().to_owned()
     }
 
     async fn run(&mut self, round: &Round) -> Result<Ran, TaskError> {
@@ -414,7 +412,7 @@ impl Task for Reconciler {
         let Some(source) = connector.manifest_source() else { return Ok(Ran::Idle) };
         let Some(lease) = self.context.hold().await? else {
             // Another replica does it; it may end at any time.
-            return Ok(Ran::After(Duration::from_millis(self.context.config.lease_ms / 4)));
+            return Ok(Ran::After(self.context.keeper.retry_after()));
         };
         let asked = self.take_jobs().await?;
         let ran = self.round(source, &lease, &asked, &round.stopping).await;

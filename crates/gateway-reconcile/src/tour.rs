@@ -4,7 +4,7 @@
 //! our book, so being a little slow never looks like a loss; the reverse (our book is ahead of their snapshot) is what the second look is for.
 
 use crate::account_time::AccountTime;
-use crate::config::{ReconcileConfig, later};
+use crate::config::ReconcileConfig;
 use crate::doubt::Doubt;
 use crate::error::ReconcileError;
 use crate::gaps::ActiveGaps;
@@ -20,11 +20,15 @@ use gateway_model::{
     BookItem, Bucket, ChannelId, Clock, Dataset, GapId, GapState, Grain, ManifestBody, Moment, Timestamp, Window,
     day_of,
 };
-use gateway_store::{AccountDay, Days, GapRow, LeaseGrant, NewAccount, Store};
+use gateway_store::{AccountDay, Days, GapRow, LeaseGrant, LeaseKeeper, NewAccount, Store, StoreError};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How often jobs are looked for at least.
+pub(crate) const IDLE_MS: u64 = 2_000;
 
 /// What stays the same from round to round.
 pub(crate) struct Context {
@@ -34,13 +38,13 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: ReconcileConfig,
     pub(crate) defences: Defences,
-    pub(crate) holder: String,
+    pub(crate) keeper: LeaseKeeper,
     /// The gaps that are not over.
     pub(crate) gaps: ActiveGaps,
     /// Whether a dataset may be stopped; `false` once there was seen to be none.
     pub(crate) may_have_stops: AtomicBool,
-    /// The lease as it was last taken, and when.
-    lease: Mutex<Option<(LeaseGrant, Timestamp)>>,
+    /// The lease as it was last taken.
+    lease: Mutex<Option<LeaseGrant>>,
 }
 
 impl Context {
@@ -52,6 +56,10 @@ impl Context {
         config: ReconcileConfig,
         holder: String,
     ) -> Self {
+        let (name, length) = (format!("reconcile/{channel}"), Duration::from_millis(config.lease_ms));
+        // Where everything is in step, rounds are so far apart.
+        let rest = Duration::from_millis(IDLE_MS);
+        let keeper = LeaseKeeper::new(store.clone(), clock.clone(), name, holder, length).resting(rest);
         Self {
             channel,
             connector,
@@ -59,7 +67,7 @@ impl Context {
             clock,
             config,
             defences: Defences::default(),
-            holder,
+            keeper,
             gaps: ActiveGaps::default(),
             may_have_stops: AtomicBool::new(true),
             lease: Mutex::default(),
@@ -70,36 +78,29 @@ impl Context {
         self.clock.now()
     }
 
-    pub(crate) fn lease_name(&self) -> String {
-        format!("reconcile/{}", self.channel)
+    /// Takes or renews the lease. One of which not a third is over is still ours: nobody can have taken it, and whatever is written under it is checked
+    /// against its epoch.
+    pub(crate) async fn hold(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
+        let held = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let grant = match held {
+            Some(mut grant) if !self.keeper.left(&grant).is_zero() => match self.keeper.hold(&mut grant).await {
+                Ok(()) => Some(grant),
+                Err(StoreError::LeaseLost { .. }) => None,
+                Err(error) => return Err(error.into()),
+            },
+            _ => self.keeper.take().await?,
+        };
+        self.held(grant.as_ref());
+        Ok(grant)
     }
 
-    /// Takes or renews the lease. One that was taken less than a third of its time ago is still ours: nobody can have taken it, and whatever is
-    /// written under it is checked against its epoch.
-    pub(crate) async fn hold(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
-        let now = self.now();
-        let held = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((grant, taken_at)) = held
-            && now >= taken_at
-            && now < later(taken_at, self.config.lease_ms / 3)
-        {
-            return Ok(Some(grant));
-        }
-        self.renew().await
+    fn held(&self, grant: Option<&LeaseGrant>) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = grant.cloned();
     }
 
     /// A round failed: before the next, the lease is asked for.
     pub(crate) fn doubt_lease(&self) {
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    async fn renew(&self) -> Result<Option<LeaseGrant>, ReconcileError> {
-        let now = self.now();
-        let until = later(now, self.config.lease_ms);
-        let grant = self.store.acquire_lease(&self.lease_name(), &self.holder, now, until).await?;
-        let taken = grant.clone().map(|grant| (grant, now));
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = taken;
-        Ok(grant)
+        self.held(None);
     }
 }
 
@@ -127,7 +128,7 @@ pub(crate) struct Tour<'a> {
     pub(crate) accounts: Vec<NewAccount>,
     /// Which gaps' windows the accounts of this round agreed with us about, and which not.
     pub(crate) agreed: HashMap<GapId, bool>,
-    renew_at: Timestamp,
+    lease: LeaseGrant,
 }
 
 impl<'a> Tour<'a> {
@@ -135,9 +136,9 @@ impl<'a> Tour<'a> {
         context: &'a Context,
         memory: &'a mut Memory,
         source: &'a dyn ManifestSource,
+        lease: LeaseGrant,
         stopping: &CancellationToken,
     ) -> Self {
-        let now = context.now();
         Self {
             context,
             memory,
@@ -150,7 +151,7 @@ impl<'a> Tour<'a> {
             doubts: Vec::new(),
             accounts: Vec::new(),
             agreed: HashMap::new(),
-            renew_at: later(now, context.config.lease_ms / 3),
+            lease,
         }
     }
 
@@ -222,13 +223,13 @@ impl<'a> Tour<'a> {
         window: Window,
         grain: Grain,
     ) -> Result<Result<(ManifestBody, Timestamp), Unreliable>, ReconcileError> {
-        self.keep_lease().await?;
         self.calls += 1;
         let channel = self.context.channel.to_string();
         metrics::counter!("gateway_reconcile_manifest_calls_total", "channel" => channel.clone(), "grain" => grain.as_str()).increment(1);
         let config = &self.context.config;
         self.memory.spending.call(self.context.now());
-        let manifest = match self.source.manifest(dataset, window, grain).await {
+        let asked = self.source.manifest(dataset, window, grain);
+        let manifest = match self.context.keeper.keep(&mut self.lease, asked).await? {
             Ok(manifest) => manifest,
             Err(RequestError::Undecodable { what }) => {
                 tracing::warn!(channel = %self.context.channel, %dataset, %grain, %window, "an account can't be read: {what}");
@@ -293,15 +294,7 @@ impl<'a> Tour<'a> {
 
     // A long round renews its lease, and ends when it has lost it.
     pub(crate) async fn keep_lease(&mut self) -> Result<(), ReconcileError> {
-        let now = self.context.now();
-        if now < self.renew_at {
-            return Ok(());
-        }
-        if self.context.renew().await?.is_none() {
-            return Err(ReconcileError::LeaseLost(self.context.lease_name()));
-        }
-        self.renew_at = later(now, self.context.config.lease_ms / 3);
-        Ok(())
+        Ok(self.context.keeper.hold(&mut self.lease).await?)
     }
 
     /// Our sums over a window. A total is added up from the kept sums of the coarsest grain whose buckets fill the window.

@@ -17,6 +17,7 @@ pub mod carry;
 pub mod conformance;
 mod engine;
 mod error;
+mod keeper;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
@@ -24,6 +25,7 @@ mod sqlite;
 mod traits;
 
 pub use error::StoreError;
+pub use keeper::LeaseKeeper;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresLimits, PostgresOptions, PostgresStore};
 pub use rows::*;

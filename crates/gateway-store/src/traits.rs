@@ -62,7 +62,8 @@ pub trait OrderReader: Send + Sync {
     async fn order_count(&self) -> Result<u64>;
 }
 
-/// What is owed, and what became of it.
+/// What is owed, and what became of it. `under` is the destination's lease: who has lost it begins nothing any more, and of what it brings only a proof
+/// of arrival counts. `None` where nobody else can be at it.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// The deliveries of a destination that are due, the longest due first, at most one for each order: the first in flight. `owed`, `pending` and
@@ -71,15 +72,21 @@ pub trait DeliveryStore: Send + Sync {
     /// When the next delivery of a destination falls due; `None` when none does by time alone.
     async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>>;
     /// After a start: what was `sending` when the process died is ambiguous now.
-    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64>;
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], and nothing is changed, when the lease has another epoch by now.
+    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp, under: Option<&LeaseGrant>)
+    -> Result<u64>;
     /// Begins attempts: `owed` → `sending`, attempt counted, item kept.
     ///
     /// # Errors
     /// [`StoreError::WrongState`], and none is begun, when one of them is not `owed` any more: look again what is due.
-    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()>;
+    /// [`StoreError::LeaseLost`], and none is begun, when the lease has another epoch by now.
+    async fn begin_attempts(&self, starts: &[AttemptStart], under: Option<&LeaseGrant>) -> Result<()>;
     /// Ends attempts and questions. A delivery that has ended meanwhile (echo) keeps its end; what an attempt of an earlier generation says, after the
-    /// delivery was given a new one, is void.
-    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()>;
+    /// delivery was given a new one, is void. Where the lease has another epoch by now, only those that arrived are written down: what else this attempt
+    /// brought, its successor finds out, and may have begun another meanwhile.
+    async fn end_attempts(&self, results: &[AttemptResult], under: Option<&LeaseGrant>) -> Result<()>;
     /// Sends again: a new generation with a new idempotency key, `owed` from now; its old item leaves the sent side until it is acknowledged anew.
     /// What the channel itself said under that key, or a later delivery put there, stays.
     ///

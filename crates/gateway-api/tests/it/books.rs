@@ -102,7 +102,7 @@ async fn end(gateway: &Gateway, path: &str, state: DeliveryState) {
         next_attempt_at: at(9),
         at: at(9),
     };
-    gateway_store::DeliveryStore::end_attempts(gateway.store(), &[result]).await.unwrap();
+    gateway_store::DeliveryStore::end_attempts(gateway.store(), &[result], None).await.unwrap();
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn send(gateway: &Gateway, id: DeliveryId, when: Timestamp, state: Deliver
         digest: Digest([7; 32]),
     };
     let start = AttemptStart { id, item: sent, projection_version: 1, ask_by: AskBy::Receipt, at: when };
-    gateway.store.begin_attempts(&[start]).await.unwrap();
+    gateway.store.begin_attempts(&[start], None).await.unwrap();
     let receipt =
         Receipt { receipt_number: Some("R-17".into()), received_at: Some(until), source: ReceiptSource::Answer };
     let acknowledged = state == DeliveryState::Acknowledged;
@@ -134,7 +134,7 @@ async fn send(gateway: &Gateway, id: DeliveryId, when: Timestamp, state: Deliver
         next_attempt_at: until,
         at: until,
     };
-    gateway.store.end_attempts(&[result]).await.unwrap();
+    gateway.store.end_attempts(&[result], None).await.unwrap();
 }
 
 pub async fn gap(gateway: &Gateway, kind: GapKind, n: u64, opened_at: Timestamp) -> gateway_model::GapId {

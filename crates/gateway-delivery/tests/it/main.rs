@@ -4,6 +4,7 @@
 mod answered;
 mod bench;
 mod forwarded;
+mod lease;
 mod sink;
 mod store;
 mod unanswered;

@@ -8,7 +8,7 @@ use gateway_connector::{
 use gateway_model::{AskBy, BookItem, Change, Dataset, Digest, ItemKey, Operation, Receipt, ReceiptSource, Timestamp};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 /// `complete` shows only in the record, `refuse` can't be asked for, the rest has receipts.
 pub struct FakeDestination {
@@ -26,6 +26,7 @@ struct State {
     most_under_way: usize,
     barrier: Option<Arc<Barrier>>,
     hanging: bool,
+    slow: Option<Arc<Notify>>,
     unsendable: bool,
 }
 
@@ -60,6 +61,11 @@ impl FakeDestination {
     /// From now on no attempt ends.
     pub fn hang(&self, hanging: bool) {
         self.state.lock().unwrap().hanging = hanging;
+    }
+
+    /// From now on an attempt ends only when it is let go.
+    pub fn is_slow(&self) -> Arc<Notify> {
+        self.state.lock().unwrap().slow.insert(Arc::default()).clone()
     }
 
     pub fn refuse_to_prepare(&self) {
@@ -115,15 +121,18 @@ impl Sink for FakeDestination {
 
     async fn deliver(&self, delivery: &OutboundDelivery) -> Outcome {
         let order = delivery.order_id.to_string();
-        let (barrier, hanging) = {
+        let (barrier, hanging, slow) = {
             let mut state = self.state.lock().unwrap();
             state.sent.push(delivery.clone());
             assert!(state.under_way.insert(order.clone()), "two deliveries of one order at once");
             state.most_under_way = state.most_under_way.max(state.under_way.len());
-            (state.barrier.clone(), state.hanging)
+            (state.barrier.clone(), state.hanging, state.slow.clone())
         };
         if hanging {
             std::future::pending::<()>().await;
+        }
+        if let Some(slow) = slow {
+            slow.notified().await;
         }
         if let Some(barrier) = barrier {
             barrier.wait().await;

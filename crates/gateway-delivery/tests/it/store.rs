@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, ItemKey, Timestamp};
 use gateway_store::{
-    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally, SqliteStore,
-    StoreError,
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, LeaseGrant, OutboundTally,
+    SqliteStore, StoreError,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,21 +36,26 @@ impl DeliveryStore for FaultyDeliveries {
         self.store.next_due(destination).await
     }
 
-    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64> {
-        self.store.recover_sending(destination, now).await
+    async fn recover_sending(
+        &self,
+        destination: &ChannelId,
+        now: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<u64> {
+        self.store.recover_sending(destination, now, under).await
     }
 
-    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
-        self.store.begin_attempts(starts).await
+    async fn begin_attempts(&self, starts: &[AttemptStart], under: Option<&LeaseGrant>) -> Result<()> {
+        self.store.begin_attempts(starts, under).await
     }
 
-    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+    async fn end_attempts(&self, results: &[AttemptResult], under: Option<&LeaseGrant>) -> Result<()> {
         let failing = self.failing_ends.load(Ordering::SeqCst);
         if failing > 0 {
             self.failing_ends.store(failing - 1, Ordering::SeqCst);
             return Err(StoreError::Unavailable("locked".into()));
         }
-        self.store.end_attempts(results).await
+        self.store.end_attempts(results, under).await
     }
 
     async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<()> {

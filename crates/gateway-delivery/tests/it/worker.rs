@@ -98,7 +98,7 @@ async fn what_is_owed_wakes_the_worker() {
 }
 
 /// Waits for a state, not for a time.
-async fn until(what: &str, reached: impl Fn() -> bool) {
+pub async fn until(what: &str, reached: impl Fn() -> bool) {
     let start = Instant::now();
     while !reached() {
         assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");

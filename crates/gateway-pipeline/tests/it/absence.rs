@@ -175,7 +175,7 @@ async fn an_event_of_ours_under_its_former_id_vanishes() {
         ask_by: AskBy::Record,
         at: ms(at),
     };
-    world.store.begin_attempts(&[start("d1-1", 20)]).await.unwrap();
+    world.store.begin_attempts(&[start("d1-1", 20)], None).await.unwrap();
     end(&world, id, 30, DeliveryState::Acknowledged).await;
     let shows = |revision, keys: &[&str]| {
         let mut wire = whole("N1", revision, &[(STATE, "completed 0")]);
@@ -184,7 +184,7 @@ async fn an_event_of_ours_under_its_former_id_vanishes() {
     };
     world.one(Record::reread(40, &shows(2, &["d1-1"]))).await;
     world.store.redeliver(id, ms(50)).await.unwrap();
-    world.store.begin_attempts(&[start("d1-2", 60)]).await.unwrap();
+    world.store.begin_attempts(&[start("d1-2", 60)], None).await.unwrap();
     // The peer shows the first once more, and that word is in the book.
     world.one(Record::reread(65, &shows(2, &["d1-1"]))).await;
     end(&world, id, 70, DeliveryState::Acknowledged).await;

@@ -105,7 +105,7 @@ impl Play {
         let text = format!("text {}", first.id.0 % 3);
         let item = item(REPLY, &text).book_item(&number("N1"), day(DAY));
         let start = AttemptStart { id: first.id, item, projection_version: 1, ask_by: AskBy::Record, at: ms(self.now) };
-        self.world.store.begin_attempts(&[start]).await.unwrap();
+        self.world.store.begin_attempts(&[start], None).await.unwrap();
     }
 
     async fn end(&mut self, how: u8) {
@@ -127,7 +127,7 @@ impl Play {
             next_attempt_at: ms(self.now),
             at: ms(self.now),
         };
-        self.world.store.end_attempts(&[end]).await.unwrap();
+        self.world.store.end_attempts(&[end], None).await.unwrap();
     }
 
     /// What must hold at every moment.

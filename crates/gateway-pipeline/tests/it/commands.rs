@@ -108,7 +108,7 @@ async fn attempt(world: &World, id: i64, state: DeliveryState, unanswered: bool)
     let item = crate::peer::item("completion/c0", "x")
         .book_item(&crate::peer::number("N1"), crate::peer::day(crate::peer::DAY));
     let start = AttemptStart { id, item, projection_version: 1, ask_by: AskBy::Record, at: ms(20) };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
     let end = AttemptResult {
         id,
         state,
@@ -119,7 +119,7 @@ async fn attempt(world: &World, id: i64, state: DeliveryState, unanswered: bool)
         next_attempt_at: ms(20),
         at: ms(21),
     };
-    world.store.end_attempts(&[end]).await.unwrap();
+    world.store.end_attempts(&[end], None).await.unwrap();
 }
 
 /// Another operation, another round and another order are other matters.

@@ -30,7 +30,7 @@ pub async fn reply(world: &mut World, order: OrderId, id: u128, at: i64, text: &
 pub async fn begin(world: &World, id: DeliveryId, at: i64, text: &str) {
     let item = item(REPLY, text).book_item(&number("N1"), day(DAY));
     let start = AttemptStart { id, item, projection_version: 1, ask_by: AskBy::Record, at: ms(at) };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
 }
 
 pub async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
@@ -46,7 +46,7 @@ pub async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
         next_attempt_at: ms(at),
         at: ms(at),
     };
-    world.store.end_attempts(&[result]).await.unwrap();
+    world.store.end_attempts(&[result], None).await.unwrap();
 }
 
 /// A reply that was sent from 20 to 30 and ended so.

@@ -68,7 +68,7 @@ async fn owed(world: &World) -> DeliveryId {
 async fn begin(world: &World, id: DeliveryId, item: &BookItem) {
     let start =
         AttemptStart { id, item: item.clone(), projection_version: 1, ask_by: AskBy::Receipt, at: world.clock.now() };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
 }
 
 async fn end(world: &World, id: DeliveryId, state: DeliveryState) {
@@ -85,7 +85,7 @@ async fn end(world: &World, id: DeliveryId, state: DeliveryState) {
         next_attempt_at: now,
         at: now,
     };
-    world.store.end_attempts(&[result]).await.unwrap();
+    world.store.end_attempts(&[result], None).await.unwrap();
 }
 
 fn reply() -> BookItem {

@@ -101,7 +101,6 @@ public_address = "{public}"
 [intake.poll]
 every_ms = 500
 overlap_ms = {overlap_ms}
-lease_ms = 5000
 
 [intake.reread]
 every_ms = 200
@@ -116,7 +115,6 @@ max_ms = 2000
 
 [delivery]
 every_ms = 500
-lease_ms = 5000
 concurrency = 64
 settle_after_ms = 3000
 ask_min_ms = 300

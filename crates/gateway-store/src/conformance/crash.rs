@@ -15,7 +15,7 @@ const BATCH: u64 = 20;
 /// Ingests batches for ever, deliveries and their attempts between them, and prints the number of batches after each one.
 pub async fn write_until_killed(place: &dyn StoreUnderTest) {
     let store = place.open().await;
-    store.recover_sending(&municipal(), at(0)).await.unwrap();
+    store.recover_sending(&municipal(), at(0), None).await.unwrap();
     let mut batch = store.flow_positions().await.unwrap().first().map_or(0, |one| one.next_offset / BATCH);
     loop {
         let from = batch * BATCH;
@@ -51,10 +51,10 @@ pub async fn write_until_killed(place: &dyn StoreUnderTest) {
                 start(work.delivery.id, reply_item(n, 1), at(2))
             })
             .collect();
-        store.begin_attempts(&starts).await.unwrap();
+        store.begin_attempts(&starts, None).await.unwrap();
         let results: Vec<_> =
             due.iter().map(|work| end(work.delivery.id, DeliveryState::Acknowledged, at(3))).collect();
-        store.end_attempts(&results).await.unwrap();
+        store.end_attempts(&results, None).await.unwrap();
     }
 }
 

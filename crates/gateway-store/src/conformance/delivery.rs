@@ -31,8 +31,8 @@ pub async fn only_the_oldest_delivery_of_an_order_is_due(place: &dyn StoreUnderT
     assert!(work.delivery.idempotency_key().starts_with(&format!("d{sign}-1-")));
 
     // A failed attempt blocks the order until it ends, whatever its next time.
-    store.begin_attempts(&[start(sign, reply_item(0, 1), at(20))]).await.unwrap();
-    store.end_attempts(&[end(sign, DeliveryState::Owed, at(60))]).await.unwrap();
+    store.begin_attempts(&[start(sign, reply_item(0, 1), at(20))], None).await.unwrap();
+    store.end_attempts(&[end(sign, DeliveryState::Owed, at(60))], None).await.unwrap();
     assert_eq!(due(&*store, 59).await, [other]);
     assert_eq!(due(&*store, 60).await, [other, sign]);
     attempt(&*store, sign, reply_item(0, 1), DeliveryState::Acknowledged).await;
@@ -45,13 +45,13 @@ pub async fn sending_and_held_block_but_are_not_due(place: &dyn StoreUnderTest) 
     write_orders(&*store, 0, 1).await;
     let first = owe(&*store, 0, Operation::Sign, at(10)).await;
     let second = owe(&*store, 0, Operation::Reply, at(10)).await;
-    store.begin_attempts(&[start(first, reply_item(0, 1), at(20))]).await.unwrap();
+    store.begin_attempts(&[start(first, reply_item(0, 1), at(20))], None).await.unwrap();
     assert_eq!(due(&*store, 99).await, []);
     assert_eq!(store.next_due(&municipal()).await.unwrap(), None, "nothing falls due by time alone");
     for (state, expected) in
         [(DeliveryState::Ambiguous, vec![first]), (DeliveryState::Pending, vec![first]), (DeliveryState::Held, vec![])]
     {
-        store.end_attempts(&[end(first, state, at(30))]).await.unwrap();
+        store.end_attempts(&[end(first, state, at(30))], None).await.unwrap();
         assert_eq!(due(&*store, 99).await, expected, "{state}");
         let next = store.next_due(&municipal()).await.unwrap();
         assert_eq!(next, (!expected.is_empty()).then(|| at(30)), "{state}");
@@ -107,22 +107,22 @@ pub async fn an_attempt_begins_only_from_owed(place: &dyn StoreUnderTest) {
     write_orders(&*store, 0, 2).await;
     let (first, second) =
         (owe(&*store, 0, Operation::Reply, at(0)).await, owe(&*store, 1, Operation::Reply, at(0)).await);
-    store.begin_attempts(&[start(first, reply_item(0, 1), at(5))]).await.unwrap();
+    store.begin_attempts(&[start(first, reply_item(0, 1), at(5))], None).await.unwrap();
     let row = store.delivery(first).await.unwrap().unwrap();
     assert_eq!((row.state, row.attempts, row.first_sent_at), (DeliveryState::Sending, 1, Some(at(5))));
     assert_eq!((row.item, row.ask_by), (Some(reply_item(0, 1)), Some(AskBy::Receipt)));
     let both = [start(second, reply_item(1, 1), at(6)), start(first, reply_item(0, 1), at(6))];
-    let refused = store.begin_attempts(&both).await;
+    let refused = store.begin_attempts(&both, None).await;
     assert!(matches!(refused, Err(StoreError::WrongState { .. })), "{refused:?}");
     assert_eq!(state_of(&*store, second).await, DeliveryState::Owed);
-    let unknown = store.begin_attempts(&[start(DeliveryId(99), reply_item(0, 1), at(6))]).await;
+    let unknown = store.begin_attempts(&[start(DeliveryId(99), reply_item(0, 1), at(6))], None).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })), "{unknown:?}");
     assert_eq!(store.delivery(DeliveryId(99)).await.unwrap(), None);
     let some = store.deliveries(&[DeliveryId(99), first]).await.unwrap();
     assert_eq!(some.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
 
-    store.end_attempts(&[end(first, DeliveryState::Owed, at(7))]).await.unwrap();
-    store.begin_attempts(&[start(first, reply_item(0, 2), at(9))]).await.unwrap();
+    store.end_attempts(&[end(first, DeliveryState::Owed, at(7))], None).await.unwrap();
+    store.begin_attempts(&[start(first, reply_item(0, 2), at(9))], None).await.unwrap();
     let row = store.delivery(first).await.unwrap().unwrap();
     assert_eq!((row.attempts, row.first_sent_at, row.item), (2, Some(at(5)), Some(reply_item(0, 2))));
     let attempts = store.attempts(first).await.unwrap();

@@ -46,7 +46,7 @@ pub async fn an_acknowledgement_puts_the_item_into_the_sent_side(place: &dyn Sto
     let row = store.delivery(id).await.unwrap().unwrap();
     assert!(row.unanswered);
     assert_eq!((row.reason_code.as_deref(), row.last_attempt_ended_at), (Some("timeout"), Some(at(701))));
-    store.end_attempts(&[end(id, DeliveryState::Acknowledged, at(800))]).await.unwrap();
+    store.end_attempts(&[end(id, DeliveryState::Acknowledged, at(800))], None).await.unwrap();
     let row = store.delivery(id).await.unwrap().unwrap();
     assert_eq!((row.state, row.receipt, row.reason_code), (DeliveryState::Acknowledged, Some(receipt()), None));
     assert!(row.unanswered, "an attempt of this generation had no answer, whatever came later");
@@ -64,10 +64,10 @@ pub async fn an_acknowledgement_puts_the_item_into_the_sent_side(place: &dyn Sto
 pub async fn ending_an_attempt_does_not_undo_an_echo(place: &dyn StoreUnderTest) {
     let (store, id) = one(place).await;
     let item = reply_item(0, 1);
-    store.begin_attempts(&[start(id, item.clone(), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(id, item.clone(), at(700))], None).await.unwrap();
     echo(&*store, id, &item).await;
     for late in [DeliveryState::Ambiguous, DeliveryState::Acknowledged, DeliveryState::Rejected] {
-        store.end_attempts(&[end(id, late, at(701))]).await.unwrap();
+        store.end_attempts(&[end(id, late, at(701))], None).await.unwrap();
         let row = store.delivery(id).await.unwrap().unwrap();
         assert_eq!(row.state, DeliveryState::Acknowledged);
         assert_eq!(row.receipt.map(|receipt| receipt.source), Some(ReceiptSource::Echo));
@@ -94,10 +94,10 @@ pub async fn ending_an_attempt_does_not_undo_an_echo(place: &dyn StoreUnderTest)
 pub async fn an_answer_of_the_generation_before_is_void(place: &dyn StoreUnderTest) {
     let (store, id) = one(place).await;
     let item = reply_item(0, 1);
-    store.begin_attempts(&[start(id, item.clone(), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(id, item.clone(), at(700))], None).await.unwrap();
     echo(&*store, id, &item).await;
     store.redeliver(id, at(750)).await.unwrap();
-    store.end_attempts(&[end(id, DeliveryState::Rejected, at(760))]).await.unwrap();
+    store.end_attempts(&[end(id, DeliveryState::Rejected, at(760))], None).await.unwrap();
     assert_eq!(state_of(&*store, id).await, DeliveryState::Owed);
 }
 
@@ -105,19 +105,52 @@ pub async fn an_answer_of_the_generation_before_is_void(place: &dyn StoreUnderTe
 pub async fn what_was_sending_at_a_crash_is_ambiguous(place: &dyn StoreUnderTest) {
     let (store, id) = one(place).await;
     let waiting = owe(&*store, 0, Operation::Complete, at(1)).await;
-    store.begin_attempts(&[start(id, reply_item(0, 1), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(id, reply_item(0, 1), at(700))], None).await.unwrap();
     let store = {
         store.close().await;
         place.open().await
     };
-    assert_eq!(store.recover_sending(&desk(), at(900)).await.unwrap(), 0);
-    assert_eq!(store.recover_sending(&municipal(), at(900)).await.unwrap(), 1);
-    assert_eq!(store.recover_sending(&municipal(), at(901)).await.unwrap(), 0);
+    assert_eq!(store.recover_sending(&desk(), at(900), None).await.unwrap(), 0);
+    assert_eq!(store.recover_sending(&municipal(), at(900), None).await.unwrap(), 1);
+    assert_eq!(store.recover_sending(&municipal(), at(901), None).await.unwrap(), 0);
     let row = store.delivery(id).await.unwrap().unwrap();
     assert_eq!((row.state, row.unanswered, row.next_attempt_at), (DeliveryState::Ambiguous, true, at(900)));
     let attempt = store.attempts(id).await.unwrap().remove(0);
     assert_eq!((attempt.ended_at, attempt.outcome), (Some(at(900)), Some(DeliveryState::Ambiguous)));
     assert_eq!(state_of(&*store, waiting).await, DeliveryState::Owed);
+}
+
+/// A worker that was stopped for longer than its lease begins nothing more and takes nothing over. What it still brings says nothing about what its
+/// successor began meanwhile; a proof that something arrived stays one, whoever brings it.
+pub async fn a_stale_worker_begins_nothing_and_brings_only_proofs(place: &dyn StoreUnderTest) {
+    let (store, first) = one(place).await;
+    write_orders(&*store, 1, 3).await;
+    let second = owe(&*store, 1, Operation::Reply, at(1)).await;
+    let third = owe(&*store, 2, Operation::Reply, at(1)).await;
+    let name = "deliver/municipal-12345";
+    let stale = store.acquire_lease(name, "a", at(700), at(708)).await.unwrap().unwrap();
+    let starts = [start(first, reply_item(0, 1), at(701)), start(second, reply_item(1, 1), at(701))];
+    store.begin_attempts(&starts, Some(&stale)).await.unwrap();
+
+    let successor = place.open().await;
+    let lease = successor.acquire_lease(name, "b", at(708), at(716)).await.unwrap().unwrap();
+    assert_eq!(successor.recover_sending(&municipal(), at(708), Some(&lease)).await.unwrap(), 2);
+    successor.end_attempts(&[end(first, DeliveryState::Owed, at(709))], Some(&lease)).await.unwrap();
+    successor.begin_attempts(&[start(first, reply_item(0, 1), at(710))], Some(&lease)).await.unwrap();
+
+    let refused = store.begin_attempts(&[start(third, reply_item(2, 1), at(711))], Some(&stale)).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost { epoch: 1, .. })), "{refused:?}");
+    let refused = store.recover_sending(&municipal(), at(711), Some(&stale)).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost { epoch: 1, .. })), "{refused:?}");
+    let late = [end(first, DeliveryState::Owed, at(711)), end(second, DeliveryState::Acknowledged, at(711))];
+    store.end_attempts(&late, Some(&stale)).await.unwrap();
+    store.end_attempts(&late[..1], Some(&stale)).await.unwrap();
+    assert_eq!(state_of(&*store, first).await, DeliveryState::Sending, "the second attempt is under way");
+    assert_eq!(state_of(&*store, second).await, DeliveryState::Acknowledged);
+    assert_eq!(state_of(&*store, third).await, DeliveryState::Owed);
+    successor.end_attempts(&[end(first, DeliveryState::Acknowledged, at(712))], Some(&lease)).await.unwrap();
+    assert_eq!(state_of(&*store, first).await, DeliveryState::Acknowledged);
+    assert_book_agrees(&*store, &municipal()).await;
 }
 
 /// A new generation under a new key, owed from now; the book no longer claims that the channel holds it.
@@ -157,7 +190,7 @@ pub async fn redelivering_takes_the_item_out_of_the_book(place: &dyn StoreUnderT
 pub async fn redelivering_leaves_what_the_channel_said(place: &dyn StoreUnderTest) {
     let (store, id) = one(place).await;
     let item = reply_item(0, 1);
-    store.begin_attempts(&[start(id, item.clone(), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(id, item.clone(), at(700))], None).await.unwrap();
     echo(&*store, id, &item).await;
     store.redeliver(id, at(900)).await.unwrap();
     assert_eq!(sent(&*store).await, [held(BookSide::Source, item.clone())]);
@@ -174,10 +207,10 @@ pub async fn redelivering_leaves_what_the_channel_said(place: &dyn StoreUnderTes
 /// Anything but what has arrived, is gone already, or is under way.
 pub async fn waiving_ends_a_delivery(place: &dyn StoreUnderTest) {
     let (store, id) = one(place).await;
-    store.begin_attempts(&[start(id, reply_item(0, 1), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(id, reply_item(0, 1), at(700))], None).await.unwrap();
     let refused = store.waive_delivery(id, "by li", at(701)).await;
     assert!(matches!(refused, Err(StoreError::WrongState { .. })), "{refused:?}");
-    store.end_attempts(&[end(id, DeliveryState::Rejected, at(702))]).await.unwrap();
+    store.end_attempts(&[end(id, DeliveryState::Rejected, at(702))], None).await.unwrap();
     store.waive_delivery(id, "by li", at(703)).await.unwrap();
     let row = store.delivery(id).await.unwrap().unwrap();
     assert_eq!((row.state, row.reason.as_deref()), (DeliveryState::Waived, Some("by li")));
@@ -197,11 +230,11 @@ pub async fn outbound_tallies_follow_every_step(place: &dyn StoreUnderTest) {
         ids.push(owe(&*store, 0, Operation::Reply, at(n)).await);
     }
     assert_tallied(&*store, &ids).await;
-    store.begin_attempts(&[start(ids[0], reply_item(0, 1), at(700))]).await.unwrap();
+    store.begin_attempts(&[start(ids[0], reply_item(0, 1), at(700))], None).await.unwrap();
     assert_tallied(&*store, &ids).await;
-    store.recover_sending(&municipal(), at(701)).await.unwrap();
+    store.recover_sending(&municipal(), at(701), None).await.unwrap();
     assert_tallied(&*store, &ids).await;
-    store.end_attempts(&[end(ids[0], DeliveryState::Acknowledged, at(702))]).await.unwrap();
+    store.end_attempts(&[end(ids[0], DeliveryState::Acknowledged, at(702))], None).await.unwrap();
     assert_tallied(&*store, &ids).await;
     store.redeliver(ids[0], at(703)).await.unwrap();
     store.waive_delivery(ids[1], "by li", at(704)).await.unwrap();

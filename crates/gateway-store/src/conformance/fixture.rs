@@ -221,8 +221,8 @@ pub(super) fn end(id: DeliveryId, state: DeliveryState, when: Timestamp) -> Atte
 
 /// Sends a delivery and has it end in a state.
 pub(super) async fn attempt(store: &dyn Store, id: DeliveryId, item: BookItem, state: DeliveryState) {
-    store.begin_attempts(&[start(id, item, at(700))]).await.unwrap();
-    store.end_attempts(&[end(id, state, at(701))]).await.unwrap();
+    store.begin_attempts(&[start(id, item, at(700))], None).await.unwrap();
+    store.end_attempts(&[end(id, state, at(701))], None).await.unwrap();
 }
 
 pub(super) async fn state_of(store: &dyn Store, id: DeliveryId) -> DeliveryState {

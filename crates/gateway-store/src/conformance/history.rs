@@ -195,8 +195,8 @@ pub async fn deliveries_are_kept_by_day(place: &dyn StoreUnderTest) {
     write_orders(&*store, 0, 1).await;
     let first = owe(&*store, 0, Operation::Reply, at(0)).await;
     let second = owe(&*store, 0, Operation::Reply, at(1)).await;
-    store.begin_attempts(&[start(first, reply_item(0, 1), at(60))]).await.unwrap();
-    store.end_attempts(&[end(first, DeliveryState::Acknowledged, at(DAY_S))]).await.unwrap();
+    store.begin_attempts(&[start(first, reply_item(0, 1), at(60))], None).await.unwrap();
+    store.end_attempts(&[end(first, DeliveryState::Acknowledged, at(DAY_S))], None).await.unwrap();
     store.waive_delivery(second, "by li", at(2 * DAY_S)).await.unwrap();
     store.redeliver(first, at(3 * DAY_S)).await.unwrap();
     let as_of = async |days: i64| -> Vec<(DeliveryState, u64, u64)> {

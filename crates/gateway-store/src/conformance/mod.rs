@@ -103,6 +103,7 @@ macro_rules! store_conformance {
             ending_an_attempt_does_not_undo_an_echo
             an_answer_of_the_generation_before_is_void
             what_was_sending_at_a_crash_is_ambiguous
+            a_stale_worker_begins_nothing_and_brings_only_proofs
             redelivering_takes_the_item_out_of_the_book
             redelivering_leaves_what_the_channel_said
             waiving_ends_a_delivery

@@ -79,8 +79,8 @@ pub async fn what_waits_is_told_with_its_age(place: &dyn StoreUnderTest) {
     // A new generation waits since it was asked for, not since the first one was decided.
     store.redeliver(again, at(800)).await.unwrap();
     assert_eq!(told(at(300)).await, [held, waiting(DeliveryState::Owed, 3, 1, at(100))]);
-    store.begin_attempts(&[start(again, reply_item(4, 1), at(850))]).await.unwrap();
-    store.end_attempts(&[end(again, DeliveryState::Pending, at(860))]).await.unwrap();
+    store.begin_attempts(&[start(again, reply_item(4, 1), at(850))], None).await.unwrap();
+    store.end_attempts(&[end(again, DeliveryState::Pending, at(860))], None).await.unwrap();
     assert_eq!(told(at(900)).await[2], waiting(DeliveryState::Pending, 1, 1, at(850)));
     assert!(store.waiting_deliveries(&desk(), at(900)).await.unwrap().is_empty());
 

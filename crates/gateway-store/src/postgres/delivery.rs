@@ -2,15 +2,18 @@
 
 use super::batch::{last_of_each, write_rows};
 use super::column::{Columns, to_ms};
+use super::lease::{holds, must_hold};
 use super::transaction::{commit, turn, turn_of_deliveries};
 use super::{PostgresStore, Result, book_put, delivery_write};
 use crate::engine::delivery_change::{Changing, Ended};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::read_number;
 use crate::engine::raw_row::read_raw;
-use crate::{AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally};
+use crate::{
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, LeaseGrant, OutboundTally,
+};
 use async_trait::async_trait;
-use gateway_model::{ChannelId, DeliveryId, ItemKey, OrderId, OrderNumber, Timestamp};
+use gateway_model::{ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -42,9 +45,17 @@ impl DeliveryStore for PostgresStore {
         row.map(|row| Columns::of("delivery", &row).time()).transpose()
     }
 
-    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64> {
+    async fn recover_sending(
+        &self,
+        destination: &ChannelId,
+        now: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<u64> {
         self.repeated(|| async {
             let mut tx = self.begin_write().await?;
+            if let Some(lease) = under {
+                must_hold(&mut tx, lease).await?;
+            }
             sqlx::query(pg!("work_order/lock_sending")).bind(destination.as_str()).execute(&mut *tx).await?;
             turn(&mut tx).await?;
             let rows = sqlx::query(sql!("delivery/sending")).bind(destination.as_str()).fetch_all(&mut *tx).await?;
@@ -58,10 +69,13 @@ impl DeliveryStore for PostgresStore {
         .await
     }
 
-    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
+    async fn begin_attempts(&self, starts: &[AttemptStart], under: Option<&LeaseGrant>) -> Result<()> {
         self.repeated(|| async {
             let Some(at) = starts.iter().map(|start| start.at).max() else { return Ok(()) };
             let mut tx = self.begin_write().await?;
+            if let Some(lease) = under {
+                must_hold(&mut tx, lease).await?;
+            }
             turn_of_deliveries(&mut tx, starts.iter().map(|start| start.id)).await?;
             let mut changing = delivery_write::load(&mut tx, starts.iter().map(|start| start.id)).await?;
             let mut begun = Vec::with_capacity(starts.len());
@@ -80,10 +94,19 @@ impl DeliveryStore for PostgresStore {
         .await
     }
 
-    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+    async fn end_attempts(&self, results: &[AttemptResult], under: Option<&LeaseGrant>) -> Result<()> {
         self.repeated(|| async {
             let Some(at) = results.iter().map(|result| result.at).max() else { return Ok(()) };
             let mut tx = self.begin_write().await?;
+            let held = match under {
+                Some(lease) => holds(&mut tx, lease).await?,
+                None => true,
+            };
+            let counts = |result: &&AttemptResult| held || result.state == DeliveryState::Acknowledged;
+            let results: Vec<_> = results.iter().filter(counts).collect();
+            if results.is_empty() {
+                return Ok(());
+            }
             turn_of_deliveries(&mut tx, results.iter().map(|result| result.id)).await?;
             let mut changing = delivery_write::load(&mut tx, results.iter().map(|result| result.id)).await?;
             let mut ended = Vec::with_capacity(results.len());

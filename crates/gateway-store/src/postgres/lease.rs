@@ -34,12 +34,17 @@ async fn save(tx: &mut Tx, name: &str, holder: Option<&str>, epoch: u64, until: 
     Ok(())
 }
 
+/// Whether this lease is still its holder's; nobody takes it before the transaction ends.
+pub(super) async fn holds(tx: &mut Tx, lease: &LeaseGrant) -> Result<bool> {
+    Ok(load(tx, &lease.name).await?.is_some_and(|held| held.epoch == lease.epoch))
+}
+
 /// Fails when another has the lease by now; nobody takes it before the transaction ends.
 pub(super) async fn must_hold(tx: &mut Tx, lease: &LeaseGrant) -> Result<()> {
-    match load(tx, &lease.name).await? {
-        Some(held) if held.epoch == lease.epoch => Ok(()),
-        _ => Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch }),
+    if holds(tx, lease).await? {
+        return Ok(());
     }
+    Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch })
 }
 
 /// Saves a checkpoint; whether the caller holds the lease is asked before.

@@ -2,14 +2,17 @@
 
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
+use super::lease::{holds, must_hold};
 use super::{Result, SqliteStore, book_put, delivery_write};
 use crate::engine::delivery_change::{Changing, Ended};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::read_number;
 use crate::engine::raw_row::read_raw;
-use crate::{AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, OutboundTally};
+use crate::{
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, LeaseGrant, OutboundTally,
+};
 use async_trait::async_trait;
-use gateway_model::{ChannelId, DeliveryId, ItemKey, OrderId, OrderNumber, Timestamp};
+use gateway_model::{ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -45,8 +48,16 @@ impl DeliveryStore for SqliteStore {
         row.map(|row| Columns::of("delivery", &row).time()).transpose()
     }
 
-    async fn recover_sending(&self, destination: &ChannelId, now: Timestamp) -> Result<u64> {
+    async fn recover_sending(
+        &self,
+        destination: &ChannelId,
+        now: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<u64> {
         let mut tx = self.begin_write().await?;
+        if let Some(lease) = under {
+            must_hold(&mut tx, lease).await?;
+        }
         let rows = sqlx::query(sql!("delivery/sending")).bind(destination.as_str()).fetch_all(&mut *tx).await?;
         let mut changing = Changing::read(&rows)?;
         let ended = changing.interrupt(now);
@@ -56,9 +67,12 @@ impl DeliveryStore for SqliteStore {
         Ok(rows.len() as u64)
     }
 
-    async fn begin_attempts(&self, starts: &[AttemptStart]) -> Result<()> {
+    async fn begin_attempts(&self, starts: &[AttemptStart], under: Option<&LeaseGrant>) -> Result<()> {
         let Some(at) = starts.iter().map(|start| start.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
+        if let Some(lease) = under {
+            must_hold(&mut tx, lease).await?;
+        }
         let mut changing = delivery_write::load(&mut tx, starts.iter().map(|start| start.id)).await?;
         let mut begun = Vec::with_capacity(starts.len());
         for start in starts {
@@ -74,9 +88,18 @@ impl DeliveryStore for SqliteStore {
         Ok(())
     }
 
-    async fn end_attempts(&self, results: &[AttemptResult]) -> Result<()> {
+    async fn end_attempts(&self, results: &[AttemptResult], under: Option<&LeaseGrant>) -> Result<()> {
         let Some(at) = results.iter().map(|result| result.at).max() else { return Ok(()) };
         let mut tx = self.begin_write().await?;
+        let held = match under {
+            Some(lease) => holds(&mut tx, lease).await?,
+            None => true,
+        };
+        let counts = |result: &&AttemptResult| held || result.state == DeliveryState::Acknowledged;
+        let results: Vec<_> = results.iter().filter(counts).collect();
+        if results.is_empty() {
+            return Ok(());
+        }
         let mut changing = delivery_write::load(&mut tx, results.iter().map(|result| result.id)).await?;
         let mut ended = Vec::with_capacity(results.len());
         let mut puts = Vec::new();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod crash;
+mod keeper;
 mod lock;
 mod place;
 mod plan;

@@ -39,7 +39,7 @@ async fn attempt(world: &World, id: DeliveryId, n: u64, state: DeliveryState, wh
         digest: Digest([7; 32]),
     };
     let start = AttemptStart { id, item, projection_version: 1, ask_by: AskBy::Receipt, at: when };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
     end(world, id, state, when).await;
 }
 
@@ -55,7 +55,7 @@ async fn end(world: &World, id: DeliveryId, state: DeliveryState, when: Timestam
         next_attempt_at: when,
         at: when,
     };
-    world.store.end_attempts(&[result]).await.unwrap();
+    world.store.end_attempts(&[result], None).await.unwrap();
 }
 
 #[tokio::test]
