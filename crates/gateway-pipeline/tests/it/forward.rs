@@ -102,7 +102,7 @@ async fn owed(world: &World, to: &ChannelId) -> Vec<DeliveryRow> {
 async fn begin(world: &World, id: DeliveryId, at: i64, place: &str, text: &str) {
     let item = item(place, text).book_item(&number("peer-N1"), day(DAY));
     let start = AttemptStart { id, item, projection_version: 1, ask_by: AskBy::Receipt, at: ms(at) };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
 }
 
 async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
@@ -117,7 +117,7 @@ async fn end(world: &World, id: DeliveryId, at: i64, state: DeliveryState) {
         next_attempt_at: ms(at),
         at: ms(at),
     };
-    world.store.end_attempts(&[result]).await.unwrap();
+    world.store.end_attempts(&[result], None).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn what_the_bureau_said_and_a_channel_took_goes_on_to_a_third() {
     let reply = owed(&world, &peer()).await[0].id;
     let booked = item("completion/c0", "done").book_item(&number("N1"), day(DAY));
     let start = AttemptStart { id: reply, item: booked, projection_version: 1, ask_by: AskBy::Record, at: ms(20) };
-    world.store.begin_attempts(&[start]).await.unwrap();
+    world.store.begin_attempts(&[start], None).await.unwrap();
     end(&world, reply, 21, DeliveryState::Acknowledged).await;
     world.one(Record::poll(30, &whole("N1", 2, &[("handling/c0", "replied 0"), ("completion/c0", "done")]))).await;
     let forwarded = owed(&world, &province()).await;
