@@ -10,6 +10,7 @@
 
 mod admin;
 mod auth;
+mod backfill;
 mod commands;
 mod config;
 mod cursor;

@@ -4,7 +4,7 @@ use crate::refusals::{unknown_channel, unknown_code};
 use crate::{ApiConfig, Code, Problem, Tokens};
 use axum::extract::FromRef;
 use gateway_bus::Bus;
-use gateway_model::{ChannelId, Clock, Severity, Timestamp};
+use gateway_model::{ChannelId, Clock, Dataset, Severity, Timestamp};
 use gateway_runtime::TaskStatus;
 use gateway_store::{JobKind, Store};
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ pub struct ChannelInfo {
     pub channel: ChannelId,
     /// The kind of connector, as `municipal-12345`.
     pub connector: String,
+    /// The datasets that it speaks of.
+    pub datasets: Vec<Dataset>,
     /// Whether we pull from it.
     pub source: bool,
     /// Whether it pushes to us.

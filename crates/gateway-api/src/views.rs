@@ -32,6 +32,7 @@ pub(crate) struct ReceiptView<'a> {
 pub(crate) struct DeliveryView<'a> {
     id: DeliveryId,
     order_id: OrderId,
+    from: &'a ChannelId,
     destination: &'a ChannelId,
     operation: Operation,
     dataset: Dataset,
@@ -56,6 +57,7 @@ impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
         Self {
             id: row.id,
             order_id: row.order_id,
+            from: &row.from,
             destination: &row.destination,
             operation: row.operation,
             dataset: row.dataset,

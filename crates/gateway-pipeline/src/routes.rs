@@ -90,6 +90,12 @@ impl Routes {
         if errors.is_empty() { Ok(Self(rules)) } else { Err(errors) }
     }
 
+    /// Whether anything of a channel is owed to anybody.
+    #[must_use]
+    pub fn any_from(&self, from: &ChannelId) -> bool {
+        self.0.iter().any(|rule| rule.from == *from)
+    }
+
     /// To whom a change is owed; each once, in the order of the rules.
     #[must_use]
     pub fn destinations(&self, from: &ChannelId, dataset: Dataset) -> Vec<ChannelId> {

@@ -37,6 +37,10 @@ pub enum Command {
     Gaps(GapsOptions),
     /// Compare a channel's account with ours now. 立即对账
     Reconcile(ReconcileOptions),
+    /// Show the routing rules: what they owe to whom, and why an order's items were sent or not. 路由规则
+    Routes(RoutesOptions),
+    /// Read a channel's past again. 补采
+    Backfill(BackfillOptions),
     /// List, show, retry and waive dead letters. 死信
     DeadLetters(DeadLettersOptions),
     /// Make a daily or monthly transfer report. 传输监控日报、月报
@@ -351,6 +355,59 @@ pub struct ReconcileOptions {
     /// Compare nothing; show how it stands and the last comparisons.
     #[arg(long, conflicts_with_all = ["recent", "from", "to", "dataset"])]
     pub show: bool,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// Options of `routes`.
+#[derive(Debug, Clone, Args)]
+pub struct RoutesOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RoutesAction,
+}
+
+/// What to do with routing rules.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RoutesAction {
+    /// List the rules, and find circles and dead ends. 检查路由规则
+    Check {
+        /// Which installation.
+        #[command(flatten)]
+        installation: InstallationOptions,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say of each item of an order to whom it is owed, what became of it, and why it is owed to nobody. 解释工单去向
+    Explain {
+        /// Any side's number, or the gateway's id.
+        number: String,
+        /// The channel whose number it is.
+        #[arg(long)]
+        channel: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// Options of `backfill`.
+#[derive(Debug, Clone, Args)]
+pub struct BackfillOptions {
+    /// The channel.
+    #[arg(long)]
+    pub channel: String,
+    /// Only records with an item of this dataset in the window.
+    #[arg(long, value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
+    pub dataset: Option<String>,
+    /// Event times from here on, as 2026-11-01T00:00:00+08:00.
+    #[arg(long)]
+    pub from: String,
+    /// And before this.
+    #[arg(long)]
+    pub to: String,
     /// Where to ask.
     #[command(flatten)]
     pub query: QueryOptions,

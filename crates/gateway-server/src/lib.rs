@@ -73,6 +73,8 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Order(options) => commands::order(options).await,
         Command::Gaps(options) => commands::gaps(options).await,
         Command::Reconcile(options) => commands::reconcile(options).await,
+        Command::Routes(options) => commands::routes(options).await,
+        Command::Backfill(options) => commands::backfill(options).await,
         Command::DeadLetters(options) => commands::dead_letters(options).await,
         Command::Report(options) => commands::report(options).await,
         Command::Balance(options) => commands::balance(options).await,

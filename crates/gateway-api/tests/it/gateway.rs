@@ -200,7 +200,8 @@ pub async fn send(request: RequestBuilder) -> Answer {
 
 fn info(channel: ChannelId, peer: bool) -> ChannelInfo {
     let connector = channel.to_string();
-    ChannelInfo { channel, connector, source: peer, receiver: peer, sink: peer, manifest: peer }
+    let datasets = if peer { gateway_model::Dataset::ALL[..4].to_vec() } else { Vec::new() };
+    ChannelInfo { channel, connector, datasets, source: peer, receiver: peer, sink: peer, manifest: peer }
 }
 
 #[derive(Default)]

@@ -50,6 +50,7 @@ impl Decision<'_> {
                     working.advance(&meta.channel, change, &new);
                 }
                 self.said_again(order_id, change, meta, current);
+                self.forward_missing(order_id, change, meta, raw_id);
                 FlowOutcome::Duplicate
             }
             Verdict::Replace { regressed } => {

@@ -11,40 +11,77 @@ use gateway_store::{NewDelivery, RawMeta};
 
 impl Decision<'_> {
     pub(super) fn forward(&mut self, order_id: OrderId, change: &Change, heard: &Heard, meta: &RawMeta, raw_id: RawId) {
-        // The desk speaks in commands, which are routed as such.
-        if !self.decider.normalizers.has(&meta.channel) {
+        for destination in self.owed_to(change, heard, meta) {
+            self.number_at(order_id, change, &meta.channel, &destination);
+            self.supersede_owed(order_id, &destination, |operation, dataset, part, _| {
+                operation == Operation::Forward && dataset == change.dataset && *part == change.part
+            });
+            self.owe(order_id, change, destination, meta, raw_id);
+        }
+    }
+
+    /// A head that is said again is owed to those who were never owed it: what was stated before their rule was there gets to them by reading
+    /// the past again.
+    pub(super) fn forward_missing(&mut self, order_id: OrderId, change: &Change, meta: &RawMeta, raw_id: RawId) {
+        if !self.decider.routes.any_from(&meta.channel) {
             return;
         }
-        for destination in self.decider.routes.destinations(&meta.channel, change.dataset) {
-            let came_from_there = matches!(heard, Heard::EchoOf(origin) if *origin == destination);
-            let taken = self.decider.normalizers.sink(&destination);
-            let taken = taken.is_some_and(|sink| sink.forwards(change.dataset, &change.part));
-            if came_from_there || !taken {
+        let heard = self.whose(order_id, change, meta);
+        for destination in self.owed_to(change, &heard, meta) {
+            let same = |operation, to: &ChannelId, dataset, part: &Part| {
+                operation == Operation::Forward
+                    && *to == destination
+                    && dataset == change.dataset
+                    && *part == change.part
+            };
+            let stored = self.orders.get(&order_id).is_some_and(|working| {
+                let mut deliveries = working.aggregate.deliveries.iter();
+                deliveries.any(|row| same(row.operation, &row.destination, row.dataset, &row.part))
+            });
+            let mut decided = self.writes.new_deliveries.iter().filter(|new| new.order_id == order_id);
+            if stored || decided.any(|new| same(new.operation, &new.destination, new.dataset, &new.part)) {
                 continue;
             }
             self.number_at(order_id, change, &meta.channel, &destination);
-            self.supersede_forward(order_id, change, &destination);
-            let round = match change.part {
-                Part::Cycle(cycle) if cycle > 0 => Some(cycle),
-                _ => change.fields.number(Field::Round).and_then(|round| u32::try_from(round).ok()),
-            };
-            self.writes.new_deliveries.push(NewDelivery {
-                id: DeliveryId(self.next_delivery_id),
-                order_id,
-                destination,
-                from: meta.channel.clone(),
-                operation: Operation::Forward,
-                dataset: change.dataset,
-                part: change.part.clone(),
-                round: round.unwrap_or(0),
-                raw_id,
-                command_id: None,
-                created_at: self.now,
-            });
-            self.next_delivery_id += 1;
-            if let Some(working) = self.orders.get_mut(&order_id) {
-                working.touch();
-            }
+            self.owe(order_id, change, destination, meta, raw_id);
+        }
+    }
+
+    fn owed_to(&self, change: &Change, heard: &Heard, meta: &RawMeta) -> Vec<ChannelId> {
+        // The desk speaks in commands, which are routed as such.
+        if !self.decider.normalizers.has(&meta.channel) {
+            return Vec::new();
+        }
+        let mut owed = self.decider.routes.destinations(&meta.channel, change.dataset);
+        owed.retain(|destination| {
+            let came_from_there = matches!(heard, Heard::EchoOf(origin) if origin == destination);
+            let sink = self.decider.normalizers.sink(destination);
+            !came_from_there && sink.is_some_and(|sink| sink.forwards(change.dataset, &change.part))
+        });
+        owed
+    }
+
+    fn owe(&mut self, order_id: OrderId, change: &Change, destination: ChannelId, meta: &RawMeta, raw_id: RawId) {
+        let round = match change.part {
+            Part::Cycle(cycle) if cycle > 0 => Some(cycle),
+            _ => change.fields.number(Field::Round).and_then(|round| u32::try_from(round).ok()),
+        };
+        self.writes.new_deliveries.push(NewDelivery {
+            id: DeliveryId(self.next_delivery_id),
+            order_id,
+            destination,
+            from: meta.channel.clone(),
+            operation: Operation::Forward,
+            dataset: change.dataset,
+            part: change.part.clone(),
+            round: round.unwrap_or(0),
+            raw_id,
+            command_id: None,
+            created_at: self.now,
+        });
+        self.next_delivery_id += 1;
+        if let Some(working) = self.orders.get_mut(&order_id) {
+            working.touch();
         }
     }
 
@@ -67,11 +104,5 @@ impl Decision<'_> {
         let number = OrderNumber { channel: destination.clone(), number, day };
         working.aggregate.numbers.push(number.clone());
         self.writes.numbers.push((order_id, number));
-    }
-
-    fn supersede_forward(&mut self, order_id: OrderId, change: &Change, destination: &ChannelId) {
-        self.supersede_owed(order_id, destination, |operation, dataset, part, _| {
-            operation == Operation::Forward && dataset == change.dataset && *part == change.part
-        });
     }
 }

@@ -46,6 +46,15 @@ impl Decision<'_> {
         heard
     }
 
+    /// Whose word a statement is, with nothing done about it.
+    pub(super) fn whose(&self, order_id: OrderId, change: &Change, meta: &RawMeta) -> Heard {
+        let Some(day) = self.day_of(order_id, change, &meta.channel) else { return Heard::OwnWord };
+        match self.listen(order_id, &change.book_item(day), meta) {
+            Echo::OwnWord | Echo::Overtaken(_) => Heard::OwnWord,
+            Echo::Proves(at) | Echo::Repeats(at) | Echo::Stale(at) => self.echo_of(order_id, at),
+        }
+    }
+
     fn echo_of(&self, order_id: OrderId, at: usize) -> Heard {
         let delivery = self.orders.get(&order_id).and_then(|working| working.aggregate.deliveries.get(at));
         delivery.map_or(Heard::OwnWord, |delivery| Heard::EchoOf(delivery.from.clone()))

@@ -8,8 +8,8 @@ use gateway_connector::{
     RequestError, Sink, Source,
 };
 use gateway_model::{
-    AskBy, AuthorityTable, BookSide, ChannelId, Dataset, DeliveryId, DeliveryState, Operation, OrderNumber, Part,
-    Receipt, ReceiptSource, SourceNumber,
+    AskBy, AuthorityTable, BookSide, ChannelId, Dataset, DeliveryId, DeliveryState, Operation, OrderNumber, Origin,
+    Part, Receipt, ReceiptSource, SourceNumber,
 };
 use gateway_pipeline::{ContentKey, Decider, Defences, Normalizers, Route, Routes};
 use gateway_store::{AttemptResult, AttemptStart, BookStore, DeliveryRow, DeliveryStore};
@@ -211,4 +211,19 @@ async fn an_earlier_delivery_of_the_same_words_proves_no_later_one() {
     let fresh = at_province(2, &[("acceptance/c0", "a")]);
     world.one(Record::poll(60, &fresh).from(province())).await;
     assert_eq!(world.delivery(third).await.state, DeliveryState::Acknowledged);
+}
+
+#[tokio::test]
+async fn what_was_stated_before_the_rule_is_owed_when_it_is_read_again() {
+    let mut world = world(Vec::new()).await;
+    let wire = whole("N1", 1, &[("acceptance/c0", "a"), ("completion/c0", "done")]);
+    world.one(Record::poll(1, &wire)).await;
+    assert_eq!(owed(&world, &province()).await, []);
+    let ruled = self::world(vec![route(peer(), province())]).await;
+    world.decider = ruled.decider;
+    for at in [10, 20] {
+        world.one(Record::new(Origin::Backfill, at, &wire)).await;
+        let places: Vec<_> = owed(&world, &province()).await.iter().map(|row| row.dataset).collect();
+        assert_eq!(places, [Dataset::Acceptance, Dataset::Completion], "once, however often it is read");
+    }
 }

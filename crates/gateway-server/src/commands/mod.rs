@@ -11,6 +11,7 @@ mod ops;
 mod order;
 mod print;
 mod report;
+mod routes;
 mod said;
 
 pub use alert::alert;
@@ -19,10 +20,11 @@ pub use client::ApiClient;
 pub use gaps::gaps;
 pub use letters::dead_letters;
 pub use nodes::nodes;
-pub use ops::{reconcile, status};
+pub use ops::{backfill, reconcile, status};
 pub use order::order;
 pub use print::{say, table};
 pub use report::{balance, report, trace};
+pub use routes::routes;
 
 use crate::Failure;
 use std::process::ExitCode;

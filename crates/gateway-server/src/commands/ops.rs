@@ -3,7 +3,7 @@
 use super::ApiClient;
 use super::print::{cell, json, say, table};
 use crate::Failure;
-use crate::cli::{QueryOptions, ReconcileOptions};
+use crate::cli::{BackfillOptions, QueryOptions, ReconcileOptions};
 use serde_json::{Value, json as object};
 use std::process::ExitCode;
 
@@ -109,6 +109,21 @@ pub async fn reconcile(options: ReconcileOptions) -> Result<ExitCode, Failure> {
     };
     let answer = api.post("/api/v1/reconcile", &body).await?;
     asked(&answer, options.query.json, &api, text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for a window of a channel's past to be read again.
+///
+/// # Errors
+/// What the API tells.
+pub async fn backfill(options: BackfillOptions) -> Result<ExitCode, Failure> {
+    let api = ApiClient::connect(&options.query.installation).await?;
+    let mut body = object!({ "channel": options.channel, "start": options.from, "end": options.to });
+    if let Some(dataset) = options.dataset {
+        body["dataset"] = Value::from(dataset);
+    }
+    let answer = api.post("/api/v1/backfill", &body).await?;
+    asked(&answer, options.query.json, &api, "the window is going to be read again 已提交补采");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -190,6 +190,7 @@ impl Installation {
         let connected = self.connectors.iter().map(|(id, connector)| ChannelInfo {
             channel: id.clone(),
             connector: connector.descriptor().kind.to_owned(),
+            datasets: connector.descriptor().datasets.clone(),
             source: connector.source().is_some(),
             receiver: connector.receiver().is_some(),
             sink: connector.sink().is_some(),
@@ -198,6 +199,7 @@ impl Installation {
         let desk = ChannelInfo {
             channel: self.desk.clone(),
             connector: "desk".into(),
+            datasets: Vec::new(),
             source: false,
             receiver: false,
             sink: false,
