@@ -87,6 +87,18 @@ fields! {
     RequesterName "requester_name" Acceptance Text true "诉求人姓名";
     RequesterPhone "requester_phone" Acceptance Text true "来电号码";
     ContactPhone "contact_phone" Acceptance Text true "联系电话";
+    PlateWritten "plate_written" Acceptance Text false "被投诉车辆号牌（原文）";
+    Plate "plate" Acceptance Text false "被投诉车辆号牌（规范）";
+    PlateColour "plate_colour" Acceptance Code false "号牌颜色";
+    OperatorCompany "operator_company" Acceptance Text false "被投诉企业";
+    DriverName "driver_name" Acceptance Text true "驾驶员姓名";
+    DriverLicence "driver_licence" Acceptance Text true "从业资格证号";
+    TripFrom "trip_from" Acceptance Time false "上车时间";
+    TripTo "trip_to" Acceptance Time false "下车时间";
+    Pickup "pickup" Acceptance Text false "上车地点";
+    Dropoff "dropoff" Acceptance Text false "下车地点";
+    QrCode "qr_code" Acceptance Text false "车载二维码编号";
+    Pictures "pictures" Acceptance Text false "图片引用";
     State "state" Handling Code false "工单状态";
     HandlingUnit "handling_unit" Handling Text false "承办单位";
     DeadlineAt "deadline_at" Handling Time false "办理截止时间";

@@ -20,6 +20,7 @@ mod lifecycle;
 mod manifest;
 mod moment;
 mod order;
+mod plate;
 
 pub use authority::{AuthorityTable, Composed, Conflict, ConflictingValue, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
@@ -41,3 +42,4 @@ pub use lifecycle::{OrderState, Refusal, check_command, state_after};
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};
+pub use plate::{Plate, PlateForm};

@@ -129,6 +129,12 @@ impl ItemRule {
         named.chain(self.fields.keys().map(String::as_str)).chain(self.compared.iter().map(String::as_str))
     }
 
+    /// The wire field that fills a canonical field.
+    #[must_use]
+    pub fn wire_of(&self, field: Field) -> Option<&str> {
+        self.fields.iter().find(|(_, rule)| rule.field == field).map(|(wire, _)| wire.as_str())
+    }
+
     /// Whether a wire field means something here.
     #[must_use]
     pub fn knows(&self, wire: &str) -> bool {

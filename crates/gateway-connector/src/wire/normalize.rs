@@ -9,8 +9,8 @@ use super::open::{Opened, embedded};
 use crate::profile::{FieldRule, ItemRule, PartRule, PartialPush, Profile, UndecodableBytes};
 use crate::{NormalizeError, Normalizer};
 use gateway_model::{
-    Change, Dataset, Day, EventId, FieldKind, FieldValue, Fields, Moment, Oddity, Part, Revision, SourceNumber,
-    Timestamp, digest_of_pairs,
+    Change, Dataset, Day, EventId, Field, FieldKind, FieldValue, Fields, Moment, Oddity, Part, Plate, Revision,
+    SourceNumber, Timestamp, digest_of_pairs,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -249,6 +249,15 @@ impl RecordNormalizer {
             let value = self.value(context, rule, &scalar, &named(name), &mut oddities);
             let home = if rule.field.is_person() { &mut person } else { &mut fields };
             home.set(rule.field, value);
+        }
+        // The plate in its normal form is worked out here, so that every channel that states one is compared alike.
+        if let Some(written) = fields.text(Field::PlateWritten) {
+            match Plate::read(written) {
+                Some(plate) => fields.set(Field::Plate, FieldValue::Text(plate.to_string())),
+                None => oddities.extend(
+                    item.wire_of(Field::PlateWritten).map(|wire| Oddity::UnreadableValue { wire_field: named(wire) }),
+                ),
+            }
         }
         let mut unmapped = BTreeMap::new();
         if prefix.is_some() {

@@ -3,4 +3,5 @@
 
 mod composition;
 mod lifecycle;
+mod plates;
 mod texts;

@@ -85,7 +85,7 @@ fn every_field_has_its_name_and_home() {
         assert!(!field.chinese().is_empty());
     }
     let persons: Vec<_> = Field::ALL.iter().filter(|field| field.is_person()).map(|field| field.as_str()).collect();
-    assert_eq!(persons, ["requester_name", "requester_phone", "contact_phone"]);
+    assert_eq!(persons, ["requester_name", "requester_phone", "contact_phone", "driver_name", "driver_licence"]);
 }
 
 /// The bytes of `docs/channels/`: a peer computes the same without our code.
