@@ -4,14 +4,13 @@
 //! transaction are told apart like two in a row. The state it was decided on changes only when the transaction has been committed.
 
 use super::catalog::Topic;
-use super::guard::{GuardRow, Guards, Known, NonceKey};
+use super::guard::{Found, GuardRow, Guards, Known};
 use super::key::{MAX_OFFSET, PartitionId, partition_of};
 use super::recovery::Tail;
 use super::segment::{End, Ends};
 use super::sqlite::{Failure, InsertMany, run};
 use crate::{Appended, NewMessage};
 use sqlx::sqlite::SqliteConnection;
-use std::collections::HashMap;
 
 /// One row of the table `message`.
 struct MessageRow {
@@ -26,7 +25,9 @@ struct MessageRow {
 pub(super) struct Batch {
     rows: Vec<MessageRow>,
     /// The nonces it brings.
-    pub guards: HashMap<NonceKey, GuardRow>,
+    pub guards: Found,
+    /// The nonces of its messages that older segments hold.
+    older: Found,
     /// Where the partitions it writes to stand after it.
     pub ends: Ends,
     /// About how many bytes it writes.
@@ -37,8 +38,8 @@ pub(super) struct Batch {
 
 impl Batch {
     /// An empty one.
-    pub fn new(at: i64) -> Self {
-        Self { at, ..Self::default() }
+    pub fn new(at: i64, older: Found) -> Self {
+        Self { at, older, ..Self::default() }
     }
 
     /// Gives a message its place, or finds that it was there before.
@@ -46,7 +47,7 @@ impl Batch {
         let weight = weight_of(&message);
         if let Some(guard) = &message.guard {
             let row = GuardRow::new(topic.number, guard);
-            match guards.look_up(&self.guards, &row, self.at) {
+            match guards.look_up(&self.guards, &self.older, &row, self.at) {
                 Known::Same => return Appended::Repeated,
                 Known::Other => return Appended::Conflict,
                 Known::New if row.until > self.at => {

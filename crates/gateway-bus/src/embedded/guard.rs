@@ -1,9 +1,11 @@
 //! Nonces that are still remembered.
 //!
-//! Rows of the table `guard` are written in the transaction of the message they guard. All that are alive are in memory as well, so that an
-//! append needs no lookup: 64 bytes a nonce, bounded by the rate of guarded appends times the life of a guard. The map is rebuilt at open from
-//! the segments that can still hold a live one; a segment that is dropped hands its live ones on first.
+//! Rows of the table `guard` are written in the transaction of the message they guard. Those of the newest segment that are alive are in memory as
+//! well, 64 bytes each, so that an append needs no lookup. Of those of an older segment there is a filter (`filter`), and only where it says that the
+//! segment may hold a nonce is the segment asked: so memory is bounded by a segment, not by the rate of guarded appends times the life of a guard. The
+//! map is rebuilt at open; a segment that is dropped hands its live ones on to the newest first.
 
+use super::filter::Filter;
 use crate::Guard;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -36,6 +38,9 @@ impl GuardRow {
     }
 }
 
+/// Nonces of one transaction.
+pub(super) type Found = HashMap<NonceKey, GuardRow>;
+
 /// What is known of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -47,7 +52,7 @@ pub(super) enum Known {
     Other,
 }
 
-/// The live nonces.
+/// The live nonces of the newest segment.
 #[derive(Debug, Default)]
 pub(super) struct Guards {
     live: HashMap<NonceKey, ([u8; 32], i64)>,
@@ -57,6 +62,18 @@ pub(super) struct Guards {
 impl Guards {
     /// The smallest number of nonces that is worth a sweep.
     const SMALLEST_SWEEP: usize = 4096;
+
+    /// Whether this nonce is among them, alive or not.
+    pub fn has(&self, key: &NonceKey) -> bool {
+        self.live.contains_key(key)
+    }
+
+    /// The filter of these nonces.
+    pub fn filter(&self) -> Filter {
+        let mut filter = Filter::new(self.live.len());
+        self.live.keys().for_each(|key| filter.insert(key));
+        filter
+    }
 
     /// Remembers rows that are committed.
     pub fn remember(&mut self, rows: impl IntoIterator<Item = GuardRow>, now: i64) {
@@ -71,10 +88,11 @@ impl Guards {
         }
     }
 
-    /// What is known of a nonce, committed or staged in the same transaction.
-    pub fn look_up(&self, staged: &HashMap<NonceKey, GuardRow>, row: &GuardRow, now: i64) -> Known {
+    /// What is known of a nonce: staged in the same transaction, committed in the newest segment, or found in an older one.
+    pub fn look_up(&self, staged: &Found, older: &Found, row: &GuardRow, now: i64) -> Known {
         let committed = self.live.get(&row.key).filter(|(_, until)| *until > now).map(|(digest, _)| digest);
-        match staged.get(&row.key).map(|row| &row.digest).or(committed) {
+        let found = || older.get(&row.key).filter(|row| row.until > now).map(|row| &row.digest);
+        match staged.get(&row.key).map(|row| &row.digest).or(committed).or_else(found) {
             None => Known::New,
             Some(digest) if *digest == row.digest => Known::Same,
             Some(_) => Known::Other,

@@ -17,10 +17,12 @@
 mod batch;
 mod catalog;
 mod consumer;
+mod filter;
 mod group;
 mod guard;
 mod key;
 mod log;
+mod older;
 mod options;
 mod recovery;
 mod retention;

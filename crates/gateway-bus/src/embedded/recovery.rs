@@ -1,9 +1,10 @@
 //! Opening: what is there is read back, checked, and never guessed.
 
 use super::catalog::{Catalog, Topic};
-use super::guard::{GuardRow, Guards};
+use super::guard::Guards;
 use super::key::{MAX_OFFSET, MAX_PARTITIONS, PartitionId, offset_of, topic_of};
 use super::log::{Log, lock_dir};
+use super::older::for_each_live_guard;
 use super::options::EmbeddedOptions;
 use super::segment::{End, Ends, Head, Segment, close, remove_orphans};
 use super::sqlite::{Failure, PAGE_BYTES};
@@ -66,8 +67,7 @@ async fn load(
     let newest = segments.len() - 1;
     for segment in &segments[..newest] {
         if segment.guard_until.load(Ordering::Acquire) > now {
-            let mut reader = segment.reader().await?;
-            guards.remember(live_guards(&mut reader, now).await?, now);
+            segment.load_filter(options.checkpoint_bytes).await?;
         }
     }
     let mut conn = segments[newest].writer(options.checkpoint_bytes).await?;
@@ -163,25 +163,8 @@ pub(super) async fn read_tail(
     tail.bytes = pages.unsigned_abs() * u64::from(PAGE_BYTES);
     let until: Option<i64> = sqlx::query_scalar("SELECT max(until) FROM guard").fetch_one(&mut *conn).await?;
     segment.note_guard(until.unwrap_or(i64::MIN));
-    guards.remember(live_guards(conn, now).await?, now);
+    for_each_live_guard(conn, now, |row| guards.remember([row], now)).await?;
     Ok(tail)
-}
-
-/// The guards of a segment that are alive.
-pub(super) async fn live_guards(conn: &mut SqliteConnection, now: i64) -> Result<Vec<GuardRow>, Failure> {
-    let rows = sqlx::query_as::<_, (Vec<u8>, Vec<u8>, i64)>("SELECT nonce, digest, until FROM guard WHERE until > ?")
-        .bind(now)
-        .fetch_all(conn)
-        .await?;
-    let decode = |what: Vec<u8>| {
-        let wrong = format!("a guard column of {} bytes", what.len());
-        Failure::from(sqlx::Error::Decode(wrong.into()))
-    };
-    rows.into_iter()
-        .map(|(key, digest, until)| {
-            Ok(GuardRow { key: key.try_into().map_err(decode)?, digest: digest.try_into().map_err(decode)?, until })
-        })
-        .collect()
 }
 
 async fn open_segments(options: &EmbeddedOptions) -> Result<Vec<Segment>, BusError> {

@@ -4,7 +4,7 @@
 //! the next segment, and the newest segment stays, so offsets go on where they were even when every message is gone.
 
 use super::key::PartitionId;
-use super::recovery::live_guards;
+use super::older::for_each_live_guard;
 use super::segment::{End, Ends, Segment};
 use super::sqlite::{Failure, run};
 use super::writer::{Writer, discard};
@@ -66,8 +66,9 @@ impl Writer {
             return Ok(());
         }
         let live = {
-            let mut reader = segment.reader().await?;
-            live_guards(&mut reader, now).await?
+            let mut live = Vec::new();
+            for_each_live_guard(&mut *segment.reader().await?, now, |row| live.push(row)).await?;
+            live
         };
         let mut conn = self.ready().await?;
         let result = async {
@@ -79,6 +80,7 @@ impl Writer {
         match result {
             Ok(()) => {
                 self.newest().note_guard(until);
+                self.guards.remember(live, now);
                 self.keep(conn);
             }
             Err(_) => discard(conn).await,

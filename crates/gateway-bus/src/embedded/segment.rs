@@ -7,6 +7,7 @@
 //! A segment begins with the offsets at which it takes over, written in the transaction that creates its tables. These are the ends of the one
 //! before it, and what keeps offsets from being used twice when older segments are gone. A file without that transaction never held a message.
 
+use super::filter::Filter;
 use super::key::{PartitionId, offset_of};
 use super::sqlite::{Failure, connect, reader_options, run, writer_options};
 use crate::{BusError, Message, TopicName};
@@ -16,6 +17,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -56,6 +58,8 @@ pub(super) struct Segment {
     pub head: Head,
     /// Until when the last guard in it is alive; of the newest segment only a lower bound.
     pub guard_until: AtomicI64,
+    /// Which nonces it may hold, once it is no longer the newest; none where no guard in it is alive.
+    pub filter: OnceLock<Filter>,
     path: PathBuf,
     readers: SqlitePool,
 }
@@ -77,7 +81,7 @@ impl Segment {
             .test_before_acquire(false)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(reader_options(&path));
-        Self { number, head, guard_until: AtomicI64::new(i64::MIN), path, readers }
+        Self { number, head, guard_until: AtomicI64::new(i64::MIN), filter: OnceLock::new(), path, readers }
     }
 
     /// Creates the file and returns it with its writer's connection. A file of this number that was never finished is replaced.

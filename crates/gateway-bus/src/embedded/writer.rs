@@ -7,8 +7,9 @@
 
 use super::batch::{Batch, Inserts};
 use super::catalog::Topic;
-use super::guard::Guards;
+use super::guard::{Found, GuardRow, Guards, NonceKey};
 use super::log::Log;
+use super::older;
 use super::recovery::{Tail, publish, read_tail};
 use super::segment::{Head, Segment, close};
 use super::sqlite::{Failure, run};
@@ -51,7 +52,7 @@ pub(super) struct Writer {
     /// The connection to the newest segment; none after a failure.
     conn: Option<SqliteConnection>,
     pub(super) tail: Tail,
-    guards: Guards,
+    pub(super) guards: Guards,
     pub(super) inserts: Inserts,
 }
 
@@ -114,9 +115,9 @@ impl Writer {
     async fn append(&mut self, appends: Vec<Append>) {
         let mut replies = Vec::with_capacity(appends.len());
         let mut permits = Vec::with_capacity(appends.len());
-        let result = match self.ready().await {
-            Ok(mut conn) => {
-                let mut batch = Batch::new(self.log.now().max(self.tail.last_at));
+        let result = match self.prepare(&appends).await {
+            Ok((mut conn, at, older)) => {
+                let mut batch = Batch::new(at, older);
                 for Append { topic, messages, permit, reply } in appends {
                     let outcomes = messages
                         .into_iter()
@@ -165,6 +166,30 @@ impl Writer {
             };
             reply.send(answer).ok();
         }
+    }
+
+    /// The connection, the time of the batch, and those of its nonces that older segments hold.
+    async fn prepare(&mut self, appends: &[Append]) -> Result<(SqliteConnection, i64, Found), Failure> {
+        let conn = self.ready().await?;
+        let at = self.log.now().max(self.tail.last_at);
+        let segments = self.log.segments();
+        let mut found = Found::new();
+        if !segments.iter().rev().skip(1).any(|segment| segment.may_guard(at)) {
+            return Ok((conn, at, found));
+        }
+        for key in keys_of(appends) {
+            if self.guards.has(&key) || found.contains_key(&key) {
+                continue;
+            }
+            match older::find(&segments, &key, at).await {
+                Ok(row) => found.extend(row.map(|row| (key, row))),
+                Err(failure) => {
+                    self.keep(conn);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok((conn, at, found))
     }
 
     /// Takes a committed transaction into account.
@@ -242,11 +267,14 @@ impl Writer {
         let options = &self.log.options;
         match Segment::create(&options.dir, newest.number + 1, head, options.checkpoint_bytes).await {
             Ok((segment, new)) => {
+                let filter = std::mem::take(&mut self.guards).filter();
+                // It is set once: when a segment stops being the newest, or is opened as one that is not.
+                newest.filter.set(filter).ok();
                 let mut segments = self.log.segments().to_vec();
                 segments.push(Arc::new(segment));
                 self.log.set_segments(segments);
                 self.tail.bytes = 0;
-                tokio::spawn(seal(conn));
+                tokio::spawn(seal(newest, conn));
                 new
             }
             Err(error) => {
@@ -274,8 +302,23 @@ impl Writer {
     }
 }
 
-/// Copies the write-ahead log of a finished segment into its file. Not needed for reading, so a failure is left to the next `open`.
-async fn seal(mut conn: SqliteConnection) {
+/// The nonces that appends bring.
+fn keys_of(appends: &[Append]) -> Vec<NonceKey> {
+    let key = |append: &Append, message: &NewMessage| {
+        message.guard.as_ref().map(|guard| GuardRow::new(append.topic.number, guard).key)
+    };
+    appends.iter().flat_map(|append| append.messages.iter().filter_map(|message| key(append, message))).collect()
+}
+
+/// Makes the nonces of a finished segment quick to find, and copies its write-ahead log into its file. Neither is needed for reading, so a failure is
+/// left to the next `open`.
+async fn seal(segment: Arc<Segment>, mut conn: SqliteConnection) {
+    if let Some(filter) = segment.filter.get()
+        && let Err(error) = older::settle(&mut conn, filter).await
+    {
+        tracing::debug!(%error, segment = segment.number, "the nonces of a finished bus segment were not indexed");
+        return discard(conn).await;
+    }
     if let Err(error) = run(&mut conn, "PRAGMA wal_checkpoint(TRUNCATE)").await {
         tracing::debug!(%error, "a finished bus segment was not checkpointed");
     }

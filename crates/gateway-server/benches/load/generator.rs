@@ -134,7 +134,9 @@ pub async fn steady(address: SocketAddr, per_second: f64, began: Instant, reques
                 tally.note(status, due);
                 idle.borrow_mut().push(connection);
             });
-            while running.try_join_next().is_some() {}
+            while let Some(ended) = running.try_join_next() {
+                ended.expect("a request's work ends");
+            }
         }
         while let Some(ended) = running.join_next().await {
             ended.expect("a request's work ends");

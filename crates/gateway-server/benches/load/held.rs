@@ -43,7 +43,7 @@ pub async fn measure(orders: u64) {
         gateway.stop().await;
     }
     starts.sort_unstable();
-    println!("starts with {orders} orders: {starts:.0?}");
+    println!("starts with {orders} orders: {starts:.2?}");
     against("start until ready, median of five", starts[2].as_secs_f64(), "s", 1.0);
     gateway.start().await;
     println!("started: {}", gateway.memory());

@@ -5,7 +5,7 @@
 //! name servers (and `--features kafka` built them in), Apache Kafka and PostgreSQL; the database should be empty.
 //!
 //! `GATEWAY_BENCH_PARTS=intake,visible,held` chooses; `GATEWAY_BENCH_ORDERS` is how many orders are held, `GATEWAY_BENCH_SECONDS` how long each measurement
-//! of intake takes. Nothing here fails for being slow.
+//! of intake takes, `GATEWAY_BENCH_PROGRAM` another program to be measured. Nothing here fails for being slow.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod generator;

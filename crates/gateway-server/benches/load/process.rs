@@ -70,7 +70,8 @@ webhook_secret_files = ["secrets/webhook.secret"]
     /// Starts it and returns how long it took until it was ready.
     pub async fn start(&mut self) -> Duration {
         let log = File::options().create(true).append(true).open(self.place.path().join("log")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hotline-gateway"));
+        let program = std::env::var_os("GATEWAY_BENCH_PROGRAM");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_hotline-gateway").into()));
         command.args(["serve", "--dir"]).arg(self.dir()).stdin(Stdio::null());
         let began = Instant::now();
         self.child = Some(command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("it starts"));

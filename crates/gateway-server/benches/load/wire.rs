@@ -50,35 +50,53 @@ pub fn singles(name: &str, count: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A kept connection.
+/// A kept connection; one that the gateway closed for having been idle is opened again.
 pub struct Connection {
+    address: SocketAddr,
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Self { stream, read: Vec::with_capacity(4096) }
+        Self { address, stream: connect(address).await, read: Vec::with_capacity(4096) }
     }
 
     /// Sends a request and returns status and body of the answer.
     pub async fn exchange(&mut self, request: &[u8]) -> (u16, &[u8]) {
-        self.stream.write_all(request).await.expect("a request is sent");
-        self.read.clear();
-        let (body, end) = loop {
-            let count = self.stream.read_buf(&mut self.read).await.expect("an answer");
-            assert!(count > 0, "the gateway closed a connection: {}", String::from_utf8_lossy(&self.read));
-            if let Some((body, end)) = extent(&self.read)
-                && self.read.len() >= end
-            {
-                break (body, end);
-            }
-        };
+        let mut answer = self.ask(request).await;
+        if answer.is_none() {
+            self.stream = connect(self.address).await;
+            answer = self.ask(request).await;
+        }
+        let (body, end) = answer.expect("an answer on a new connection");
         let status = std::str::from_utf8(&self.read[9..12]).ok().and_then(|text| text.parse().ok());
         (status.expect("a status"), &self.read[body..end])
     }
+
+    /// Where the body of the answer is; nothing when the connection was closed before a byte of it came.
+    async fn ask(&mut self, request: &[u8]) -> Option<(usize, usize)> {
+        self.stream.write_all(request).await.ok()?;
+        self.read.clear();
+        loop {
+            if self.stream.read_buf(&mut self.read).await.is_ok_and(|count| count > 0) {
+                if let Some((body, end)) = extent(&self.read)
+                    && self.read.len() >= end
+                {
+                    return Some((body, end));
+                }
+            } else {
+                assert!(self.read.is_empty(), "an answer broke off: {}", String::from_utf8_lossy(&self.read));
+                return None;
+            }
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("an option");
+    stream
 }
 
 /// Where the body begins and ends, once the head is there.
