@@ -1,4 +1,4 @@
-//! Command line of `simulate 12345` and `simulate desk`. Secrets only by file; addresses of others by value or by file, since a
+//! Command line of `simulate 12345`, `simulate 12328` and `simulate desk`. Secrets only by file; addresses of others by value or by file, since a
 //! process that is started again may have another one.
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::control::{parent_gone, read_secret};
 use crate::desk::{DeskOptions, start_desk};
 use crate::error::SimError;
 use crate::faults::FaultPlan;
-use crate::platform::{LIE_LASTS, PlatformEnd, PlatformOptions, start_platform};
+use crate::platform::{LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
 use crate::sign::SignatureMethod;
 
 /// Exit code with which a platform asks its supervisor to start it again (`EX_TEMPFAIL`).
@@ -22,14 +22,17 @@ pub const EXIT_RESTART: u8 = 75;
 pub enum SimulateCommand {
     /// A municipal 12345 platform with a durable book of its own.
     #[command(name = "12345")]
-    Municipal(SimulateMunicipal),
+    Municipal(SimulatePlatform),
+    /// The province's 12328 centre with a durable book of its own; takes what cities upload, pushes nothing.
+    #[command(name = "12328")]
+    Provincial(SimulatePlatform),
     /// The bureau's handling desk.
     Desk(SimulateDesk),
 }
 
-/// `simulate 12345`
+/// `simulate 12345`, `simulate 12328`
 #[derive(Debug, Args)]
-pub struct SimulateMunicipal {
+pub struct SimulatePlatform {
     /// Directory of the platform: book, address, control token.
     #[arg(long)]
     pub dir: PathBuf,
@@ -92,14 +95,15 @@ pub struct SimulateMunicipal {
     pub exit_with_parent: bool,
 }
 
-impl SimulateMunicipal {
+impl SimulatePlatform {
     /// The options, secrets read.
     ///
     /// # Errors
     /// When a secret can't be read.
-    pub fn options(&self) -> Result<PlatformOptions, SimError> {
+    pub fn options(&self, kind: PlatformKind) -> Result<PlatformOptions, SimError> {
         let default_rate = if self.data.is_some() { 60.0 } else { 20.0 };
         Ok(PlatformOptions {
+            kind,
             dir: self.dir.clone(),
             listen: self.listen.clone(),
             gateway_url: self.gateway_url.clone(),
@@ -198,11 +202,8 @@ impl SimulateCommand {
     /// When it can't start or its journal can't be written any more.
     pub async fn run(self) -> Result<u8, SimError> {
         match self {
-            Self::Municipal(arguments) => {
-                let handle = start_platform(arguments.options()?).await?;
-                end_with_parent(arguments.exit_with_parent, handle.shutdown());
-                Ok(if handle.ended().await? == PlatformEnd::RestartWanted { EXIT_RESTART } else { 0 })
-            }
+            Self::Municipal(arguments) => run_platform(&arguments, PlatformKind::Municipal).await,
+            Self::Provincial(arguments) => run_platform(&arguments, PlatformKind::Province).await,
             Self::Desk(arguments) => {
                 let handle = start_desk(arguments.options()?).await?;
                 end_with_parent(arguments.exit_with_parent, handle.shutdown());
@@ -211,6 +212,12 @@ impl SimulateCommand {
             }
         }
     }
+}
+
+async fn run_platform(arguments: &SimulatePlatform, kind: PlatformKind) -> Result<u8, SimError> {
+    let handle = start_platform(arguments.options(kind)?).await?;
+    end_with_parent(arguments.exit_with_parent, handle.shutdown());
+    Ok(if handle.ended().await? == PlatformEnd::RestartWanted { EXIT_RESTART } else { 0 })
 }
 
 fn end_with_parent(wanted: bool, shutdown: tokio_util::sync::CancellationToken) {

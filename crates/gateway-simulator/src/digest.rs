@@ -151,10 +151,11 @@ pub fn items(order: &Order) -> Vec<Item> {
         event_time: event_time.to_owned(),
         digest,
     };
-    let mut all = vec![
-        item(Dataset::Acceptance, "c0".to_owned(), &order.create_time, acceptance_digest(order)),
-        item(Dataset::Handling, "c0".to_owned(), &order.create_time, state_digest(order)),
-    ];
+    let mut all = vec![item(Dataset::Acceptance, "c0".to_owned(), &order.create_time, acceptance_digest(order))];
+    // Uploaded orders have no state before it was uploaded too.
+    if !order.state.is_empty() {
+        all.push(item(Dataset::Handling, "c0".to_owned(), &order.create_time, state_digest(order)));
+    }
     all.extend(
         order.events.iter().map(|e| item(Dataset::Handling, format!("e:{}", e.event_id), &e.time, event_digest(e))),
     );

@@ -1,7 +1,8 @@
 //! The other sides of the gateway, simulated, and the judge that tells whether the gateway kept step with them.
 //!
 //! Four things live here. The **platform** (`simulate 12345`) is a municipal 12345 platform with durable books of its own that
-//! speaks `docs/channels/municipal-12345.md`. The **desk** (`simulate desk`) plays the bureau's handling desk through `/api/v1`.
+//! speaks `docs/channels/municipal-12345.md`; the same machine is the **province** (`simulate 12328`), which takes uploads by
+//! `docs/channels/provincial-12328.md`. The **desk** (`simulate desk`) plays the bureau's handling desk through `/api/v1`.
 //! **Faults** are what real peers do wrong, injected by a seeded plan and counted. The **judge** compares, record by record, what
 //! the platform's and the desk's books say with what the gateway holds.
 //!
@@ -27,13 +28,13 @@ pub mod platform;
 pub mod record;
 pub mod sign;
 
-pub use cli::{SimulateCommand, SimulateDesk, SimulateMunicipal};
+pub use cli::{SimulateCommand, SimulateDesk, SimulatePlatform};
 pub use clock::SimClock;
 pub use desk::{DeskHandle, DeskOptions, run_desk, start_desk};
 pub use error::SimError;
 pub use faults::expectation::Expected;
 pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
-pub use judge::{ControlPoint, JudgeOptions, Verdict, judge};
+pub use judge::{ControlPoint, ForwardOptions, JudgeOptions, Verdict, judge};
 pub use pace::{DeskPace, Lateness, Pace, Wait};
-pub use platform::{PlatformEnd, PlatformHandle, PlatformOptions, run_platform, start_platform};
+pub use platform::{PlatformEnd, PlatformHandle, PlatformKind, PlatformOptions, run_platform, start_platform};

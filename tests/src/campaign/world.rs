@@ -160,6 +160,7 @@ impl World {
     /// When one of the three can't be read.
     pub async fn verdict(&self) -> Result<Verdict, Trouble> {
         let options = JudgeOptions {
+            forwards: None,
             gateway_url: self.gateway.admin_url.clone(),
             token: self.token.clone(),
             platform: ControlPoint { url: self.platform.url(), token: self.platform.token.clone() },

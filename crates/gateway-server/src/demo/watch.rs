@@ -154,6 +154,7 @@ impl Watch {
             Ok(ControlPoint { url: format!("http://{address}"), token: token.trim().to_owned() })
         };
         let options = JudgeOptions {
+            forwards: None,
             gateway_url: format!("http://{}", self.admin),
             token: crate::secrets::read(&self.dir.join("gateway/tokens/judge.token"))?,
             platform: control(self.platform, "platform")?,

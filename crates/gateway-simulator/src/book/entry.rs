@@ -51,6 +51,24 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Push::is_none")]
         push: Push,
     },
+    /// What a city uploaded of an order.
+    Upload {
+        /// When, in ms.
+        at: i64,
+        /// Its place in the book.
+        no: String,
+        /// The whole record, where the upload made it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new: Option<Box<Order>>,
+        /// The new `updateTime`; absent = nothing was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        update: Option<String>,
+        /// What changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        edits: Vec<Edit>,
+        /// What was answered.
+        operation: Operation,
+    },
     /// An order was taken out of the book.
     Delete {
         /// When, in ms.
@@ -125,6 +143,12 @@ pub enum Edit {
     Completion(Completion),
     /// A further visit.
     Visit(Visit),
+    /// An event in the place of that of its id, or a further one.
+    PutEvent(Event),
+    /// A completion in the place of that of its round, or a further one.
+    PutCompletion(Completion),
+    /// A visit in the place of that of its number, or a further one.
+    PutVisit(Visit),
     /// Another record in its place, except for the update time.
     Whole(Box<Order>),
 }
@@ -144,11 +168,21 @@ impl Edit {
             Self::Event(value) => order.events.push(value.clone()),
             Self::Completion(value) => order.completions.push(value.clone()),
             Self::Visit(value) => order.visits.push(value.clone()),
+            Self::PutEvent(value) => put(&mut order.events, value, |a, b| a.event_id == b.event_id),
+            Self::PutCompletion(value) => put(&mut order.completions, value, |a, b| a.round == b.round),
+            Self::PutVisit(value) => put(&mut order.visits, value, |a, b| a.visit_no == b.visit_no),
             Self::Whole(value) => {
                 let update_time = std::mem::take(&mut order.update_time);
                 *order = Order { update_time, ..(**value).clone() };
             }
         }
+    }
+}
+
+fn put<T: Clone>(list: &mut Vec<T>, value: &T, same: impl Fn(&T, &T) -> bool) {
+    match list.iter_mut().find(|held| same(held, value)) {
+        Some(held) => held.clone_from(value),
+        None => list.push(value.clone()),
     }
 }
 
@@ -180,7 +214,7 @@ impl Push {
 pub struct Operation {
     /// `X-Request-Id`.
     pub request_id: String,
-    /// `sign`, `reply`, `refuse`, `complete`.
+    /// `sign`, `reply`, `refuse`, `complete`, `upload_…`.
     pub operation: String,
     /// Order number.
     pub order_no: String,
@@ -191,6 +225,9 @@ pub struct Operation {
     /// Answered with success but not kept (fault `lost_reply`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// Refused as a row of business (fault `refused_upload`); the same key is refused again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Its receipt is not known before this moment, in ms (fault `lost_receipt`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_from: Option<i64>,

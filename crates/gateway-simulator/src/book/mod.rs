@@ -23,7 +23,7 @@ use crate::journal::Journal;
 use crate::record::Order;
 use account::Account;
 use backup::Backup;
-use entry::{Entry, Operation, Push};
+use entry::{Edit, Entry, Operation, Push};
 
 /// One order in the book.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct Held {
     pub changed_at: i64,
     /// Out of listing and pushes until asked for.
     pub hidden: bool,
+    /// A city uploaded it; else it is the platform's own.
+    pub uploaded: bool,
     /// Replies that were accepted and kept.
     pub replies: Vec<AcceptedReply>,
     /// Its items.
@@ -82,7 +84,9 @@ pub struct Book {
     pub faults: BTreeMap<String, u64>,
     /// Injected faults one by one, in a campaign.
     pub injections: Injections,
-    /// The current life: name, beginning, orders in the book when it began.
+    /// How many places of the sequence were made by uploads.
+    uploaded: usize,
+    /// The current life: name, beginning, own orders in the book when it began.
     pub life: Option<(String, i64, usize)>,
     /// Whether the current life was stopped.
     pub stopped: bool,
@@ -101,7 +105,7 @@ impl Book {
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Life { id, at } => {
-                self.life = Some((id.clone(), *at, self.sequence.len()));
+                self.life = Some((id.clone(), *at, self.own()));
                 self.stopped = false;
             }
             Entry::Stop => self.stopped = true,
@@ -134,6 +138,9 @@ impl Book {
                 self.injections.returned(no, &items, *at);
                 held.items = items;
                 self.queue(no, push);
+            }
+            Entry::Upload { at, no, new, update, edits, operation } => {
+                self.upload(*at, no, (new.as_deref(), update.as_ref(), edits), operation);
             }
             Entry::Delete { at, no } => {
                 self.backup.keep(*at, no, self.orders.get(no), None);
@@ -189,10 +196,54 @@ impl Book {
         self.account.replace(&[], items.clone(), at);
         self.sequence.push(key.clone());
         self.next_number += 1;
-        let held = Held { key, order: order.clone(), version: 0, changed_at: at, hidden, replies: Vec::new(), items };
+        let held = Held {
+            key,
+            order: order.clone(),
+            version: 0,
+            changed_at: at,
+            hidden,
+            uploaded: false,
+            replies: Vec::new(),
+            items,
+        };
         let key = held.key.clone();
         self.put_in(held);
         self.queue(&key, push);
+    }
+
+    /// What was uploaded is kept, and the answer to it remembered.
+    fn upload(
+        &mut self,
+        at: i64,
+        no: &str,
+        (new, update, edits): (Option<&Order>, Option<&String>, &[Edit]),
+        operation: &Operation,
+    ) {
+        self.operations.insert(operation.request_id.clone(), operation.clone());
+        if let Some(order) = new {
+            let places = self.sequence.len();
+            self.create(at, order, false, &Push::None);
+            if self.sequence.len() > places {
+                self.uploaded += 1;
+                // Its number is not one that the platform gives.
+                self.next_number -= 1;
+            }
+            if let Some(held) = self.orders.get_mut(no) {
+                held.uploaded = true;
+            }
+        }
+        let Some(held) = self.orders.get_mut(no).filter(|_| !edits.is_empty()) else { return };
+        edits.iter().for_each(|edit| edit.apply(&mut held.order));
+        if let Some(update) = update.filter(|update| **update != held.order.update_time) {
+            let old = std::mem::replace(&mut held.order.update_time, update.clone());
+            self.by_update.remove(&(old, no.to_owned()));
+            self.by_update.insert((update.clone(), no.to_owned()));
+        }
+        held.version += 1;
+        held.changed_at = at;
+        let items = digest::items(&held.order);
+        self.account.replace(&held.items, items.clone(), at);
+        held.items = items;
     }
 
     fn put_in(&mut self, held: Held) {
@@ -307,9 +358,14 @@ impl Book {
         self.sequence.is_empty()
     }
 
+    /// How many orders of the platform's own there are, deleted ones among them.
+    fn own(&self) -> usize {
+        self.sequence.len() - self.uploaded
+    }
+
     /// Orders created in the current life.
     pub fn created_in_life(&self) -> usize {
-        self.life.as_ref().map_or(0, |(_, _, before)| self.sequence.len() - before)
+        self.life.as_ref().map_or(0, |(_, _, before)| self.own() - before)
     }
 
     /// The orders of `limit` places by creation, from position `from` on.

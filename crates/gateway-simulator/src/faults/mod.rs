@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SimError;
 use crate::invent;
+use crate::platform::PlatformKind;
 
 /// Which plans have a kind by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +27,10 @@ enum Class {
     Severe,
     /// None; a campaign asks for it by number. A gateway can't repair all of it, or only over days.
     Campaign,
+    /// The heavy plan of the province alone: it befalls uploads.
+    Upload,
 }
-use Class::{Campaign, Mild, Severe};
+use Class::{Campaign, Mild, Severe, Upload};
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $rate:literal, $gap:literal, $class:ident;)+) => {
@@ -136,10 +139,46 @@ kinds! {
     ManifestStale = "manifest_stale", 0.01, 1_500, Campaign;
     /// Accounts that lack the end of their list.
     ManifestTruncated = "manifest_truncated", 0.01, 1_500, Campaign;
+    /// An upload answered with success and a receipt, but not kept.
+    LostUpload = "lost_upload", 0.02, 1_500, Upload;
+    /// A row of an upload refused for a reason of business (not the acceptance, without which there is no order).
+    RefusedUpload = "refused_upload", 0.005, 3_000, Upload;
+    /// An upload kept, and answered "already submitted".
+    SubmittedUpload = "submitted_upload", 0.02, 1_000, Upload;
+    /// An upload kept, and the connection cut before the answer was whole.
+    UploadHangUp = "upload_hang_up", 0.02, 1_000, Upload;
 }
 
 impl FaultKind {
-    /// The kinds of a heavy plan.
+    /// Whether it befalls uploads, which only the province takes.
+    pub fn befalls_uploads(self) -> bool {
+        self.habit().2 == Upload
+    }
+
+    /// The kinds of a heavy plan of the province: it pushes nothing, and nothing tampers with what cities uploaded.
+    fn provincial() -> Vec<Self> {
+        let suits = |kind: Self| {
+            kind.befalls_uploads()
+                || matches!(
+                    kind,
+                    Self::Duplicate
+                        | Self::Late
+                        | Self::MissedRecord
+                        | Self::ServerError
+                        | Self::Throttle
+                        | Self::Hang
+                        | Self::LateAnswer
+                        | Self::TruncatedBody
+                        | Self::MalformedBody
+                        | Self::PlatformRestart
+                        | Self::StaleManifest
+                        | Self::LostReceipt
+                )
+        };
+        Self::ALL.iter().copied().filter(|kind| suits(*kind)).collect()
+    }
+
+    /// The kinds of a heavy plan of a municipal platform.
     pub fn heavy() -> Vec<Self> {
         Self::ALL.iter().copied().filter(|kind| kind.habit().2 <= Severe).collect()
     }
@@ -194,8 +233,17 @@ impl FromStr for FaultPlan {
 }
 
 impl FaultPlan {
-    /// The kinds that the plan has.
-    pub fn kinds(&self) -> Vec<FaultKind> {
+    /// The kinds that the plan has at such a platform.
+    pub fn kinds(&self, platform: PlatformKind) -> Vec<FaultKind> {
+        let mild = |kind: &FaultKind| kind.habit().2 == Mild;
+        match (self, platform) {
+            (Self::Default, PlatformKind::Province) => FaultKind::provincial().into_iter().filter(mild).collect(),
+            (Self::Heavy, PlatformKind::Province) => FaultKind::provincial(),
+            _ => self.named(),
+        }
+    }
+
+    fn named(&self) -> Vec<FaultKind> {
         match self {
             Self::None => Vec::new(),
             Self::Default => FaultKind::ALL.iter().copied().filter(|kind| kind.habit().2 == Mild).collect(),
@@ -274,8 +322,14 @@ pub struct Faults {
 
 impl Faults {
     /// Sets the plan to work for a life that lasts from `since_ms` for `life_ms`, counting on from the counters of the book.
-    pub fn new(plan: &FaultPlan, seed: u64, since_ms: i64, life_ms: i64, counted: &BTreeMap<String, u64>) -> Self {
-        let kinds = plan.kinds();
+    pub fn new(
+        (plan, platform): (&FaultPlan, PlatformKind),
+        seed: u64,
+        since_ms: i64,
+        life_ms: i64,
+        counted: &BTreeMap<String, u64>,
+    ) -> Self {
+        let kinds = plan.kinds(platform);
         let planned = kinds.iter().enumerate().map(|(index, &kind)| {
             let (rate, gap_ms) = plan.habit(kind);
             // If chance did not bring it before, it comes at its planned moment in the first 60 % of life.

@@ -87,6 +87,30 @@ pub fn order(seed: u64, number: String, now_ms: i64) -> Order {
     }
 }
 
+/// An order of the province's own, dispatched to the city: one that needs more than one city, or a spot check 抽检工单 with a deadline of its own.
+pub fn provincial_order(seed: u64, number: String, now_ms: i64) -> Order {
+    let mut rng = rng_for(seed, &number, 1 << 41);
+    let mut order = order(seed, number, now_ms);
+    order.order_type = match order.order_type.as_str() {
+        "01" | "02" => "1",
+        "03" | "04" => "2",
+        "05" | "06" => "3",
+        _ => "9",
+    }
+    .to_owned();
+    let spot_check = rng.random_bool(0.3);
+    let days = if spot_check { 3 } else { 10 };
+    order.deadline = format!("{} 18:00:00", clock::day_of(&clock::wire_time(now_ms + days * 86_400_000)));
+    if spot_check {
+        order.source_type = "spot_check".to_owned();
+        order.category = "抽检工单/服务质量".to_owned();
+        order.title = format!("【抽检】{}", order.title);
+    } else {
+        order.source_type = "province".to_owned();
+    }
+    order
+}
+
 /// A handling unit.
 pub fn unit(rng: &mut ChaCha8Rng) -> String {
     pick(rng, text::UNITS).to_owned()

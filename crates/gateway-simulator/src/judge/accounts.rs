@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Reader;
 use super::verdict::Verdict;
+use super::{ControlPoint, Reader};
 use crate::clock;
 use crate::digest::Dataset;
 use crate::error::SimError;
@@ -15,20 +15,22 @@ const OUTBOUND: &[&str] = &["acknowledged", "superseded", "rejected", "dead_lett
 /// The flow book, with what the source has.
 pub(super) async fn flow(
     reader: &Reader<'_>,
-    at_source: &[usize; 4],
+    at_source: &[(&str, [usize; 4])],
     commands: usize,
     verdict: &mut Verdict,
 ) -> Result<(), SimError> {
     let flow = reader.gateway("/api/v1/flow").await?;
-    let channel = &reader.options.channel;
+    let count_at = |channel: &str, dataset: Dataset| {
+        at_source.iter().find(|(source, _)| *source == channel).map(|(_, counts)| counts[dataset as usize])
+    };
     let mut seen = Vec::new();
     for row in flow["inbound"].as_array().into_iter().flatten() {
         let mut row = row.clone();
         adds_up(&row, "captured", INBOUND, verdict);
         let dataset = row["dataset"].as_str().and_then(Dataset::parse);
-        let ours = row["channel"] == channel.as_str();
-        row["at_source"] = match dataset {
-            Some(dataset) if ours => json!(at_source[dataset as usize]),
+        let channel = word(&row, "channel").to_owned();
+        row["at_source"] = match dataset.and_then(|dataset| count_at(&channel, dataset)) {
+            Some(count) => json!(count),
             // What the desk's book holds is commands, of whatever dataset.
             _ => {
                 if row["channel"] == "desk" {
@@ -38,15 +40,15 @@ pub(super) async fn flow(
                 }
             }
         };
-        if ours {
-            seen.extend(dataset);
-        }
+        seen.extend(dataset.map(|dataset| (channel, dataset)));
         verdict.inbound.push(row);
     }
-    for dataset in
-        Dataset::ALL.into_iter().filter(|dataset| !seen.contains(dataset) && at_source[*dataset as usize] > 0)
-    {
-        verdict.mismatch(channel, dataset.as_str(), "", "flow_missing");
+    for (channel, counts) in at_source {
+        for dataset in Dataset::ALL.into_iter().filter(|dataset| counts[*dataset as usize] > 0) {
+            if !seen.contains(&((*channel).to_owned(), dataset)) {
+                verdict.mismatch(channel, dataset.as_str(), "", "flow_missing");
+            }
+        }
     }
     for row in flow["outbound"].as_array().into_iter().flatten() {
         adds_up(row, "owed", OUTBOUND, verdict);
@@ -88,7 +90,10 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(
                     verdict.mismatch(word(gap, "channel"), word(gap, "dataset"), word(gap, "number"), "gap_open");
                 }
             }
-            if gap["channel"] == reader.options.channel.as_str() && is_false(reader, gap).await? {
+            let source = reader.options.sources().find(|source| gap["channel"] == source.channel);
+            if let Some(source) = source
+                && is_false(reader, source.platform, gap).await?
+            {
                 verdict.gaps.false_gaps += 1;
                 verdict.mismatch(word(gap, "channel"), word(gap, "dataset"), word(gap, "number"), "gap_false");
             }
@@ -100,12 +105,11 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(
 }
 
 /// By the platform's own history the item was at the second look what the gateway says that it held.
-async fn is_false(reader: &Reader<'_>, gap: &Value) -> Result<bool, SimError> {
+async fn is_false(reader: &Reader<'_>, platform: &ControlPoint, gap: &Value) -> Result<bool, SimError> {
     let (Some(number), Some(part)) = (gap["number"].as_str(), gap["part"].as_str()) else { return Ok(false) };
     let evidence = &gap["evidence"];
     let Some((at, exact)) = evidence["compared_at"].as_str().and_then(clock::api_ms) else { return Ok(false) };
     let ours = evidence["ours"].as_str();
-    let platform = &reader.options.platform;
     let path = format!(
         "/sim/history?dataset={}&number={}&part={}",
         word(gap, "dataset"),

@@ -22,10 +22,21 @@ pub(super) fn is_optional(dataset: Dataset, field: &str) -> bool {
     field == "round" && matches!(dataset, Dataset::Completion | Dataset::Evaluation)
 }
 
+/// Whose codes a record has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dress {
+    /// `docs/channels/municipal-12345.md`
+    Municipal,
+    /// `docs/channels/provincial-12328.md`
+    Provincial,
+}
+
 /// Every item of an order.
-pub(super) fn expected(order: &Order) -> Vec<Expected> {
+pub(super) fn expected(order: &Order, dress: Dress) -> Vec<Expected> {
     let items = digest::items(order);
-    let mut fields = vec![acceptance(order), handling(order)];
+    let mut fields = vec![acceptance(order, dress)];
+    // Without a state there is no item of it.
+    fields.extend((!order.state.is_empty()).then(|| handling(order)));
     fields.extend(order.events.iter().map(event));
     fields.extend(order.completions.iter().map(completion));
     fields.extend(order.visits.iter().map(visit));
@@ -88,8 +99,10 @@ impl Fields {
     }
 }
 
-fn acceptance(order: &Order) -> Vec<(&'static str, Value)> {
-    const TYPES: &[(&str, &str)] = &[
+fn acceptance(order: &Order, dress: Dress) -> Vec<(&'static str, Value)> {
+    const PROVINCIAL: &[(&str, &str)] =
+        &[("1", "consultation"), ("2", "complaint"), ("3", "suggestion"), ("9", "other")];
+    const MUNICIPAL: &[(&str, &str)] = &[
         ("01", "consultation"),
         ("02", "help"),
         ("03", "complaint"),
@@ -99,7 +112,8 @@ fn acceptance(order: &Order) -> Vec<(&'static str, Value)> {
     ];
     const URGENCY: &[(&str, &str)] = &[("1", "ordinary"), ("2", "urgent"), ("3", "extra_urgent")];
     let mut fields = Fields::default();
-    fields.code("order_type", &order.order_type, TYPES);
+    let types = if dress == Dress::Municipal { MUNICIPAL } else { PROVINCIAL };
+    fields.code("order_type", &order.order_type, types);
     fields.text("matter_category", &order.category);
     fields.text("title", &order.title);
     fields.text("content", &order.content);

@@ -40,7 +40,7 @@ pub(super) struct HeldOrder {
     pub(super) person: Vec<(u32, u64)>,
 }
 
-/// All orders of the channel.
+/// All orders of a channel.
 #[derive(Default)]
 pub(super) struct Holdings {
     pub(super) orders: HashMap<(String, String), HeldOrder>,
@@ -52,14 +52,14 @@ pub(super) struct Holdings {
 
 impl Holdings {
     /// Reads everything, page by page.
-    pub(super) async fn read(reader: &Reader<'_>) -> Result<Self, SimError> {
+    pub(super) async fn read(reader: &Reader<'_>, channel: &str) -> Result<Self, SimError> {
         let mut holdings = Self::default();
         let mut after: Option<String> = None;
         loop {
             let cursor = after.as_deref().map(|after| format!("&after={}", http::escape(after))).unwrap_or_default();
             let page = reader.gateway(&format!("/api/v1/orders?limit=500&person=true{cursor}")).await?;
             for order in page["orders"].as_array().into_iter().flatten() {
-                holdings.take(order, &reader.options.channel);
+                holdings.take(order, channel);
             }
             let next = page["next"].as_str().map(str::to_owned);
             // A gateway that says "more" and does not move on would keep the judge for ever.

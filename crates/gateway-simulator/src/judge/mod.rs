@@ -3,11 +3,13 @@
 //! It reads the gateway only as `docs/api.md` says and the books of platform and desk only by their `/sim`. Record by record, id and
 //! content: every current item at the source is held identically (fields by the table of `docs/api.md`, person fields too, digest
 //! computed here), nothing more is held, every reply that was not refused is at the platform once, and nothing that the gateway calls rejected
-//! was done. *Balanced* means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
+//! was done. Where items are forwarded to a province, its book must hold what the municipal one says, and the gateway what the province's says. *Balanced* means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
 
 mod accounts;
+mod books;
 mod canonical;
 mod claims;
+mod forwards;
 mod held;
 mod replies;
 mod verdict;
@@ -21,10 +23,11 @@ use crate::digest::Dataset;
 use crate::error::SimError;
 use crate::http;
 use crate::record::Order;
-use canonical::Expected;
+use canonical::{Dress, Expected};
+pub use forwards::ForwardOptions;
 use held::{HeldItem, HeldOrder, Holdings, print};
 use replies::Replies;
-pub use verdict::{GapBalance, Mismatch, Verdict};
+pub use verdict::{ForwardBalance, GapBalance, Mismatch, Verdict};
 
 /// Where a simulator's control surface is.
 #[derive(Clone, Debug)]
@@ -48,6 +51,28 @@ pub struct JudgeOptions {
     pub desk: Option<ControlPoint>,
     /// The channel by which the gateway knows the platform.
     pub channel: String,
+    /// To whom what the platform says is owed, where it is.
+    pub forwards: Option<ForwardOptions>,
+}
+
+/// A channel whose book the gateway must hold.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    channel: &'a str,
+    platform: &'a ControlPoint,
+    dress: Dress,
+}
+
+impl JudgeOptions {
+    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let province = self.forwards.as_ref().map(|forwards| Source {
+            channel: &forwards.channel,
+            platform: &forwards.platform,
+            dress: Dress::Provincial,
+        });
+        let municipal = Source { channel: &self.channel, platform: &self.platform, dress: Dress::Municipal };
+        [municipal].into_iter().chain(province)
+    }
 }
 
 /// Who reads, and from where.
@@ -69,10 +94,17 @@ impl Reader<'_> {
 pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
     let reader = Reader { options: &options, client: http::client(Duration::from_secs(30))? };
     let mut verdict = Verdict::default();
-    let mut holdings = Holdings::read(&reader).await?;
     let mut replies = Replies::read(&reader).await?;
-    let at_source = compare_books(&reader, &mut holdings, &mut replies, &mut verdict).await?;
+    let mut at_source = Vec::new();
+    for source in options.sources() {
+        let mut holdings = Holdings::read(&reader, source.channel).await?;
+        let count = compare_books(&reader, source, &mut holdings, &mut replies, &mut verdict).await?;
+        at_source.push((source.channel, count));
+    }
     replies.missing(&reader, &mut verdict).await?;
+    if let Some(forwards) = &options.forwards {
+        forwards::compare(&reader, forwards, &mut verdict).await?;
+    }
     accounts::flow(&reader, &at_source, replies.accepted(), &mut verdict).await?;
     accounts::gaps(&reader, &mut verdict).await?;
     accounts::dead_letters(&reader, &mut verdict).await?;
@@ -86,46 +118,30 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
     Ok(verdict)
 }
 
-/// Goes through the platform's book; returns how many items each dataset has.
+/// Goes through a platform's book; returns how many items each dataset has.
 async fn compare_books(
     reader: &Reader<'_>,
+    source: Source<'_>,
     holdings: &mut Holdings,
     replies: &mut Replies,
     verdict: &mut Verdict,
 ) -> Result<[usize; 4], SimError> {
-    let (platform, channel) = (&reader.options.platform, reader.options.channel.as_str());
+    let channel = source.channel;
     let mut at_source = [0; 4];
-    let mut after = 0;
-    loop {
-        let page = http::get(
-            &reader.client,
-            &platform.url,
-            &format!("/sim/book/orders?limit=500&after={after}"),
-            &platform.token,
-        )
-        .await?;
-        for row in page["orders"].as_array().into_iter().flatten() {
-            let unreadable = |_| SimError::Answer {
-                what: "GET /sim/book/orders".into(),
-                status: 200,
-                detail: "unreadable row".into(),
-            };
-            let order: Order =
-                serde_json::from_value(row["record"].clone()).map_err(|error: serde_json::Error| unreadable(error))?;
-            let expected = canonical::expected(&order);
-            expected.iter().for_each(|item| at_source[item.dataset as usize] += 1);
-            replies.compare(&order, &row["replies"], channel, verdict);
-            let day = expected.first().map(|item| item.day.clone()).unwrap_or_default();
-            match holdings.orders.remove(&(order.order_no.clone(), day)) {
-                Some(held) => compare_order(channel, &order, expected, held, holdings, verdict),
-                None => verdict.mismatch(channel, "", &order.order_no, "order_missing"),
-            }
+    books::each(reader, source.platform, |row, order| {
+        let expected = canonical::expected(order, source.dress);
+        expected.iter().for_each(|item| at_source[item.dataset as usize] += 1);
+        // The desk speaks to the municipal platform alone.
+        if source.dress == Dress::Municipal {
+            replies.compare(order, &row["replies"], channel, verdict);
         }
-        match page["next"].as_u64() {
-            Some(next) if page["more"] == true => after = next,
-            _ => break,
+        let day = expected.first().map(|item| item.day.clone()).unwrap_or_default();
+        match holdings.orders.remove(&(order.order_no.clone(), day)) {
+            Some(held) => compare_order(channel, order, expected, held, holdings, verdict),
+            None => verdict.mismatch(channel, "", &order.order_no, "order_missing"),
         }
-    }
+    })
+    .await?;
     for (number, _) in holdings.orders.keys() {
         verdict.mismatch(channel, "", number, "order_extra");
     }

@@ -23,10 +23,28 @@ pub struct Verdict {
     pub manifest: Value,
     /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
+    /// What was forwarded to the province, where anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwards: Option<ForwardBalance>,
     /// What does not match; at most 1,000 are listed.
     pub mismatches: Vec<Mismatch>,
     /// How many mismatches there are.
     pub mismatch_count: usize,
+}
+
+/// What the routes owe to the province, by the two platforms' own books.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ForwardBalance {
+    /// The channel of the province.
+    pub channel: String,
+    /// How many orders are owed.
+    pub orders: usize,
+    /// How many items they have.
+    pub items: usize,
+    /// How many of them rightly are not there as they stand: waived, dead-lettered, or refused by the province's own book.
+    pub excused: usize,
+    /// Faults injected at the province by kind.
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// Sync gaps by their end.

@@ -29,6 +29,7 @@ pub(super) fn routes(platform: Arc<Platform>) -> Router<Arc<Platform>> {
         .route("/faults", get(faults))
         .route("/history", get(history))
         .route("/book/orders", get(orders))
+        .route("/book/refusals", get(refusals))
         .route("/book/corrupt", post(corrupt))
         .layer(middleware::from_fn_with_state(platform, guard))
 }
@@ -54,7 +55,7 @@ async fn stop(State(platform): State<Arc<Platform>>) -> Response {
 async fn life(State(platform): State<Arc<Platform>>) -> Json<Value> {
     let book = platform.ledger.lock();
     let verdicts = if book.stopped {
-        book.from_position(0).filter(|held| held.order.state == state::RETURN_ASKED).count()
+        book.from_position(0).filter(|held| !held.uploaded && held.order.state == state::RETURN_ASKED).count()
     } else {
         0
     };
@@ -70,8 +71,13 @@ async fn life(State(platform): State<Arc<Platform>>) -> Json<Value> {
 /// What the plan has and what was injected.
 async fn faults(State(platform): State<Arc<Platform>>) -> Json<Value> {
     let book = platform.ledger.lock();
-    let enabled: Vec<&str> =
-        platform.options.faults.kinds().into_iter().map(crate::faults::FaultKind::as_str).collect();
+    let enabled: Vec<&str> = platform
+        .options
+        .faults
+        .kinds(platform.options.kind)
+        .into_iter()
+        .map(crate::faults::FaultKind::as_str)
+        .collect();
     Json(json!({"plan": platform.options.faults.name(), "enabled": enabled, "injected": book.faults}))
 }
 
@@ -101,6 +107,18 @@ async fn orders(State(platform): State<Arc<Platform>>, Query(query): Query<Param
     Json(json!({"orders": orders, "next": next, "more": next < book.len()}))
 }
 
+/// The request ids of the uploads that were refused as rows of business (fault `refused_upload`).
+async fn refusals(State(platform): State<Arc<Platform>>) -> Json<Value> {
+    let book = platform.ledger.lock();
+    let refused: Vec<&str> = book
+        .operations
+        .values()
+        .filter(|operation| operation.refused)
+        .map(|operation| operation.request_id.as_str())
+        .collect();
+    Json(json!({"refused": refused}))
+}
+
 fn row(held: &Held) -> Value {
     let items: Vec<Value> = digest::items(&held.order)
         .into_iter()
@@ -111,7 +129,7 @@ fn row(held: &Held) -> Value {
             })
         })
         .collect();
-    json!({"record": held.order, "replies": held.replies, "items": items, "hidden": held.hidden})
+    json!({"record": held.order, "replies": held.replies, "items": items, "hidden": held.hidden, "uploaded": held.uploaded})
 }
 
 /// Silently damages one row of the book, so that a test can see the judge notice: `{"orderNo"}`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Platform, PlatformOptions, lock};
+use super::{Platform, PlatformKind, PlatformOptions, lock};
 use crate::book::entry::{Edit, Entry, Push};
 use crate::book::{Book, Held};
 use crate::clock;
@@ -175,7 +175,14 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
         } else {
             let shown = platform.shown_ms(now);
             let day = clock::day_of(&clock::wire_time(shown)).replace('-', "");
-            invent::order(options.seed, format!("GZ{day}{:06}", book.next_number), shown)
+            match options.kind {
+                PlatformKind::Municipal => {
+                    invent::order(options.seed, format!("GZ{day}{:06}", book.next_number), shown)
+                }
+                PlatformKind::Province => {
+                    invent::provincial_order(options.seed, format!("GD{day}{:06}", book.next_number), shown)
+                }
+            }
         };
         create(platform, book, order, now);
     }

@@ -1,4 +1,4 @@
-//! The simulated municipal 12345 platform 市12345热线: a peer with a durable book of its own.
+//! The simulated platform, a municipal one 市12345热线 or the province's 省12328热线中心: a peer with a durable book of its own.
 //!
 //! Parts: [`server`] answers the gateway (reading, writing), [`push`] calls it, [`life`] lets orders happen, [`control`] is the
 //! surface for the demo and the judge. All of them change the book only through [`crate::book::Ledger`], and nothing is answered
@@ -20,6 +20,7 @@ mod tampering;
 mod times;
 mod torn;
 mod tricks;
+mod upload;
 mod write;
 
 use std::collections::HashMap;
@@ -41,7 +42,7 @@ pub use handle::PlatformHandle;
 use lies::Lie;
 use life::Life;
 pub(crate) use options::LIE_LASTS;
-pub use options::PlatformOptions;
+pub use options::{PlatformKind, PlatformOptions};
 use plan::Planner;
 use push::Retries;
 
@@ -108,7 +109,8 @@ impl Platform {
 
     /// Whether there is somebody to push to.
     fn pushes(&self) -> bool {
-        self.options.gateway_url.is_some() || self.options.gateway_address_file.is_some()
+        self.options.kind == PlatformKind::Municipal
+            && (self.options.gateway_url.is_some() || self.options.gateway_address_file.is_some())
     }
 
     /// Ends life: nothing spontaneous any more, no faults.
@@ -142,7 +144,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         Some(file) => data::read(file, options.mapping.as_deref())?,
         None => Vec::new(),
     };
-    let ledger = Ledger::open(&options.dir, options.durable, backup_reach_ms(&options.faults))?;
+    let ledger = Ledger::open(&options.dir, options.durable, backup_reach_ms(&options))?;
     let now = options.clock.now_ms();
     let faults = begin_life(&ledger, &options, rows.len(), now);
     let life = Life::begin(&options, ledger.lock().created_in_life(), now);
@@ -186,8 +188,8 @@ pub async fn run_platform(options: PlatformOptions) -> Result<PlatformEnd, SimEr
 }
 
 /// How far back a backup of this plan may lie.
-fn backup_reach_ms(plan: &FaultPlan) -> i64 {
-    if plan.kinds().contains(&FaultKind::RestoredBackup) { BACKUP_REACH_MS } else { 0 }
+fn backup_reach_ms(options: &PlatformOptions) -> i64 {
+    if options.faults.kinds(options.kind).contains(&FaultKind::RestoredBackup) { BACKUP_REACH_MS } else { 0 }
 }
 
 /// Continues the named life or begins a new one.
@@ -206,7 +208,7 @@ fn begin_life(ledger: &Ledger, options: &PlatformOptions, rows: usize, now: i64)
     // A life without end still wants its planned faults: they come in its first minute, and by chance from then on.
     let endless = if matches!(options.faults, FaultPlan::Campaign { .. }) { CAMPAIGN_MS } else { 60_000 };
     let planned = if life.is_finite() { (life * 1000.0) as i64 } else { endless };
-    let mut faults = Faults::new(&options.faults, options.seed, since, planned, &book.faults);
+    let mut faults = Faults::new((&options.faults, options.kind), options.seed, since, planned, &book.faults);
     if !life.is_finite() {
         faults.never_end();
     }

@@ -11,9 +11,21 @@ use crate::sign::SignatureMethod;
 /// So long an account lies where nothing else is said.
 pub(crate) const LIE_LASTS: Duration = Duration::from_secs(6 * 3_600);
 
+/// Whose platform it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlatformKind {
+    /// A municipal 12345 platform: `docs/channels/municipal-12345.md`.
+    #[default]
+    Municipal,
+    /// The province's 12328 centre: `docs/channels/provincial-12328.md`. It takes uploads and pushes nothing.
+    Province,
+}
+
 /// What a platform is to be.
 #[derive(Clone, Debug)]
 pub struct PlatformOptions {
+    /// Whose it is.
+    pub kind: PlatformKind,
     /// Its directory: book, address, control token.
     pub dir: PathBuf,
     /// Listening address; port 0 takes a free one (and the same one again after a restart).
@@ -68,6 +80,7 @@ impl PlatformOptions {
     /// A fault-free platform of a directory with 20 orders a second, for ever.
     pub fn new(dir: impl Into<PathBuf>, api_secret: impl Into<String>, webhook_secret: impl Into<String>) -> Self {
         Self {
+            kind: PlatformKind::Municipal,
             dir: dir.into(),
             listen: "127.0.0.1:0".to_owned(),
             gateway_url: None,

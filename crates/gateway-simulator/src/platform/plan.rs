@@ -36,7 +36,8 @@ impl Planner {
         // With played data the life of an order is simple: what the desk does, and nothing else. After the end of life too, except
         // that a question of the desk (a return) still gets its answer.
         let simple = stopped || options.data.is_some();
-        if held.hidden || (simple && held.order.state != state::RETURN_ASKED) {
+        // What was uploaded lives where it came from.
+        if held.hidden || held.uploaded || (simple && held.order.state != state::RETURN_ASKED) {
             return;
         }
         let mut rng = invent::rng_for(options.seed, &held.order.order_no, held.version * 2 + 1);

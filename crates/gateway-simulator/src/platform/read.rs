@@ -164,7 +164,9 @@ impl Platform {
         let now = self.now();
         let book = self.ledger.lock();
         let known = |operation: &&Operation| {
-            operation.operation != "complete" && operation.receipt_from.is_none_or(|from| from <= now)
+            operation.operation != "complete"
+                && !operation.refused
+                && operation.receipt_from.is_none_or(|from| from <= now)
         };
         let found = book.operations.get(request).filter(known);
         Answer::data(found.map_or(Value::Null, |operation| {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::disruption::Gate;
 use super::read::Parameters;
-use super::{Platform, PlatformEnd, control, life, push};
+use super::{Platform, PlatformEnd, PlatformKind, control, life, push};
 use crate::error::SimError;
 use crate::faults::FaultKind;
 use crate::sign::Signed;
@@ -26,21 +26,32 @@ pub(super) struct Answer {
     code: u16,
     message: &'static str,
     data: Value,
-    /// Never arrives (fault `lost_receipt`).
-    pub(super) lost: bool,
+    /// What becomes of it on the way back.
+    pub(super) way: Way,
+}
+
+/// What becomes of an answer on the way back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It goes out, unless a fault of transport befalls it.
+    Open,
+    /// A gateway in between answers in its place (fault `lost_receipt`).
+    Lost,
+    /// The connection ends before it is whole (fault `upload_hang_up`).
+    Cut,
 }
 
 impl Answer {
     pub(super) fn data(data: Value) -> Self {
-        Self { code: 0, message: "ok", data, lost: false }
+        Self { code: 0, message: "ok", data, way: Way::Open }
     }
 
     pub(super) fn refused(code: u16, message: &'static str) -> Self {
-        Self { code, message, data: Value::Null, lost: false }
+        Self { code, message, data: Value::Null, way: Way::Open }
     }
 
     pub(super) fn invalid(what: &'static str) -> Self {
-        Self { code: 1004, message: what, data: Value::Null, lost: false }
+        Self { code: 1004, message: what, data: Value::Null, way: Way::Open }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -162,8 +173,13 @@ async fn before(platform: &Platform) -> Option<Response> {
 
 /// Faults on the way back: what was done is done. `operation` is the path of an operation, where the call was one.
 async fn after(platform: &Platform, answer: &Answer, operation: Option<&str>) -> Response {
-    if answer.lost {
-        return json_response(StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec());
+    match answer.way {
+        Way::Open => {}
+        Way::Lost => return json_response(StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec()),
+        Way::Cut => {
+            let end = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("hung up")) });
+            return Response::new(Body::from_stream(end));
+        }
     }
     let now = platform.now();
     let kind = {
@@ -211,7 +227,12 @@ fn dispatch(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMap
         ("POST", ["orders", "query"]) => platform.query(body),
         ("POST", ["orders", number, operation]) => {
             let request_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            platform.operate(number, operation, request_id, body)
+            match operation.strip_prefix("upload_") {
+                Some(kind) if platform.options.kind == PlatformKind::Province => {
+                    platform.upload(number, kind, request_id, body)
+                }
+                _ => platform.operate(number, operation, request_id, body),
+            }
         }
         _ => return None,
     })

@@ -54,6 +54,7 @@ pub(super) fn victim(
     let seen = lock(&platform.seen);
     let free = |held: &&Held| {
         !held.hidden
+            && !held.uploaded
             // What nobody was shown, as in an outage, is missed by nobody.
             && seen.get(&held.key) == Some(&held.version)
             && held.changed_at < now - age

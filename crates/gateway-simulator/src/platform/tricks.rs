@@ -36,7 +36,10 @@ pub(super) fn tick(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i6
 /// Finds an order that suits, beginning at a place that moves with time.
 fn find(book: &Book, now: i64, suits: impl Fn(&Held) -> bool) -> Option<String> {
     let start = if book.len() > LOOK { (now as usize / 7) % (book.len() - LOOK) } else { 0 };
-    book.from_position(start).take(LOOK).find(|held| !held.hidden && suits(held)).map(|held| held.key.clone())
+    book.from_position(start)
+        .take(LOOK)
+        .find(|held| !held.hidden && !held.uploaded && suits(held))
+        .map(|held| held.key.clone())
 }
 
 /// A compared field edited behind everybody's back, on an order that no poll overlap can still see and that nothing else will touch.
@@ -143,8 +146,12 @@ fn bulk(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     }
     platform.page_size.store(0, Ordering::SeqCst);
     let deadline = format!("{} 18:00:00", clock::day_of(&clock::wire_time(now + 40 * 86_400_000)));
-    let numbers: Vec<String> =
-        book.from_position(0).filter(|held| !held.hidden).take(size + 20).map(|held| held.key.clone()).collect();
+    let numbers: Vec<String> = book
+        .from_position(0)
+        .filter(|held| !held.hidden && !held.uploaded)
+        .take(size + 20)
+        .map(|held| held.key.clone())
+        .collect();
     for number in numbers {
         let Some(held) = book.order(&number) else { continue };
         let update = Some(next_update(platform, held, now));
@@ -160,7 +167,7 @@ fn bulk(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
 /// Records of the page just read change before the next page is asked for.
 pub(super) fn drift(platform: &Platform, book: &mut MutexGuard<'_, Book>, numbers: &[String], now: i64) {
     for number in numbers {
-        let Some(held) = book.order(number) else { continue };
+        let Some(held) = book.order(number).filter(|held| !held.uploaded) else { continue };
         let mut rng = invent::rng_for(platform.options.seed, number, held.version * 2 + 2);
         let update = next_update(platform, held, now);
         write_now(platform, book, number, &update, vec![Edit::Address(invent::readdress(&mut rng))], now);

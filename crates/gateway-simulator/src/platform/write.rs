@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Platform;
 use super::inject::hit;
 use super::life::next_update;
-use super::server::Answer;
+use super::server::{Answer, Way};
 use crate::book::Book;
 use crate::book::entry::{Edit, Entry, Operation, Push};
 use crate::clock;
@@ -58,6 +58,10 @@ impl Platform {
         let Some((place, held)) = place.and_then(|place| Some((place.clone(), book.order(&place)?))) else {
             return Answer::refused(1002, "工单不存在");
         };
+        if held.uploaded {
+            // What a city uploaded is handled where it came from.
+            return Answer::refused(1003, "状态不允许");
+        }
         let mut edits = match judge(&held.order, operation, &body, request_id) {
             Verdict::Done(edits) => edits,
             Verdict::AlreadySubmitted => return Answer::refused(1001, "重复提交"),
@@ -79,10 +83,13 @@ impl Platform {
             receipt_no: format!("R{number}-{version}-{}", book.operations.len() + 1),
             received_at: clock::wire_time(self.shown_ms(now)),
             lost,
+            refused: false,
             receipt_from: (fault == Some(FaultKind::LostReceipt)).then(|| receipt_from(version, now)),
         };
         let mut answer = receipt(&done);
-        answer.lost = fault == Some(FaultKind::LostReceipt);
+        if fault == Some(FaultKind::LostReceipt) {
+            answer.way = Way::Lost;
+        }
         let (update, edits, push) =
             if lost { (None, Vec::new(), Push::None) } else { (Some(update), edits, Push::Record) };
         let entry = Entry::Change { at: now, no: place.clone(), update, edits, operation: Some(done), push };
@@ -136,7 +143,8 @@ fn for_ever(version: u64) -> bool {
     version.is_multiple_of(2)
 }
 
-fn receipt(operation: &Operation) -> Answer {
+/// The answer to what was done.
+pub(super) fn receipt(operation: &Operation) -> Answer {
     Answer::data(json!({"receiptNo": operation.receipt_no, "receivedAt": operation.received_at}))
 }
 

@@ -41,6 +41,7 @@ impl World {
         desk_options.data = data.map(fixture);
         let desk = start_desk(desk_options.clone()).await.expect("desk");
         let judge = JudgeOptions {
+            forwards: None,
             gateway_url: url,
             token,
             platform: ControlPoint { url: platform.url(), token: platform.token.clone() },

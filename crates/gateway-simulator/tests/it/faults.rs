@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gateway_simulator::record::Order;
-use gateway_simulator::{FaultKind, FaultPlan, PlatformEnd, digest, start_platform};
+use gateway_simulator::{FaultKind, FaultPlan, PlatformEnd, PlatformKind, digest, start_platform};
 use serde_json::{Value, json};
 
 use crate::pushes::Webhook;
@@ -11,8 +11,11 @@ use crate::support::{Peer, options};
 
 #[test]
 fn plans_are_parsed() {
-    assert_eq!("heavy".parse::<FaultPlan>().expect("plan").kinds().len(), FaultKind::heavy().len());
-    let mild = "default".parse::<FaultPlan>().expect("plan").kinds();
+    assert_eq!(
+        "heavy".parse::<FaultPlan>().expect("plan").kinds(PlatformKind::Municipal).len(),
+        FaultKind::heavy().len()
+    );
+    let mild = "default".parse::<FaultPlan>().expect("plan").kinds(PlatformKind::Municipal);
     for kind in [FaultKind::MissedRecord, FaultKind::SilentEdit, FaultKind::LostReply, FaultKind::PlatformRestart] {
         assert!(!mild.contains(&kind));
     }

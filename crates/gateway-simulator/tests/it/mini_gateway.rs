@@ -51,6 +51,8 @@ pub struct MiniGateway {
     refresh: tokio::sync::Mutex<()>,
     pub wrong: Mutex<Option<Wrong>>,
     pub gaps: Mutex<Vec<Value>>,
+    /// What any order's timeline says of deliveries.
+    pub deliveries: Mutex<Vec<Value>>,
 }
 
 const TOKEN: &str = "gateway-token";
@@ -63,10 +65,12 @@ impl MiniGateway {
             refresh: tokio::sync::Mutex::default(),
             wrong: Mutex::default(),
             gaps: Mutex::default(),
+            deliveries: Mutex::default(),
         });
         let app = Router::new()
             .route("/api/v1/orders", get(orders))
             .route("/api/v1/orders/{id}", get(order))
+            .route("/api/v1/orders/{id}/timeline", get(timeline))
             .route("/api/v1/orders/{id}/commands", post(command))
             .route("/api/v1/commands/{id}", get(outcome))
             .route("/api/v1/flow", get(flow))
@@ -103,6 +107,10 @@ impl MiniGateway {
             }
         }
     }
+}
+
+async fn timeline(State(gateway): Gateway) -> Json<Value> {
+    Json(json!({"deliveries": *gateway.deliveries.lock().expect("lock")}))
 }
 
 type Gateway = State<Arc<MiniGateway>>;

@@ -1,0 +1,268 @@
+//! Uploads 上报 (section 4 of `docs/channels/provincial-12328.md`): what a city tells the province of its orders, item by item.
+//!
+//! The first upload of an acceptance makes the order; everything else of an order that is not there is refused. The same request id is
+//! answered as the first time and changes nothing. Unknown keys and codes are refused, so that a city that maps wrongly hears of it.
+
+use std::sync::MutexGuard;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::Platform;
+use super::inject::hit;
+use super::life::next_update;
+use super::server::{Answer, Way};
+use super::write::receipt;
+use crate::book::Book;
+use crate::book::entry::{Edit, Entry, Operation};
+use crate::clock;
+use crate::faults::{FaultKind, FaultPlan};
+use crate::record::{Completion, Event, Order, Visit};
+
+/// The code of a row that was refused for a reason of business.
+const REFUSED: u16 = 2001;
+
+const ACCEPTANCE: &[&str] = &[
+    "createTime",
+    "orderType",
+    "category",
+    "title",
+    "content",
+    "sourceType",
+    "address",
+    "occurTime",
+    "urgency",
+    "isSecret",
+    "isAnonymous",
+    "callerName",
+    "callerPhone",
+    "contactPhone",
+];
+const STATE: &[&str] = &["state", "unit", "deadline", "round"];
+const EVENT: &[&str] = &["eventId", "kind", "time", "text"];
+const COMPLETION: &[&str] = &["round", "replyContent", "replyTime", "replyUnit"];
+const VISIT: &[&str] = &["visitNo", "round", "visitTime", "connected", "satisfaction", "isSolved", "opinion"];
+const STATES: &[&str] = &["10", "20", "30", "35", "40", "50", "60", "70", "80", "90"];
+
+/// What an upload says, checked.
+enum Said {
+    Acceptance(Box<Order>),
+    Part(Vec<Edit>),
+}
+
+impl Platform {
+    /// `POST /gateway/orders/{orderNo}/upload_{kind}`
+    pub(super) fn upload(&self, number: &str, kind: &str, request_id: &str, body: &[u8]) -> Answer {
+        if request_id.is_empty() || request_id.len() > 128 {
+            return Answer::invalid("X-Request-Id");
+        }
+        if number.is_empty() || number.len() > 128 || number.chars().any(char::is_control) {
+            return Answer::invalid("orderNo");
+        }
+        let said = match read(kind, body) {
+            Ok(said) => said,
+            Err(field) => return Answer::invalid(field),
+        };
+        let mut book = self.ledger.lock();
+        let operation = format!("upload_{kind}");
+        if let Some(earlier) = book.operations.get(request_id) {
+            return match earlier.operation == operation && earlier.order_no == number {
+                false => Answer::invalid("X-Request-Id"),
+                true if earlier.refused => Answer::refused(REFUSED, "数据校验不通过"),
+                true => receipt(earlier),
+            };
+        }
+        let place = place_of(&book, number, &said);
+        if place.is_none() && !matches!(said, Said::Acceptance(_)) {
+            return Answer::refused(1002, "工单不存在");
+        }
+        if place.as_ref().and_then(|place| book.order(place)).is_some_and(|held| !held.uploaded) {
+            // The province's own order is the province's to tell.
+            return Answer::refused(1003, "状态不允许");
+        }
+        self.keep(&mut book, number, place, said, operation, request_id)
+    }
+
+    fn keep(
+        &self,
+        book: &mut MutexGuard<'_, Book>,
+        number: &str,
+        place: Option<String>,
+        said: Said,
+        operation: String,
+        request_id: &str,
+    ) -> Answer {
+        let now = self.now();
+        let shown = clock::wire_time(self.shown_ms(now));
+        let fault = self.befall(book, place.as_deref(), &operation, now);
+        let held = place.as_ref().and_then(|place| book.order(place));
+        let version = held.map_or(0, |held| held.version);
+        let update = held.map_or_else(|| shown.clone(), |held| next_update(self, held, now));
+        let done = Operation {
+            request_id: request_id.to_owned(),
+            operation,
+            order_no: number.to_owned(),
+            receipt_no: format!("S{}", book.operations.len() + 1),
+            received_at: shown,
+            lost: fault == Some(FaultKind::LostUpload),
+            refused: fault == Some(FaultKind::RefusedUpload),
+            receipt_from: (fault == Some(FaultKind::LostReceipt)).then(|| self.receipt_from(version, now)),
+        };
+        let mut answer = match fault {
+            Some(FaultKind::RefusedUpload) => Answer::refused(REFUSED, "数据校验不通过"),
+            Some(FaultKind::SubmittedUpload) => Answer::refused(1001, "重复提交"),
+            _ => receipt(&done),
+        };
+        answer.way = match fault {
+            Some(FaultKind::LostReceipt) => Way::Lost,
+            Some(FaultKind::UploadHangUp) => Way::Cut,
+            _ => Way::Open,
+        };
+        let (mut new, mut edits) = match (said, held) {
+            (Said::Acceptance(told), None) => (Some(told), Vec::new()),
+            (Said::Acceptance(told), Some(held)) => (None, vec![Edit::Whole(Box::new(with(&held.order, *told)))]),
+            (Said::Part(edits), _) => (None, edits),
+        };
+        if done.lost || done.refused {
+            (new, edits) = (None, Vec::new());
+        }
+        let no = match (&new, place) {
+            (_, Some(place)) => place,
+            (Some(told), None) if !book.keys(number).is_empty() => {
+                format!("{number}@{}", clock::day_of(&told.create_time))
+            }
+            _ => number.to_owned(),
+        };
+        if let Some(told) = &mut new {
+            number.clone_into(&mut told.order_no);
+            told.update_time.clone_from(&update);
+        }
+        let update = (!edits.is_empty()).then_some(update);
+        self.ledger.write(book, &Entry::Upload { at: now, no, new, update, edits, operation: done });
+        answer
+    }
+
+    /// Which fault befalls an upload that is about to be kept.
+    fn befall(
+        &self,
+        book: &mut MutexGuard<'_, Book>,
+        place: Option<&str>,
+        operation: &str,
+        now: i64,
+    ) -> Option<FaultKind> {
+        let kinds = [
+            FaultKind::RefusedUpload,
+            FaultKind::LostUpload,
+            FaultKind::SubmittedUpload,
+            FaultKind::UploadHangUp,
+            FaultKind::LostReceipt,
+        ];
+        let possible = |kind: &FaultKind| *kind != FaultKind::RefusedUpload || operation != "upload_acceptance";
+        let kind = kinds.into_iter().filter(possible).find(|kind| self.take(book, *kind, now))?;
+        let made = place.map(|place| hit(book, place, operation)).unwrap_or_default();
+        self.log(book, kind, now, made);
+        Some(kind)
+    }
+
+    /// From when on a receipt that was lost is known: seconds later, in a campaign hours.
+    fn receipt_from(&self, version: u64, now: i64) -> i64 {
+        let hours = matches!(self.options.faults, FaultPlan::Campaign { .. });
+        now + (1 + version as i64 % 6) * if hours { 3_600_000 } else { 1_000 }
+    }
+}
+
+/// The place of the order that an upload speaks of: where a number was given more than once, the order of that day, else the last one.
+fn place_of(book: &Book, number: &str, said: &Said) -> Option<String> {
+    match said {
+        Said::Acceptance(told) => book.key_of(number, clock::day_of(&told.create_time)).cloned(),
+        Said::Part(_) => book.keys(number).last().cloned(),
+    }
+}
+
+/// The order with what an acceptance tells.
+fn with(held: &Order, told: Order) -> Order {
+    Order {
+        order_no: held.order_no.clone(),
+        state: held.state.clone(),
+        unit: held.unit.clone(),
+        deadline: held.deadline.clone(),
+        round: held.round,
+        events: held.events.clone(),
+        completions: held.completions.clone(),
+        visits: held.visits.clone(),
+        ..told
+    }
+}
+
+/// What a body says, or the field that is wrong.
+fn read(kind: &str, body: &[u8]) -> Result<Said, &'static str> {
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return Err("body") };
+    match kind {
+        "acceptance" => {
+            let order: Order = typed(body, ACCEPTANCE)?;
+            check(is_time(&order.create_time), "createTime")?;
+            check(among(&order.order_type, &["1", "2", "3", "9"]), "orderType")?;
+            check(order.occur_time.is_empty() || is_time(&order.occur_time), "occurTime")?;
+            check(among(&order.urgency, &["", "1", "2", "3"]), "urgency")?;
+            check(is_flag(&order.is_secret), "isSecret")?;
+            check(is_flag(&order.is_anonymous), "isAnonymous")?;
+            Ok(Said::Acceptance(Box::new(order)))
+        }
+        "state" => {
+            let order: Order = typed(body, STATE)?;
+            check(among(&order.state, STATES), "state")?;
+            check(order.deadline.is_empty() || is_time(&order.deadline), "deadline")?;
+            Ok(Said::Part(vec![
+                Edit::State(order.state),
+                Edit::Unit(order.unit),
+                Edit::Deadline(order.deadline),
+                Edit::Round(order.round),
+            ]))
+        }
+        "event" => {
+            let event: Event = typed(body, EVENT)?;
+            check(!event.event_id.is_empty(), "eventId")?;
+            check(!event.kind.is_empty(), "kind")?;
+            check(is_time(&event.time), "time")?;
+            Ok(Said::Part(vec![Edit::PutEvent(event)]))
+        }
+        "completion" => {
+            check(body.contains_key("round"), "round")?;
+            let completion: Completion = typed(body, COMPLETION)?;
+            check(!completion.reply_content.is_empty(), "replyContent")?;
+            check(is_time(&completion.reply_time), "replyTime")?;
+            Ok(Said::Part(vec![Edit::PutCompletion(completion)]))
+        }
+        "visit" => {
+            check(body.contains_key("visitNo"), "visitNo")?;
+            let visit: Visit = typed(body, VISIT)?;
+            check(is_time(&visit.visit_time), "visitTime")?;
+            check(is_flag(&visit.connected), "connected")?;
+            check(among(&visit.satisfaction, &["", "1", "2", "3", "4", "5", "9"]), "satisfaction")?;
+            check(is_flag(&visit.is_solved), "isSolved")?;
+            Ok(Said::Part(vec![Edit::PutVisit(visit)]))
+        }
+        _ => Err("operation"),
+    }
+}
+
+fn typed<T: DeserializeOwned>(body: Map<String, Value>, known: &[&str]) -> Result<T, &'static str> {
+    check(body.keys().all(|key| known.contains(&key.as_str())), "unknown key")?;
+    serde_json::from_value(Value::Object(body)).map_err(|_| "body")
+}
+
+fn check(right: bool, field: &'static str) -> Result<(), &'static str> {
+    if right { Ok(()) } else { Err(field) }
+}
+
+fn is_time(text: &str) -> bool {
+    clock::wire_ms(text).is_some()
+}
+
+fn is_flag(text: &str) -> bool {
+    among(text, &["", "0", "1"])
+}
+
+fn among(text: &str, list: &[&str]) -> bool {
+    list.contains(&text)
+}
