@@ -66,7 +66,8 @@ pub trait OrderReader: Send + Sync {
 /// of arrival counts. `None` where nobody else can be at it.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// The deliveries of a destination that are due, the longest due first, at most one for each order: the first in flight. `owed`, `pending` and
+    /// The deliveries of a destination that are due, the longest due first, at most one for each order: the first in flight, a
+    /// forwarded acceptance before everything else, since it makes the order there. `owed`, `pending` and
     /// `ambiguous` ones can be due; `sending` and `held` ones are not, but block what comes after them.
     async fn due_deliveries(&self, destination: &ChannelId, now: Timestamp, limit: u32) -> Result<Vec<DeliveryWork>>;
     /// When the next delivery of a destination falls due; `None` when none does by time alone.

@@ -107,6 +107,10 @@ impl Holdings {
             let fields = self.fields(&person["fields"]);
             held.person.extend(fields);
         }
+        // A number that we gave the order at a channel claims nothing before the channel has said something of it.
+        if held.items.is_empty() && held.person.is_empty() {
+            return;
+        }
         // An order that changed while we read comes again: the later word counts.
         if let Some(earlier) = self.orders.insert(key.clone(), held)
             && self.orders.get(&key).is_some_and(|now| now.id != earlier.id)
