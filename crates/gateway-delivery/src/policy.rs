@@ -4,6 +4,7 @@
 //! |---|---|
 //! | acknowledged | acknowledged |
 //! | refused | rejected; but ambiguous after an attempt without an answer, since that one may be why |
+//! | forwarded, and the order is unknown there | owed, after a wait: its acceptance is on its way or was lost, and comes (again) before it |
 //! | certainly not taken | owed, after a wait; not before the time that the peer asked for |
 //! | no answer, or "already submitted" | ambiguous: the peer is asked, never just sent to again |
 //! | asked by receipt: found | acknowledged |
@@ -17,12 +18,15 @@
 
 use crate::DeliveryConfig;
 use gateway_connector::{Outcome, Reason};
-use gateway_model::{AskBy, DeliveryState, Receipt, Timestamp};
+use gateway_model::{AskBy, Dataset, DeliveryState, Operation, Receipt, Timestamp};
 use gateway_store::{AttemptResult, AttemptRow, DeliveryRow};
 use std::time::Duration;
 
 /// The code by which a sink says that the peer has an answer to this order already, maybe another one.
 pub const ALREADY_SUBMITTED: &str = "already_submitted";
+
+/// The code by which a sink says that the peer does not know the order.
+const UNKNOWN_ORDER: &str = "unknown_order";
 
 /// What asking brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,10 @@ pub fn after_attempt(
         Outcome::Acknowledged(receipt) => acknowledged(row, receipt, now),
         Outcome::Pending(_) => {
             AttemptResult { state: DeliveryState::Pending, next_attempt_at: ask_at, ..plain(row, now) }
+        }
+        Outcome::Rejected(reason) if waits_for_acceptance(row, &reason) => {
+            let wait = config.retry.wait_after(row.attempts.saturating_add(1), None);
+            AttemptResult { next_attempt_at: later(now, wait), ..told(row, DeliveryState::Owed, reason, now) }
         }
         Outcome::Rejected(reason) if row.unanswered && !was_refused_before(row, earlier, &reason) => {
             AttemptResult { next_attempt_at: ask_at, ..told(row, DeliveryState::Ambiguous, reason, now) }
@@ -171,6 +179,12 @@ pub fn unsent(row: &DeliveryRow, now: Timestamp) -> AttemptResult {
 #[must_use]
 pub fn ask_by(row: &DeliveryRow) -> AskBy {
     row.ask_by.unwrap_or(AskBy::Nothing)
+}
+
+/// An item of an order that the destination does not know. The order is made there by its acceptance, which the same rules owe and which was
+/// acknowledged or is in flight: lost there, it is sent again by a gap. A refusal for good would lose the rest of the order with it.
+fn waits_for_acceptance(row: &DeliveryRow, reason: &Reason) -> bool {
+    row.operation == Operation::Forward && row.dataset != Dataset::Acceptance && reason.code == UNKNOWN_ORDER
 }
 
 fn was_refused_before(row: &DeliveryRow, earlier: &[AttemptRow], reason: &Reason) -> bool {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The kinds of connector that this program has.
-pub const KINDS: [Kind; 2] = [connector_municipal_12345::KIND, connector_taxi_qr::KIND];
+pub const KINDS: [Kind; 3] =
+    [connector_municipal_12345::KIND, connector_provincial_12328::KIND, connector_taxi_qr::KIND];
 
 /// All configured channels, ready to work. Mistakes are added to the list, and their channels left out.
 pub fn connect_all(

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A crate, its layer, and the crates of the workspace that it may use. Tests of a crate may also use the crate itself.
-const CRATES: [(&str, u8, &[&str]); 16] = [
+const CRATES: [(&str, u8, &[&str]); 17] = [
     ("gateway-model", 0, &[]),
     ("gateway-connector", 1, &["gateway-model"]),
     ("gateway-bus", 1, &["gateway-model"]),
     ("gateway-store", 1, &["gateway-model"]),
     ("gateway-runtime", 1, &[]),
     ("connector-municipal-12345", 2, CONNECTOR),
+    ("connector-provincial-12328", 2, CONNECTOR),
     ("connector-taxi-qr", 2, CONNECTOR),
     ("gateway-api", 2, BELOW),
     ("gateway-intake", 2, BELOW),
@@ -49,6 +50,7 @@ const SERVER: &[&str] = &[
     "gateway-alert",
     "gateway-simulator",
     "connector-municipal-12345",
+    "connector-provincial-12328",
     "connector-taxi-qr",
 ];
 

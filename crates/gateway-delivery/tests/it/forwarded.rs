@@ -3,7 +3,8 @@
 use crate::bench::{Bench, at, config, number, run};
 use async_trait::async_trait;
 use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
+    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Outcome, Reason, Receiver, RequestError, Sink,
+    Source,
 };
 use gateway_delivery::{DeliveryWorker, Origins};
 use gateway_model::{
@@ -135,4 +136,32 @@ async fn what_can_not_be_read_again_is_a_dead_letter_that_says_why() {
         let id = gateway_model::DeliveryId(1);
         assert_eq!(bench.row(id).await.reason_code.as_deref(), Some(code));
     }
+}
+
+#[tokio::test]
+async fn an_item_of_an_order_that_is_not_there_yet_waits_for_its_acceptance() {
+    let unknown = || Outcome::Rejected(Reason::new("unknown_order", "the platform answered 1002"));
+    let bench = Bench::new().await;
+    bench.destination.answers_attempts([unknown(), unknown()]);
+    assert_eq!(forward(&bench, origins(), "plain").await, DeliveryState::Owed);
+    let id = gateway_model::DeliveryId(1);
+    assert_eq!(bench.row(id).await.reason_code.as_deref(), Some("unknown_order"));
+    let mut deps = bench.deps();
+    deps.origins = Arc::new(origins());
+    let mut worker = DeliveryWorker::new(deps, "me", config()).unwrap();
+    let mut minutes = 0;
+    while bench.state(id).await == DeliveryState::Owed {
+        minutes += 1;
+        bench.set_time(minutes * 60);
+        run(&mut worker).await.unwrap();
+    }
+    assert_eq!(bench.state(id).await, DeliveryState::Acknowledged);
+    assert_eq!(bench.destination.sent().len(), 3);
+
+    // A command on an order that is unknown there is refused for good.
+    let bench = Bench::new().await;
+    bench.destination.answers_attempts([unknown()]);
+    let id = bench.owe(1, Operation::Sign).await;
+    run(&mut bench.worker()).await.unwrap();
+    assert_eq!(bench.state(id).await, DeliveryState::Rejected);
 }
