@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The names of the children in `demo.json`.
-pub const CHILDREN: [&str; 3] = ["serve", "platform", "desk"];
+pub const CHILDREN: [&str; 4] = ["serve", "platform", "province", "desk"];
 
 /// A running demo with `--json` and a directory of its own.
 pub struct Demo {

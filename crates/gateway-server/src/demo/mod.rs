@@ -1,4 +1,4 @@
-//! `demo`: the gateway at work between a simulated platform and a simulated desk, processes under one supervisor, and a judge at the end.
+//! `demo`: the gateway at work between a simulated platform, a simulated province and a simulated desk, processes under one supervisor, and a judge at the end.
 
 mod child;
 mod servers;
@@ -13,6 +13,7 @@ use gateway_simulator::{FaultPlan, Verdict};
 pub use servers::Servers;
 use setup::Setup;
 pub use setup::unhurried_profile;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -249,6 +250,10 @@ impl Say {
     }
 }
 
+fn counts(faults: &BTreeMap<String, u64>) -> String {
+    faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+}
+
 fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<(), Failure> {
     if as_json {
         crate::commands::say(serde_json::to_string(verdict)?);
@@ -283,8 +288,17 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
         "\ngaps 缺口: {} opened, {} repaired, {} unfinished, {} false; manifest {}; restarts {restarts}",
         gaps.opened, gaps.repaired, gaps.open, gaps.false_gaps, verdict.manifest
     ));
-    let faults: Vec<String> = verdict.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    say.line(&format!("faults 故障: {}", faults.join(", ")));
+    if let Some(forwards) = &verdict.forwards {
+        say.line(&format!(
+            "forwarded 转送: {} orders with {} items owed to {}, {} excused; faults there: {}",
+            forwards.orders,
+            forwards.items,
+            forwards.channel,
+            forwards.excused,
+            counts(&forwards.faults)
+        ));
+    }
+    say.line(&format!("faults 故障: {}", counts(&verdict.faults)));
     for mismatch in verdict.mismatches.iter().take(50) {
         say.line(&format!("mismatch: {} {} {} {}", mismatch.channel, mismatch.dataset, mismatch.number, mismatch.kind));
     }

@@ -4,6 +4,7 @@ use super::child::ChildSpec;
 use super::servers::Servers;
 use crate::cli::DemoOptions;
 use crate::{Failure, secrets};
+use gateway_connector::wire::Kind;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,14 @@ use tokio::net::TcpListener;
 
 /// How long the children of an earlier demo may take to end after it died.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(30);
-const CHANNEL: &str = "municipal-12345";
+/// The municipal platform's channel, and the province's.
+pub(super) const CHANNEL: &str = "municipal-12345";
+pub(super) const PROVINCE: &str = "provincial-12328";
 const CLIENT_TIMEOUT_MS: u64 = 2_000;
 const OVERLAP_S: u64 = 8;
+
+/// So many orders of its own the province has at least.
+const LEAST_PROVINCIAL: u64 = 4;
 
 /// Everything about a demo's directory.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub struct Setup {
     public: SocketAddr,
     /// Where the platform listens.
     pub platform: SocketAddr,
+    /// Where the province listens.
+    pub province: SocketAddr,
     /// Where the desk's control surface listens.
     pub desk: SocketAddr,
     seed: u64,
@@ -50,27 +58,29 @@ impl Setup {
         servers: Option<&Servers>,
     ) -> Result<Self, Failure> {
         wait_for_predecessors(dir).await?;
-        for name in ["logs", "gateway", "platform", "desk", "secrets"] {
+        for name in ["logs", "gateway", "platform", "province", "desk", "secrets"] {
             std::fs::create_dir_all(dir.join(name))?;
         }
-        for name in ["request.secret", "webhook.secret"] {
+        for name in ["request.secret", "webhook.secret", "province.secret"] {
             secrets::read_or_create(&dir.join("secrets").join(name))?;
         }
         for role in ["admin", "desk", "judge"] {
             secrets::read_or_create(&dir.join(format!("gateway/tokens/{role}.token")))?;
         }
-        let [admin, public, platform, desk] = free_addresses().await?;
+        let [admin, public, platform, province, desk] = free_addresses().await?;
         let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
         let configure =
             |servers: &Servers| servers.configure(&dir.join("secrets/database.url"), "../secrets/database.url");
         let engines = servers.map(configure).transpose()?.map_or_else(String::new, |engines| engines + NODE);
         let options = options.clone();
-        let setup = Self { dir: dir.to_owned(), admin, public, platform, desk, seed, life, options, engines };
+        let setup = Self { dir: dir.to_owned(), admin, public, platform, province, desk, seed, life, options, engines };
         if servers.is_some() {
             setup.prepare_workers()?;
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
         std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(CLIENT_TIMEOUT_MS)?)?;
+        let province = unhurried(&connector_provincial_12328::KIND, CLIENT_TIMEOUT_MS)?;
+        std::fs::write(dir.join("gateway/province.profile.toml"), province)?;
         Ok(setup)
     }
 
@@ -89,7 +99,7 @@ impl Setup {
 
     /// The gateway's configuration: the defaults with a demo's impatience.
     fn gateway_toml(&self, admin: SocketAddr, public: SocketAddr) -> String {
-        let Self { platform, engines, .. } = self;
+        let Self { platform, province, engines, .. } = self;
         let reconcile = !self.options.without_reconcile;
         let overlap_ms = OVERLAP_S * 1_000;
         format!(
@@ -151,6 +161,24 @@ profile = "../gateway/profile.toml"
 app_id = "transport-bureau"
 request_secret_file = "../secrets/request.secret"
 webhook_secret_files = ["../secrets/webhook.secret"]
+
+[[channel]]
+id = "{PROVINCE}"
+kind = "provincial-12328"
+base_url = "http://{province}"
+profile = "../gateway/province.profile.toml"
+app_id = "transport-bureau"
+request_secret_file = "../secrets/province.secret"
+
+[[route]]
+from = "desk"
+datasets = ["handling", "completion"]
+to = "{CHANNEL}"
+
+[[route]]
+from = "{CHANNEL}"
+datasets = ["acceptance", "handling", "completion", "evaluation"]
+to = "{PROVINCE}"
 {engines}"#
         )
     }
@@ -196,6 +224,7 @@ webhook_secret_files = ["../secrets/webhook.secret"]
         for (name, value) in numbers {
             platform.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
         }
+        let province = self.province_arguments(seconds);
         let mut desk: Vec<String> = ["simulate", "desk", "--exit-with-parent"].map(str::to_owned).into();
         desk.extend(["--dir".into(), path("desk"), "--listen".into(), self.desk.to_string()]);
         desk.extend(["--gateway-url".into(), format!("http://{}", self.admin), "--channel".into(), CHANNEL.into()]);
@@ -217,8 +246,31 @@ webhook_secret_files = ["../secrets/webhook.secret"]
             children.push(spec("serve", serve("gateway", Some("intake,poll,monitor,api"))));
             children.extend(WORKERS.map(|worker| spec(worker, serve(worker, Some("pipeline,deliver")))));
         }
-        children.extend([spec("platform", platform), spec("desk", desk)]);
+        children.extend([spec("platform", platform), spec("province", province), spec("desk", desk)]);
         children
+    }
+
+    /// The province: a twentieth of the platform's pace, for about as long.
+    fn province_arguments(&self, seconds: Option<u64>) -> Vec<String> {
+        let path = |name: &str| self.dir.join(name).display().to_string();
+        let mut province: Vec<String> = ["simulate", "12328", "--exit-with-parent"].map(str::to_owned).into();
+        province.extend(["--dir".into(), path("province"), "--listen".into(), self.province.to_string()]);
+        for secret in ["--api-secret-file", "--webhook-secret-file"] {
+            province.extend([secret.to_owned(), path("secrets/province.secret")]);
+        }
+        province.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
+        province.extend(["--faults".into(), self.options.faults.clone()]);
+        province.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
+        province.extend(["--client-timeout-ms".into(), CLIENT_TIMEOUT_MS.to_string()]);
+        let rate = (self.options.rate.unwrap_or(20.0) / 20.0).max(0.5);
+        province.extend(["--rate".into(), rate.to_string()]);
+        let orders = self.options.orders.map(|orders| (orders / 20).max(LEAST_PROVINCIAL));
+        // Played data says nothing of how long it lasts.
+        let seconds = seconds.or_else(|| orders.is_none().then_some(20));
+        for (name, value) in [("--seconds", seconds), ("--orders", orders)] {
+            province.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.to_string()]));
+        }
+        province
     }
 
     /// Writes `demo.json`: processes, addresses, and the files of tokens and secrets. Replaced as a whole, so that a reader never sees half.
@@ -233,12 +285,13 @@ webhook_secret_files = ["../secrets/webhook.secret"]
             "pids": pids,
             "demo_pid": std::process::id(),
             "seed": self.seed,
-            "addresses": { "admin": self.admin, "public": self.public, "platform": self.platform, "desk": self.desk },
+            "addresses": { "admin": self.admin, "public": self.public, "platform": self.platform, "province": self.province, "desk": self.desk },
             "files": {
                 "admin_token": path("gateway/tokens/admin.token"),
                 "desk_token": path("gateway/tokens/desk.token"),
                 "judge_token": path("gateway/tokens/judge.token"),
                 "platform_control_token": path("platform/control-token"),
+                "province_control_token": path("province/control-token"),
                 "desk_control_token": path("desk/control-token"),
                 "request_secret": path("secrets/request.secret"),
                 "webhook_secret": path("secrets/webhook.secret"),
@@ -257,12 +310,16 @@ tell_every_ms = 1000
 silent_after_ms = 5000
 ";
 
-/// The default profile with the limits of a platform that stands beside us.
+/// The municipal platform's default profile with the limits of a platform that stands beside us.
 ///
 /// # Errors
 /// When the profile has no such limits.
 pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    let mut text = connector_municipal_12345::KIND.default_profile.to_owned();
+    unhurried(&connector_municipal_12345::KIND, request_timeout_ms)
+}
+
+fn unhurried(kind: &Kind, request_timeout_ms: u64) -> Result<String, Failure> {
+    let mut text = kind.default_profile.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
         ("concurrency", "64".to_owned()),
@@ -281,13 +338,13 @@ pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
 }
 
 /// Addresses that nobody listens on now.
-async fn free_addresses() -> std::io::Result<[SocketAddr; 4]> {
+async fn free_addresses() -> std::io::Result<[SocketAddr; 5]> {
     let mut held = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         held.push(TcpListener::bind(("127.0.0.1", 0)).await?);
     }
     let address = |at: usize| held[at].local_addr();
-    Ok([address(0)?, address(1)?, address(2)?, address(3)?])
+    Ok([address(0)?, address(1)?, address(2)?, address(3)?, address(4)?])
 }
 
 /// The children of a killed demo end by themselves when their input ends; two generations must not write the same books.

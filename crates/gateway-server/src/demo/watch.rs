@@ -1,10 +1,11 @@
 //! What the demo sees of its children: their control surfaces and the gateway's API.
 
-use super::setup::Setup;
+use super::setup::{CHANNEL, PROVINCE, Setup};
 use crate::Failure;
 use gateway_alert::checks::space_of;
 use gateway_model::{Clock as _, SystemClock, day_of};
-use gateway_simulator::{ControlPoint, JudgeOptions, Verdict, judge};
+use gateway_simulator::digest::Dataset;
+use gateway_simulator::{ControlPoint, ForwardOptions, JudgeOptions, Verdict, judge};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ pub struct Watch {
     dir: PathBuf,
     http: reqwest::Client,
     admin: SocketAddr,
-    platform: SocketAddr,
-    desk: SocketAddr,
+    /// The simulators by the names of their directories.
+    simulators: [(SocketAddr, &'static str); 3],
 }
 
 impl Watch {
@@ -29,20 +30,20 @@ impl Watch {
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
-        Self { dir: setup.dir.clone(), http, admin: setup.admin, platform: setup.platform, desk: setup.desk }
+        let simulators = [(setup.platform, "platform"), (setup.province, "province"), (setup.desk, "desk")];
+        Self { dir: setup.dir.clone(), http, admin: setup.admin, simulators }
     }
 
     /// Whether the platform creates nothing any more and its pushes are out.
     pub async fn life_has_stopped(&self) -> bool {
-        let life = self.read(self.platform, "/sim/life", &self.dir.join("platform/control-token")).await;
+        let life = self.life("platform").await;
         life.is_some_and(|life| life["stopped"] == true)
     }
 
-    /// Whether neither platform nor desk has anything left to do.
+    /// Whether no simulator has anything left to do.
     pub async fn has_settled(&self) -> bool {
-        for (address, name) in [(self.platform, "platform"), (self.desk, "desk")] {
-            let life = self.read(address, "/sim/life", &self.dir.join(name).join("control-token")).await;
-            if !life.is_some_and(|life| life["settled"] == true) {
+        for (_, name) in self.simulators {
+            if !self.life(name).await.is_some_and(|life| life["settled"] == true) {
                 return false;
             }
         }
@@ -51,7 +52,7 @@ impl Watch {
 
     /// One line on what happens.
     pub async fn progress(&self, restarts: u64) -> String {
-        let life = self.read(self.platform, "/sim/life", &self.dir.join("platform/control-token")).await;
+        let life = self.life("platform").await;
         let token = self.dir.join("gateway/tokens/judge.token");
         let created = life.map_or_else(|| "?".to_owned(), |life| life["created"].to_string());
         let books = (
@@ -98,8 +99,8 @@ impl Watch {
             Ok(_) => {}
             Err(error) => troubles.push(format!("{}: {error}", self.dir.display())),
         }
-        for (address, name) in [(self.platform, "platform"), (self.desk, "desk")] {
-            if self.read(address, "/sim/life", &self.dir.join(name).join("control-token")).await.is_none() {
+        for (_, name) in self.simulators {
+            if self.life(name).await.is_none() {
                 troubles.push(self.silent(name));
             }
         }
@@ -149,19 +150,33 @@ impl Watch {
 
     /// The judge's verdict now.
     pub async fn verdict(&self) -> Result<Verdict, Failure> {
-        let control = |address: SocketAddr, name: &str| -> Result<ControlPoint, Failure> {
+        let control = |name: &str| -> Result<ControlPoint, Failure> {
+            let address = self.address(name).ok_or_else(|| Failure(format!("there is no simulator {name}")))?;
             let token = std::fs::read_to_string(self.dir.join(name).join("control-token"))?;
             Ok(ControlPoint { url: format!("http://{address}"), token: token.trim().to_owned() })
         };
         let options = JudgeOptions {
-            forwards: None,
             gateway_url: format!("http://{}", self.admin),
             token: crate::secrets::read(&self.dir.join("gateway/tokens/judge.token"))?,
-            platform: control(self.platform, "platform")?,
-            desk: Some(control(self.desk, "desk")?),
-            channel: "municipal-12345".into(),
+            platform: control("platform")?,
+            desk: Some(control("desk")?),
+            channel: CHANNEL.into(),
+            forwards: Some(ForwardOptions {
+                channel: PROVINCE.into(),
+                platform: control("province")?,
+                datasets: Dataset::ALL.to_vec(),
+            }),
         };
         Ok(judge(options).await?)
+    }
+
+    fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.simulators.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
+    }
+
+    /// What a simulator says of its life.
+    async fn life(&self, name: &str) -> Option<Value> {
+        self.read(self.address(name)?, "/sim/life", &self.dir.join(name).join("control-token")).await
     }
 
     async fn read(&self, address: SocketAddr, path: &str, token: &Path) -> Option<Value> {
