@@ -16,4 +16,5 @@ mod moveup;
 mod outages;
 mod postgres;
 mod program;
+mod province;
 mod scaled;
