@@ -39,6 +39,24 @@ pub async fn only_the_oldest_delivery_of_an_order_is_due(place: &dyn StoreUnderT
     assert_eq!(due(&*store, 60).await, [reply, other]);
 }
 
+/// A forwarded acceptance makes the order at the destination: it goes before what became owed earlier, and nothing goes before it.
+pub async fn a_forwarded_acceptance_goes_first(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write_orders(&*store, 0, 1).await;
+    let state = owe_item(&*store, 0, Operation::Forward, Dataset::Handling, at(10)).await;
+    let acceptance = owe_item(&*store, 0, Operation::Forward, Dataset::Acceptance, at(20)).await;
+    assert_eq!(due(&*store, 9).await, []);
+    assert_eq!(store.next_due(&municipal()).await.unwrap(), Some(at(20)));
+    assert_eq!(due(&*store, 30).await, [acceptance]);
+    store.waive_delivery(acceptance, "by li", at(30)).await.unwrap();
+    assert_eq!(due(&*store, 30).await, [state]);
+    // A command is no acceptance, whatever its dataset.
+    let sign = owe_item(&*store, 0, Operation::Sign, Dataset::Acceptance, at(20)).await;
+    assert_eq!(due(&*store, 30).await, [state]);
+    store.waive_delivery(state, "by li", at(30)).await.unwrap();
+    assert_eq!(due(&*store, 30).await, [sign]);
+}
+
 /// Nothing overtakes what is under way or waits for a person; what waits for an answer is due to be asked for.
 pub async fn sending_and_held_block_but_are_not_due(place: &dyn StoreUnderTest) {
     let store = place.open().await;

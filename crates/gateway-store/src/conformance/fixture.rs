@@ -176,6 +176,17 @@ pub(super) async fn load(store: &dyn Store, request: IngestRequest) -> Loaded {
 
 /// Owes the desk's reply of order `n` to the municipal platform; returns the delivery's id.
 pub(super) async fn owe(store: &dyn Store, n: u64, operation: Operation, created_at: Timestamp) -> DeliveryId {
+    owe_item(store, n, operation, Dataset::Completion, created_at).await
+}
+
+/// As [`owe`], of another dataset.
+pub(super) async fn owe_item(
+    store: &dyn Store,
+    n: u64,
+    operation: Operation,
+    dataset: Dataset,
+    created_at: Timestamp,
+) -> DeliveryId {
     let id = std::sync::Mutex::new(DeliveryId(0));
     write(store, |loaded, writes| {
         *id.lock().unwrap() = DeliveryId(loaded.next_delivery_id);
@@ -185,7 +196,7 @@ pub(super) async fn owe(store: &dyn Store, n: u64, operation: Operation, created
             destination: municipal(),
             from: desk(),
             operation,
-            dataset: Dataset::Completion,
+            dataset,
             part: Part::Cycle(0),
             round: 0,
             raw_id: RawId(1),

@@ -96,6 +96,7 @@ macro_rules! store_conformance {
             an_incidents_life_outlives_it
             only_the_oldest_delivery_of_an_order_is_due
             sending_and_held_block_but_are_not_due
+            a_forwarded_acceptance_goes_first
             due_ones_come_in_the_order_they_fell_due
             a_delivery_knows_the_newest_number_at_its_destination
             an_attempt_begins_only_from_owed
