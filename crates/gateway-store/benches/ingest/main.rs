@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p gateway-store` — the embedded engine, also without the state book. With `DATABASE_URL` naming a PostgreSQL server (whose user may
 //! make databases): that engine by 1 and by 4 writers, and bytes of WAL for each record.
+//! `GATEWAY_BENCH_HELD=3000000`: what a record costs while ever more orders are held, up to so many, on the embedded engine.
 //! Set `GATEWAY_BENCH_ROWS` for another number of records (default 100000).
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -23,6 +24,11 @@ async fn main() {
         return postgres::measure_all(&url, rows).await;
     }
     let directory = tempfile::tempdir_in(".").unwrap();
+    if let Some(orders) = std::env::var("GATEWAY_BENCH_HELD").ok().and_then(|orders| orders.parse().ok()) {
+        let store = SqliteStore::open(SqliteOptions::at(directory.path().join("held.db"))).await.unwrap();
+        measure_held(&store, orders).await;
+        return store.close().await;
+    }
     let store = SqliteStore::open(SqliteOptions::at(directory.path().join("bare.db"))).await.unwrap();
     let bare = measure("bare upserts of order rows", rows, &store, What::Bare).await;
     store.close().await;
@@ -113,7 +119,28 @@ async fn measure(name: &str, rows: u64, store: &dyn Store, what: What) -> f64 {
 
 /// Writes `rows` records as one of several writers.
 async fn write(store: &dyn Store, writer: u64, rows: u64, what: What) {
-    for from in (0..rows).step_by(BATCH as usize) {
+    write_from(store, writer, 0..rows, what).await;
+}
+
+/// What a record costs while ever more orders are held, from 10^5 to so many: the last 60,000 records before each mark.
+async fn measure_held(store: &dyn Store, most: u64) {
+    const WINDOW: u64 = 60_000;
+    let (mut written, mut first) = (0, None);
+    for orders in [100_000, 300_000, 1_000_000, 3_000_000].into_iter().filter(|orders| *orders <= most) {
+        // Six of ten records are new orders.
+        let until = orders * 10 / 6 / BATCH * BATCH;
+        write_from(store, 0, written..until - WINDOW, What::Whole).await;
+        let began = Instant::now();
+        write_from(store, 0, until - WINDOW..until, What::Whole).await;
+        written = until;
+        let us = began.elapsed().as_secs_f64() * 1e6 / WINDOW as f64;
+        let ratio = us / *first.get_or_insert(us);
+        println!("{orders} orders held: {us:.1} µs a record, {ratio:.2} of the first; aim 0.8 to 1.2");
+    }
+}
+
+async fn write_from(store: &dyn Store, writer: u64, records: std::ops::Range<u64>, what: What) {
+    for from in records.step_by(BATCH as usize) {
         let orders = (0..BATCH).map(|at| of_writer(writer, order_of(from + at)));
         let numbers = orders.map(|n| (channel(), number(n))).collect();
         let request = if matches!(what, What::Bare | What::Steps(0 | 1)) {
