@@ -7,7 +7,7 @@
 use crate::RequestError;
 use crate::pace::Pacer;
 use crate::peer_clock::{PeerClock, PeerClockWatch};
-use crate::profile::Profile;
+use crate::profile::{Limits, Profile};
 use crate::sign::{Credentials, Signed};
 use bytes::{Bytes, BytesMut};
 use gateway_model::{Clock, Timestamp};
@@ -98,34 +98,41 @@ impl HttpAnswer {
     }
 }
 
-/// The client of one channel.
-pub struct HttpClient {
+/// Sends to one address: paced, bounded, and truthful. It signs nothing by itself.
+pub struct Transport {
     client: reqwest::Client,
     base: String,
-    profile: Arc<Profile>,
-    credentials: Credentials,
+    limits: Limits,
     pacer: Pacer,
     clock: Arc<dyn Clock>,
     peer_clock: PeerClockWatch,
 }
 
-impl std::fmt::Debug for HttpClient {
+/// A request about to go out, for whoever signs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving<'a> {
+    /// Upper case.
+    pub method: &'a str,
+    /// Path and query as they go over the wire, before what the signature adds.
+    pub target: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
+impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpClient").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Transport").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
-impl HttpClient {
-    /// A client of the peer at `base_url`, which may have a path of its own. [`install_crypto`] must have been called where it is `https`.
+impl Transport {
+    /// A transport to `base_url`, which may have a path of its own. [`install_crypto`] must have been called where it is `https`.
     ///
     /// # Errors
     /// [`HttpSetupError`].
-    pub fn new(
-        base_url: &str,
-        profile: Arc<Profile>,
-        credentials: Credentials,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, HttpSetupError> {
+    pub fn new(base_url: &str, limits: Limits, clock: Arc<dyn Clock>) -> Result<Self, HttpSetupError> {
         let url = reqwest::Url::parse(base_url).map_err(|_| HttpSetupError::BaseUrl)?;
         let fits = matches!(url.scheme(), "http" | "https")
             && url.host().is_some()
@@ -144,8 +151,8 @@ impl HttpClient {
             client = client.tls_backend_preconfigured(tls);
         }
         let client = client
-            .connect_timeout(profile.limits.connect_timeout)
-            .timeout(profile.limits.request_timeout)
+            .connect_timeout(limits.connect_timeout)
+            .timeout(limits.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment would see and could hold requests; a route to a peer is a setting, not an accident.
             .no_proxy()
@@ -153,17 +160,21 @@ impl HttpClient {
             .retry(reqwest::retry::never())
             .build()
             .map_err(HttpSetupError::Client)?;
-        let pacer = Pacer::new(profile.limits.requests_per_second, profile.limits.concurrency);
+        let pacer = Pacer::new(limits.requests_per_second, limits.concurrency);
         let base = url.as_str().trim_end_matches('/').to_owned();
-        let peer_clock = PeerClockWatch::default();
-        Ok(Self { client, base, profile, credentials, pacer, clock, peer_clock })
+        Ok(Self { client, base, limits, pacer, clock, peer_clock: PeerClockWatch::default() })
     }
 
-    /// Sends a request, signed, in its turn.
+    /// Sends a request in its turn, with what `sign` adds.
     ///
     /// # Errors
     /// [`RequestError::Unavailable`] where no whole answer came, [`RequestError::Undecodable`] where it is larger than allowed.
-    pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
+    pub async fn send(
+        &self,
+        request: HttpRequest,
+        content_type: &str,
+        sign: impl FnOnce(&Leaving<'_>) -> Signed + Send,
+    ) -> Result<HttpAnswer, RequestError> {
         let mut text = format!("{}{}", self.base, request.path);
         push_query(&mut text, &request.query, true);
         let never = |what: &str| RequestError::Unavailable { what: what.to_owned(), not_sent: true, source: None };
@@ -175,10 +186,8 @@ impl HttpClient {
 
         let permit = self.pacer.acquire().await;
         let sent_at = self.clock.now();
-        let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let signature = &self.profile.signature;
         let mut headers = request.headers;
-        match signature.signed(&self.credentials, sent_at, &nonce, request.method, &target, &request.body) {
+        match sign(&Leaving { method: request.method, target: &target, body: &request.body, at: sent_at }) {
             Signed::Headers(signed) => headers.extend(signed),
             Signed::Query(signed) => {
                 push_query(&mut text, &signed, request.query.is_empty());
@@ -190,7 +199,6 @@ impl HttpClient {
             builder = builder.header(name, value);
         }
         if !request.body.is_empty() {
-            let content_type = self.profile.exchange.content_type();
             builder = builder.header("content-type", content_type).body(request.body.clone());
         }
         let mut answer = builder.send().await.map_err(|error| unavailable(error, false))?;
@@ -204,7 +212,7 @@ impl HttpClient {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds)));
-        let most = self.profile.limits.answer_bytes;
+        let most = self.limits.answer_bytes;
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| unavailable(error, true))? {
             if body.len().saturating_add(chunk.len()) > most {
@@ -227,6 +235,54 @@ impl HttpClient {
     #[must_use]
     pub fn peer_clock(&self) -> Option<PeerClock> {
         self.peer_clock.last()
+    }
+}
+
+/// The client of a channel that a wire profile describes.
+#[derive(Debug)]
+pub struct HttpClient {
+    transport: Transport,
+    profile: Arc<Profile>,
+    credentials: Credentials,
+}
+
+impl HttpClient {
+    /// A client of the peer at `base_url`.
+    ///
+    /// # Errors
+    /// As [`Transport::new`].
+    pub fn new(
+        base_url: &str,
+        profile: Arc<Profile>,
+        credentials: Credentials,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HttpSetupError> {
+        Ok(Self { transport: Transport::new(base_url, profile.limits, clock)?, profile, credentials })
+    }
+
+    /// Sends a request, signed as the profile says.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let signature = &self.profile.signature;
+        let sign = |leaving: &Leaving<'_>| {
+            signature.signed(&self.credentials, leaving.at, &nonce, leaving.method, leaving.target, leaving.body)
+        };
+        self.transport.send(request, self.profile.exchange.content_type(), sign).await
+    }
+
+    /// When it is now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.transport.now()
+    }
+
+    /// What the peer's answers last told of its clock.
+    #[must_use]
+    pub fn peer_clock(&self) -> Option<PeerClock> {
+        self.transport.peer_clock()
     }
 
     /// The profile.

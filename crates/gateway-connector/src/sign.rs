@@ -26,6 +26,12 @@ impl Secret {
         Self(bytes.into())
     }
 
+    /// The bytes, for a connector that signs in a way of its own. They go nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether there is nothing in it; an empty secret signs nothing worth verifying.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -274,7 +274,7 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
             }
             Ok(_) => {}
         }
-        let known = crate::registry::KINDS.map(|kind| kind.name);
+        let known = crate::registry::kind_names();
         if !known.contains(&channel.kind.as_str()) {
             let known = known.join(", ");
             mistakes.push(mistake(key("kind"), format!("`{}` is none of {known}", channel.kind)));

@@ -1,4 +1,5 @@
-//! The registry: which kinds of channel there are, and how one is made from its configuration. A new connector adds a line in [`KINDS`].
+//! The registry: which kinds of channel there are, and how one is made from its configuration. A new connector adds a line in [`KINDS`]
+//! where a wire profile is all it is, else in [`kind_names`] and [`connect`].
 
 use crate::config::{ChannelConfig, ConfigMistake, GatewayConfig, mistake};
 use crate::secrets;
@@ -8,9 +9,15 @@ use gateway_model::{ChannelId, Clock};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The kinds of connector that this program has.
+/// The kinds that are spoken to by a wire profile alone.
 pub const KINDS: [Kind; 3] =
     [connector_municipal_12345::KIND, connector_provincial_12328::KIND, connector_taxi_qr::KIND];
+
+/// The kinds of connector that this program has.
+#[must_use]
+pub fn kind_names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).chain([connector_subscription::KIND]).collect()
+}
 
 /// All configured channels, ready to work. Mistakes are added to the list, and their channels left out.
 pub fn connect_all(
@@ -46,9 +53,16 @@ fn connect(
         }
     };
     // The connector looks at the rest also when something is missing here, so that all mistakes are told at once.
-    // An unknown kind was told with the configuration.
-    let Some(kind) = KINDS.into_iter().find(|kind| kind.name == channel.kind) else { return Err(mistakes) };
-    match wire::connect(kind, id.clone(), &profile, &channel.base_url, credentials, clock) {
+    let kind = KINDS.into_iter().find(|kind| kind.name == channel.kind);
+    let connected = match kind {
+        Some(kind) => wire::connect(kind, id.clone(), &profile, &channel.base_url, credentials, clock),
+        None if channel.kind == connector_subscription::KIND => {
+            connector_subscription::connect(id.clone(), &channel.base_url, &credentials, clock)
+        }
+        // An unknown kind was told with the configuration.
+        None => return Err(mistakes),
+    };
+    match connected {
         Ok(connector) if mistakes.is_empty() => Ok(connector),
         Ok(_) => Err(mistakes),
         Err(ProfileErrors(found)) => {

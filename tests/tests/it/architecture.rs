@@ -234,7 +234,7 @@ fn every_kind_of_channel_has_its_crate_its_page_and_its_row() {
     let rows = text_of(Path::new("docs/channels/README.md"));
     let example = text_of(Path::new("deploy/gateway.example.toml"));
     let mut mistakes = Vec::new();
-    let kinds: BTreeSet<String> = gateway_server::registry::KINDS.iter().map(|kind| kind.name.to_owned()).collect();
+    let kinds: BTreeSet<String> = gateway_server::registry::kind_names().into_iter().map(str::to_owned).collect();
     let connectors = connectors();
     mistakes.extend(
         kinds
