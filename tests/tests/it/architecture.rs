@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A crate, its layer, and the crates of the workspace that it may use. Tests of a crate may also use the crate itself.
-const CRATES: [(&str, u8, &[&str]); 17] = [
+const CRATES: [(&str, u8, &[&str]); 18] = [
     ("gateway-model", 0, &[]),
     ("gateway-connector", 1, &["gateway-model"]),
     ("gateway-bus", 1, &["gateway-model"]),
@@ -16,6 +16,7 @@ const CRATES: [(&str, u8, &[&str]); 17] = [
     ("gateway-runtime", 1, &[]),
     ("connector-municipal-12345", 2, CONNECTOR),
     ("connector-provincial-12328", 2, CONNECTOR),
+    ("connector-subscription", 2, CONNECTOR),
     ("connector-taxi-qr", 2, CONNECTOR),
     ("gateway-api", 2, BELOW),
     ("gateway-intake", 2, BELOW),
@@ -51,6 +52,7 @@ const SERVER: &[&str] = &[
     "gateway-simulator",
     "connector-municipal-12345",
     "connector-provincial-12328",
+    "connector-subscription",
     "connector-taxi-qr",
 ];
 

@@ -18,3 +18,4 @@ mod postgres;
 mod program;
 mod province;
 mod scaled;
+mod subscription;
