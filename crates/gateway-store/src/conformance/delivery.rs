@@ -50,11 +50,18 @@ pub async fn a_forwarded_acceptance_goes_first(place: &dyn StoreUnderTest) {
     assert_eq!(due(&*store, 30).await, [acceptance]);
     store.waive_delivery(acceptance, "by li", at(30)).await.unwrap();
     assert_eq!(due(&*store, 30).await, [state]);
+    // Never two of an order at once: one that is under way ends first.
+    store.begin_attempts(&[start(state, reply_item(0, 1), at(31))], None).await.unwrap();
+    let again = owe_item(&*store, 0, Operation::Forward, Dataset::Acceptance, at(20)).await;
+    assert_eq!(due(&*store, 40).await, []);
+    store.end_attempts(&[end(state, DeliveryState::Owed, at(30))], None).await.unwrap();
+    assert_eq!(due(&*store, 40).await, [again]);
+    store.waive_delivery(again, "by li", at(40)).await.unwrap();
     // A command is no acceptance, whatever its dataset.
     let sign = owe_item(&*store, 0, Operation::Sign, Dataset::Acceptance, at(20)).await;
-    assert_eq!(due(&*store, 30).await, [state]);
-    store.waive_delivery(state, "by li", at(30)).await.unwrap();
-    assert_eq!(due(&*store, 30).await, [sign]);
+    assert_eq!(due(&*store, 40).await, [state]);
+    store.waive_delivery(state, "by li", at(40)).await.unwrap();
+    assert_eq!(due(&*store, 40).await, [sign]);
 }
 
 /// Nothing overtakes what is under way or waits for a person; what waits for an answer is due to be asked for.
