@@ -4,7 +4,7 @@ use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
     ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, flow, gap_export, gap_groups, gaps, health,
-    incidents, nodes, orders, raw, reconcile, repair_stops, report, silences, status, trace,
+    incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -71,6 +71,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/silences", get(silences::list))
         .route("/api/v1/notifiers", get(incidents::notifiers))
         .route("/api/v1/nodes", get(nodes::list))
+        .route("/api/v1/registry", get(registry::show))
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
     let operate = Router::new()
@@ -80,6 +81,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/gaps/repair", post(gaps::repair_many))
         .route("/api/v1/repair-stops/approve", post(repair_stops::approve))
         .route("/api/v1/reconcile", post(reconcile::ask))
+        .route("/api/v1/registry/{kind}", post(registry::import))
         .route("/api/v1/backfill", post(backfill::ask))
         .route("/api/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/v1/dead-letters/{id}/waive", post(dead_letters::waive))

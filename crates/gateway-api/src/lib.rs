@@ -31,6 +31,7 @@ mod problem;
 mod raw;
 mod reconcile;
 mod refusals;
+mod registry;
 mod repair_stops;
 mod report;
 mod serve;

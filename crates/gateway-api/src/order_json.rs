@@ -6,9 +6,9 @@
 use crate::views::ChinaTime;
 use gateway_model::{
     ChannelId, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId, OrderNumber, OrderState,
-    Part, RawId, Revision,
+    Part, RawId, Revision, Verification,
 };
-use gateway_store::{NumberReading, OrderView, PersonRow};
+use gateway_store::{NumberReading, OrderView, PersonRow, VerificationRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -34,8 +34,21 @@ pub(crate) struct OrderJson<'a> {
     conflicts: &'a [Conflict],
     facets: Vec<FacetJson<'a>>,
     events: Vec<EventJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    verifications: Vec<VerificationJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persons: Option<Vec<PersonJson<'a>>>,
+}
+
+/// How a channel's word compares with the operating data.
+#[derive(Serialize)]
+struct VerificationJson<'a> {
+    channel: &'a ChannelId,
+    #[serde(flatten)]
+    result: &'a Verification,
+    raw_id: RawId,
+    registry_seq: u64,
+    at: ChinaTime,
 }
 
 #[derive(Serialize)]
@@ -103,8 +116,24 @@ impl<'a> OrderJson<'a> {
             conflicts: &all.order.conflicts,
             facets: all.facets.iter().map(|row| facet(row, shown)).collect(),
             events: all.events.iter().filter_map(event).collect(),
+            verifications: Vec::new(),
             persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
         }
+    }
+
+    /// With how it compares with the operating data.
+    pub(crate) fn verified(mut self, rows: &'a [VerificationRow]) -> Self {
+        self.verifications = rows
+            .iter()
+            .map(|row| VerificationJson {
+                channel: &row.channel,
+                result: &row.result,
+                raw_id: row.raw_id,
+                registry_seq: row.registry_seq,
+                at: ChinaTime(row.at),
+            })
+            .collect();
+        self
     }
 }
 

@@ -63,7 +63,8 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let shown = shown(caller, params.person)?;
     let view = find(&*store, &channels, &segment.0, params.channel, params.person).await?;
-    Ok(Json(OrderJson::new(&view, shown)).into_response())
+    let verifications = store.verifications(view.aggregate.order.id).await?;
+    Ok(Json(OrderJson::new(&view, shown).verified(&verifications)).into_response())
 }
 
 /// `GET /api/v1/orders/{id}/timeline`

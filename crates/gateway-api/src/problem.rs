@@ -80,6 +80,8 @@ codes! {
     BodyTooLarge "body_too_large" 413 "The body is too large" "内容超过上限";
     /// The command lacks something, or says too much.
     InvalidCommand "invalid_command" 422 "The command is not valid" "指令无效";
+    /// A registry file with mistakes.
+    InvalidRegistry "invalid_registry" 422 "The registry file has mistakes" "登记数据文件有误";
     /// A mistake of ours.
     Internal "internal" 500 "The gateway made a mistake" "网关内部错误";
     /// The store's rows make no sense.

@@ -4,7 +4,7 @@ use crate::refusals::{unknown_channel, unknown_code};
 use crate::{ApiConfig, Code, Problem, Tokens};
 use axum::extract::FromRef;
 use gateway_bus::Bus;
-use gateway_model::{ChannelId, Clock, Dataset, Severity, Timestamp};
+use gateway_model::{ChannelId, Clock, Dataset, PersonKey, Severity, Timestamp};
 use gateway_runtime::TaskStatus;
 use gateway_store::{JobKind, Store};
 use std::collections::BTreeMap;
@@ -113,6 +113,8 @@ pub struct ApiState {
     pub notifiers: Arc<[NotifierInfo]>,
     /// The channel that commands are records of.
     pub desk: ChannelId,
+    /// Matches persons.
+    pub person_key: PersonKey,
     /// Renders the metrics of the process.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Limits.
@@ -190,6 +192,7 @@ part! {
     Arc<ApiConfig> = |state| state.config.clone();
     Channels = |state| Channels(state.channels.clone());
     Alerts = |state| Alerts { codes: state.incident_codes.clone(), notifiers: state.notifiers.clone() };
+    PersonKey = |state| state.person_key.clone();
     Desk = |state| Desk(state.desk.clone());
     Metrics = |state| Metrics(state.metrics.clone());
 }

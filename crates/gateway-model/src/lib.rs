@@ -21,6 +21,7 @@ mod manifest;
 mod moment;
 mod order;
 mod plate;
+mod verification;
 
 pub use authority::{AuthorityTable, Composed, Conflict, ConflictingValue, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
@@ -43,3 +44,7 @@ pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};
 pub use plate::{Plate, PlateForm};
+pub use verification::{
+    Mismatch, PersonHash, PersonKey, RegistryEntry, RegistryExtract, RegistryFacts, RegistryKind, RegistryLookup,
+    Verdict, Verification, VerificationSubject, company_key,
+};

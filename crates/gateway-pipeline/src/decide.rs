@@ -6,7 +6,7 @@
 
 mod absent;
 mod apply;
-mod batch;
+pub(crate) mod batch;
 mod command;
 mod forward;
 mod hear;
@@ -14,7 +14,7 @@ mod note;
 mod place;
 mod supersede;
 
-use crate::{ContentKey, Normalized, Normalizers, Routes, Statement};
+use crate::{ContentKey, Normalized, Normalizers, Routes, Statement, Verifying};
 use batch::Decision;
 use gateway_model::{AuthorityTable, ChannelId, Timestamp};
 use gateway_store::{IngestRequest, IngestWrites, Loaded};
@@ -54,6 +54,8 @@ pub struct Decider {
     pub future_tolerance_ms: i64,
     /// After an attempt without an answer, an order read sooner than this does not contradict it: the peer may still be at work; in ms.
     pub settle_ms: i64,
+    /// What is compared with the operating data; `None` = nothing.
+    pub verifying: Option<Verifying>,
     /// The defences.
     pub defences: Defences,
 }
@@ -61,7 +63,7 @@ pub struct Decider {
 impl Decider {
     /// What a batch needs to see.
     #[must_use]
-    pub fn request(batch: &[Normalized]) -> IngestRequest {
+    pub fn request(&self, batch: &[Normalized]) -> IngestRequest {
         let mut numbers = BTreeSet::new();
         let mut partitions = BTreeSet::new();
         let mut request = IngestRequest::default();
@@ -75,6 +77,9 @@ impl Decider {
         }
         request.numbers = numbers.into_iter().collect();
         request.partitions = partitions.into_iter().collect();
+        if let Some(verifying) = &self.verifying {
+            request.lookups = verifying.lookups(batch);
+        }
         request
     }
 

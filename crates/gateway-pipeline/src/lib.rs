@@ -13,6 +13,7 @@ mod echo;
 mod normalize;
 mod parked;
 mod routes;
+mod verify;
 mod version;
 mod worker;
 
@@ -21,4 +22,5 @@ pub use decide::{Decider, Defences};
 pub use normalize::{Normalized, Normalizers, Statement};
 pub use parked::ParkedSweeper;
 pub use routes::{Route, RouteError, Routes};
+pub use verify::{Reverifier, Verifying};
 pub use worker::{Pipeline, PipelineConfig};

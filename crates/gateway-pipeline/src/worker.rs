@@ -118,7 +118,7 @@ impl Batch {
             *owed.lock().unwrap_or_else(PoisonError::into_inner) = to;
             writes
         };
-        self.store.ingest(Decider::request(&batch), &decide).await?;
+        self.store.ingest(self.decider.request(&batch), &decide).await?;
         Ok(owed.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -41,6 +41,8 @@ pub enum Command {
     Routes(RoutesOptions),
     /// Read a channel's past again. 补采
     Backfill(BackfillOptions),
+    /// Take operating data: cars, drivers, companies, trips. 导入登记数据
+    Import(ImportOptions),
     /// List, show, retry and waive dead letters. 死信
     DeadLetters(DeadLettersOptions),
     /// Make a daily or monthly transfer report. 传输监控日报、月报
@@ -101,6 +103,46 @@ pub enum DemoEngines {
     Embedded,
     /// Apache Kafka, PostgreSQL, several processes.
     Scaled,
+}
+
+/// Options of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportOptions {
+    /// What.
+    #[command(subcommand)]
+    pub action: ImportAction,
+}
+
+/// What is imported.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ImportAction {
+    /// Take a CSV file (UTF-8 or GB18030) of operating data; orders are verified against it. 车辆、驾驶员、企业、行程
+    Registry {
+        /// The file.
+        file: PathBuf,
+        /// What it lists.
+        #[arg(long, value_enum)]
+        kind: RegistryFileKind,
+        /// The file is the whole registry of its kind: what it lacks is removed. 全量文件，以此为准
+        #[arg(long)]
+        whole: bool,
+        /// How to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// What a registry file lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RegistryFileKind {
+    /// Cars, by plate. 车辆
+    Vehicles,
+    /// Drivers, by permit number. 驾驶员
+    Drivers,
+    /// Companies. 企业
+    Companies,
+    /// Trips, by plate and start. 行程
+    Trips,
 }
 
 /// Options of `demo`.

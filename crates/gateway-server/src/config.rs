@@ -116,6 +116,8 @@ pub struct ChannelConfig {
     pub base_url: String,
     /// A wire profile; the kind's default where absent.
     pub profile: Option<PathBuf>,
+    /// Whether what it says of cars, drivers and trips is compared with the operating data that `import registry` brought.
+    pub verification: bool,
     /// The application id agreed on.
     pub app_id: String,
     /// The secret that our requests are signed with.

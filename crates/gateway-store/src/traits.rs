@@ -4,7 +4,8 @@ use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
     Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain,
-    IncidentId, JobId, NotificationId, NotificationState, OrderId, RawId, SilenceId, SourceNumber, Timestamp, Window,
+    IncidentId, JobId, NotificationId, NotificationState, OrderId, OrderState, RawId, RegistryEntry, RegistryExtract,
+    RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict, Window,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -60,6 +61,33 @@ pub trait OrderReader: Send + Sync {
     async fn timeline(&self, id: OrderId) -> Result<Vec<TimelineRow>>;
     /// How many orders are held.
     async fn order_count(&self) -> Result<u64>;
+}
+
+/// Operating data, and how orders compare with it.
+#[async_trait]
+pub trait RegistryStore: Send + Sync {
+    /// Adds the entries and replaces those of the same key; `whole` = what is not among them is removed. One transaction. An import that changes nothing
+    /// leaves no trace. No key may be there twice.
+    async fn import_registry(
+        &self,
+        kind: RegistryKind,
+        entries: &[RegistryEntry],
+        whole: bool,
+        at: Timestamp,
+    ) -> Result<RegistryChange>;
+    /// The last import of each kind.
+    async fn registry_imports(&self) -> Result<Vec<RegistryImport>>;
+    /// What the registry says.
+    async fn look_up(&self, lookups: &[RegistryLookup]) -> Result<RegistryExtract>;
+    /// How an order compares with it, by channel.
+    async fn verifications(&self, order: OrderId) -> Result<Vec<VerificationRow>>;
+    /// Verifications judged before the last import, with the state of their orders; the furthest behind first.
+    async fn verifications_behind(&self, limit: u32) -> Result<Vec<(VerificationRow, Option<OrderState>)>>;
+    /// Replaces verifications by later judgements of the same word; where the order says something else meanwhile, or was judged as late already, nothing
+    /// happens.
+    async fn verify_again(&self, rows: &[VerificationRow]) -> Result<()>;
+    /// How many orders of each channel have which verdict.
+    async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>>;
 }
 
 /// What is owed, and what became of it. `under` is the destination's lease: who has lost it begins nothing any more, and of what it brings only a proof
@@ -517,6 +545,7 @@ pub trait Store:
     + WatchStore
     + AlertStore
     + NodeStore
+    + RegistryStore
     + 'static
 {
     /// Whether it can be written now.

@@ -4,7 +4,7 @@ use super::stage::Stage;
 use crate::report::Language;
 use crate::views::ChinaTime;
 use gateway_model::{ChannelId, Dataset, Moment, Part, RawId, Timestamp};
-use gateway_store::{GapRow, GapStep, OrderTrace, OrderView, RawMeta, TimelineRow};
+use gateway_store::{GapRow, GapStep, OrderTrace, OrderView, RawMeta, TimelineRow, VerificationRow};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -150,6 +150,28 @@ fn applied(line: &TimelineRow, record: Option<&RawMeta>, l: Language) -> Stage {
         ),
         details: json!({
             "channel": line.channel, "dataset": line.dataset, "part": line.part, "raw_id": line.raw_id, "seq": line.seq, "took_ms": took_ms,
+        }),
+    }
+}
+
+/// What came of comparing with the operating data, as it was last judged.
+pub(super) fn verified(row: &VerificationRow, l: Language) -> Stage {
+    let result = &row.result;
+    let verdict = l.say(result.verdict.chinese(), result.verdict.as_str());
+    let differing: Vec<&str> = (result.mismatches.iter().map(|mismatch| mismatch.field))
+        .chain(result.unregistered.iter().copied())
+        .map(|field| l.say(field.chinese(), field.as_str()))
+        .collect();
+    let differing = if differing.is_empty() { String::new() } else { format!(": {}", differing.join(", ")) };
+    Stage {
+        at: row.at,
+        rank: 3,
+        kind: "verified",
+        text: format!("{} {} {verdict}{differing}", l.say("核查", "verified:"), row.channel),
+        details: json!({
+            "channel": row.channel, "verdict": result.verdict, "compared": result.compared,
+            "mismatches": result.mismatches.iter().map(|mismatch| mismatch.field).collect::<Vec<_>>(),
+            "unregistered": result.unregistered, "raw_id": row.raw_id, "registry_seq": row.registry_seq,
         }),
     }
 }

@@ -73,6 +73,8 @@ async fn stages(store: &dyn Store, view: &OrderView, language: Language) -> Resu
     let traced = store.order_trace(order.order.id, &order.numbers, &raws).await?;
     let records: BTreeMap<_, _> = traced.records.iter().map(|(id, meta)| (*id, meta)).collect();
     let mut stages = inbound::stages(view, &timeline, &traced, &records, language);
+    let verifications = store.verifications(order.order.id).await?;
+    stages.extend(verifications.iter().map(|row| inbound::verified(row, language)));
     for delivery in &order.deliveries {
         let attempts = store.attempts(delivery.id).await?;
         outbound::push(&mut stages, delivery, &attempts, language);

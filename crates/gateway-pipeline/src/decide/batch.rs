@@ -3,7 +3,7 @@
 use super::{Decider, PLAIN};
 use crate::applied::Working;
 use crate::{Normalized, Statement};
-use gateway_model::{ChannelId, CommandId, Dataset, Day, OrderId, RawId, SourceNumber, Timestamp};
+use gateway_model::{ChannelId, CommandId, Dataset, Day, OrderId, RawId, RegistryExtract, SourceNumber, Timestamp};
 use gateway_store::{
     FlowOutcome, FlowPosition, FlowTally, IngestWrites, Loaded, NewDeadLetter, NewJob, NewRaw, RawMeta,
 };
@@ -23,10 +23,11 @@ pub(super) struct Waiting {
 }
 
 /// The state of a decision.
-pub(super) struct Decision<'a> {
-    pub(super) decider: &'a Decider,
-    pub(super) now: Timestamp,
-    pub(super) writes: IngestWrites,
+pub(crate) struct Decision<'a> {
+    pub(crate) decider: &'a Decider,
+    pub(crate) now: Timestamp,
+    pub(crate) writes: IngestWrites,
+    pub(crate) registry: Option<RegistryExtract>,
     pub(super) orders: BTreeMap<OrderId, Working>,
     pub(super) by_number: BTreeMap<(ChannelId, SourceNumber), BTreeMap<Day, OrderId>>,
     pub(super) waiting: Vec<Waiting>,
@@ -64,6 +65,7 @@ impl<'a> Decision<'a> {
                 .collect(),
             by_number,
             commands: loaded.commands.into_iter().collect(),
+            registry: loaded.registry,
             tallies: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_delivery_id: loaded.next_delivery_id,

@@ -86,6 +86,7 @@ async fn world(routes: Vec<Route>) -> World {
         rereadable: BTreeSet::new(),
         future_tolerance_ms: 600_000,
         settle_ms: 2_000,
+        verifying: None,
         defences: Defences::default(),
     });
     world

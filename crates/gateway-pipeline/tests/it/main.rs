@@ -13,5 +13,6 @@ mod history;
 mod parking;
 mod peer;
 mod replay;
+mod verification;
 mod versions;
 mod world;

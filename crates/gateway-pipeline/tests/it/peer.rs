@@ -122,6 +122,11 @@ impl WireItem {
             }
             (Dataset::Completion, _) => set(Field::ReplyText, &self.text),
             (Dataset::Evaluation, _) => set(Field::VisitOpinion, &self.text),
+            (Dataset::Acceptance, _) if self.text.starts_with("车牌 ") => {
+                let mut words = self.text.split(' ').skip(1);
+                set(Field::Plate, words.next().unwrap_or_default());
+                set(Field::OperatorCompany, words.next().unwrap_or_default());
+            }
             _ => set(Field::Title, &self.text),
         }
         fields

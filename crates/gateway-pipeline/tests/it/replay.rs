@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use gateway_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use gateway_bus::{Appended, Bus, BusError, Consumer, Envelope, Fetched, NewMessage, Position, TopicName, TopicSpec};
 use gateway_model::{ManualClock, Operation, Origin};
-use gateway_pipeline::{Decider, Defences, Pipeline, PipelineConfig};
+use gateway_pipeline::{Defences, Pipeline, PipelineConfig};
 use gateway_runtime::{Round, Task};
 use gateway_store::{DeadLetterFilter, DeadLetterStore, FlowOutcome, IngestStore, Loaded, OrderReader};
 use proptest::prelude::*;
@@ -113,7 +113,7 @@ async fn a_transaction_that_is_repeated_decides_anew() {
         let _ = decider.decide(loaded.clone(), &batch, ms(1));
         decider.decide(loaded, &batch, ms(1))
     };
-    world.store.ingest(Decider::request(&batch), &twice).await.unwrap();
+    world.store.ingest(world.decider.request(&batch), &twice).await.unwrap();
     assert_eq!((world.captured().await, world.store.order_count().await.unwrap()), (1, 1));
 }
 

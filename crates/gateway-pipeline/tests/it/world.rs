@@ -49,6 +49,7 @@ pub fn decider(defences: Defences) -> Arc<Decider> {
         rereadable: BTreeSet::from([peer()]),
         future_tolerance_ms: TOLERANCE_MS,
         settle_ms: SETTLE_MS,
+        verifying: None,
         defences,
     })
 }
@@ -166,7 +167,7 @@ impl World {
     pub async fn ingest(&self, batch: &[Normalized]) {
         let now = ms(self.now);
         self.store
-            .ingest(Decider::request(batch), &|loaded: Loaded| self.decider.decide(loaded, batch, now))
+            .ingest(self.decider.request(batch), &|loaded: Loaded| self.decider.decide(loaded, batch, now))
             .await
             .unwrap();
     }

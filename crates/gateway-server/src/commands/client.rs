@@ -26,6 +26,9 @@ impl Thing {
     }
 }
 
+/// For what takes long: longer than the API gives itself.
+const LONG: Duration = Duration::from_secs(120);
+
 /// Calls the API of one installation.
 pub struct ApiClient {
     http: reqwest::Client,
@@ -140,6 +143,23 @@ impl ApiClient {
     /// The problem that the API tells, or that it can't be reached.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         read(self.send(self.request(Method::POST, path).json(body)).await?).await
+    }
+
+    /// POST of something that is no JSON.
+    ///
+    /// # Errors
+    /// The problem that the API tells, beside its body; or that it can't be reached.
+    pub async fn post_bytes(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        bytes: Vec<u8>,
+    ) -> Result<Value, (Failure, Value)> {
+        let request = self.request(Method::POST, path).query(query).timeout(LONG).body(bytes);
+        let answer = self.send(request).await.map_err(|failure| (failure, Value::Null))?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        if status.is_success() { Ok(body) } else { Err((said::refused(status, &body), body)) }
     }
 
     /// All pages of a list that goes on by id.

@@ -40,6 +40,11 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     );
     section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &order["events"]);
     section("conflicts 不一致", &["field", "part", "values"], &order["conflicts"]);
+    section(
+        "verification 核查",
+        &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "at"],
+        &order["verifications"],
+    );
     section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);
     section("timeline 时间线", &["seq", "at", "channel", "dataset", "part", "origin", "raw_id"], &timeline["timeline"]);
     let mut columns = vec!["id", "origin", "received_at", "topic", "partition", "offset"];

@@ -114,6 +114,11 @@ pub(super) fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
     Failure::told(format!("无法写入 {file}：{error}"), format!("{file} can't be written: {error}"))
 }
 
+pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let file = file.display();
+    Failure::told(format!("无法读取 {file}：{error}"), format!("{file} can't be read: {error}"))
+}
+
 pub(super) fn no_notifier_configured() -> Failure {
     Failure::told(
         "尚未配置通知渠道：请添加 [[alert.notifier]]，见 docs/alerts.md",

@@ -10,7 +10,7 @@ use gateway_bus::spool::{SpoolDepth, SpooledBus};
 use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
 use gateway_intake::PushConflicts;
-use gateway_model::{ChannelId, Clock, Timestamp};
+use gateway_model::{ChannelId, Clock, PersonKey, Timestamp};
 use gateway_pipeline::ContentKey;
 use gateway_store::{NodeSpool, Store};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub struct Installation {
     pub alerting: gateway_alert::Alerting,
     /// Keys the content hashes.
     pub content_key: ContentKey,
+    /// Matches persons.
+    pub person_key: PersonKey,
     /// Names this process among those that may hold a lease.
     pub holder: String,
     /// What this process is called among others, the same after every start.
@@ -76,7 +78,8 @@ impl Installation {
         let opened = bus_options(config, &node).open_spooled(Arc::new(PushConflicts), clock.clone()).await?;
         let store = config.store.open().await?;
         let desk = config.api.desk()?;
-        let content_key = ContentKey::new(&secrets::key_bytes(&dir.join("secrets/content.key"))?);
+        let key = secrets::key_bytes(&dir.join("secrets/content.key"))?;
+        let (content_key, person_key) = (ContentKey::new(&key), PersonKey::of_installation(&key));
         // A new holder with every start: what a killed process held stays its own until the lease runs out.
         let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let started_at = clock.now();
@@ -91,6 +94,7 @@ impl Installation {
             desk,
             alerting,
             content_key,
+            person_key,
             holder,
             node,
             started_at,
@@ -237,6 +241,7 @@ impl Installation {
             incident_codes: incident_codes(),
             notifiers: self.notifier_infos(),
             desk: self.desk.clone(),
+            person_key: self.person_key.clone(),
             metrics,
             config: Arc::new(config.api.clone()),
         })

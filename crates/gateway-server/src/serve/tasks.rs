@@ -15,11 +15,11 @@ use gateway_connector::{Breaker, Connector};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::ChannelId;
-use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Routes};
+use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying};
 use gateway_reconcile::{Auditor, Reconciler};
 use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHealth, TaskHost, TaskStatus};
 use gateway_store::JobKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,10 @@ pub fn start(
             Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
         // A batch follows the last at once; the interval only matters when it failed.
         host.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
+        if decider.verifying.is_some() {
+            let again = Reverifier::new(store.clone(), clock.clone());
+            host.spawn(again, Schedule::every(Duration::from_secs(5)));
+        }
         let patience = Duration::from_secs(config.pipeline.park_patience_s);
         host.spawn(
             ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
@@ -328,8 +332,18 @@ pub(super) fn decider(
         rereadable: rereadable.map(|(id, _)| id.clone()).collect(),
         future_tolerance_ms: i64::try_from(config.pipeline.future_tolerance_s).unwrap_or(0).saturating_mul(1_000),
         settle_ms: i64::try_from(config.delivery.settle_after_ms).unwrap_or(i64::MAX),
+        verifying: verifying(installation, config),
         defences: defences.pipeline,
     })
+}
+
+/// What is compared with the operating data; `None` where no channel asks for it.
+fn verifying(installation: &Installation, config: &GatewayConfig) -> Option<Verifying> {
+    let asked = config.channels.iter().filter(|channel| channel.verification);
+    let asked: BTreeSet<&str> = asked.map(|channel| channel.id.as_str()).collect();
+    let connected = installation.connectors.iter().map(|(id, _)| id);
+    let channels: BTreeSet<ChannelId> = connected.filter(|id| asked.contains(id.as_str())).cloned().collect();
+    (!channels.is_empty()).then(|| Verifying { channels, person_key: installation.person_key.clone() })
 }
 
 /// Drops bus segments that are past their retention.

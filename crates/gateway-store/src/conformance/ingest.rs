@@ -64,6 +64,7 @@ pub async fn a_batch_is_read_back_as_it_was_written(place: &dyn StoreUnderTest) 
         numbers: vec![(municipal(), number(1)), (municipal(), number(1)), (desk(), number(1))],
         orders: vec![order_id(1), order_id(99)],
         commands: Vec::new(),
+        ..IngestRequest::default()
     };
     let expected = OrderAggregate {
         order: full.clone(),

@@ -27,6 +27,7 @@ mod job;
 mod lease;
 mod node;
 mod park;
+mod registry;
 mod watch;
 
 pub use alert::*;
@@ -50,6 +51,7 @@ pub use job::*;
 pub use lease::*;
 pub use node::*;
 pub use park::*;
+pub use registry::*;
 pub use watch::*;
 
 use crate::Store;
@@ -144,6 +146,9 @@ macro_rules! store_conformance {
             leases_are_given_back_at_once
             a_node_tells_of_itself
             a_later_process_takes_a_nodes_name
+            a_registry_is_imported_and_looked_up
+            verifications_follow_order_and_registry
+            the_registry_is_loaded_for_who_asks
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs
             writers_of_one_order_converge

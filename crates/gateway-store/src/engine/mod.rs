@@ -10,6 +10,7 @@ pub(crate) mod gap_row;
 pub(crate) mod node_row;
 pub(crate) mod order_row;
 pub(crate) mod raw_row;
+pub(crate) mod registry_row;
 
 /// What an engine answers.
 pub(crate) type Result<T> = std::result::Result<T, crate::StoreError>;

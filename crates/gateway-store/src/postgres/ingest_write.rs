@@ -2,7 +2,8 @@
 
 use super::batch::{Step, last_of_each, run, steps};
 use super::{
-    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
+    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, registry,
+    watch,
 };
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
@@ -17,6 +18,7 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
         last_of_each(&writes.events, |(order, event)| (order, &event.channel, event.dataset, &event.part));
     let person_heads =
         last_of_each(&writes.persons, |person| (person.order_id, &person.channel, person.dataset, &person.part));
+    let verifications_last = last_of_each(&writes.verifications, |row| (row.order_id, &row.channel));
     let rows = [
         raw::insert(&writes.raws),
         orders(&heads),
@@ -26,6 +28,7 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
         events(&event_heads),
         persons(&person_heads),
         changes(&writes.changes),
+        registry::upsert(&verifications_last),
     ];
     run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;

@@ -3,7 +3,7 @@
 use super::batch::arrays;
 use super::column::Columns;
 use super::transaction::{Anew, lock_orders, turn};
-use super::{Result, ingest, park};
+use super::{Result, ingest, park, registry};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
 use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow};
@@ -53,6 +53,10 @@ pub(super) async fn load(connection: &mut PgConnection, request: &IngestRequest)
         orders,
         parked: park::waiting_for(connection, &numbers).await?,
         commands: known_commands(connection, &request.commands).await?,
+        registry: match request.lookups.as_slice() {
+            [] => None,
+            lookups => Some(registry::look_up(connection, lookups).await?),
+        },
     })
 }
 

@@ -59,6 +59,7 @@ mod order;
 mod park;
 mod raw;
 mod refusal;
+mod registry;
 mod repair_stop;
 mod schema;
 mod trace;

@@ -2,11 +2,11 @@
 
 use super::{
     BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading, OrderAggregate, PersonRow,
-    WorkOrderRow,
+    VerificationRow, WorkOrderRow,
 };
 use gateway_model::{
-    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, SourceNumber,
-    Timestamp,
+    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, RegistryExtract,
+    RegistryLookup, SourceNumber, Timestamp,
 };
 
 /// A place on the bus up to which everything is accounted for: the flow book's captured side.
@@ -38,6 +38,8 @@ pub struct IngestRequest {
     pub orders: Vec<OrderId>,
     /// Commands that may have been seen before.
     pub commands: Vec<CommandId>,
+    /// Operating data; where nothing is looked for, nothing is read.
+    pub lookups: Vec<RegistryLookup>,
 }
 
 /// What there is, read and locked in the transaction.
@@ -57,6 +59,8 @@ pub struct Loaded {
     pub parked: Vec<Parked>,
     /// Those of the asked commands that were seen before.
     pub commands: Vec<CommandId>,
+    /// What of the operating data was looked for; `None` = nothing was.
+    pub registry: Option<RegistryExtract>,
 }
 
 /// The envelope of a record, without its bytes.
@@ -240,6 +244,8 @@ pub struct IngestWrites {
     pub persons: Vec<PersonRow>,
     /// Lines of timelines.
     pub changes: Vec<ChangeRow>,
+    /// How orders compare with the operating data, inserted or replaced. Of two for one order and channel the later counts.
+    pub verifications: Vec<VerificationRow>,
     /// Changes of the state book. Of two for one key the later counts.
     pub book: Vec<BookPut>,
     /// What is newly owed.

@@ -9,6 +9,7 @@ mod history;
 mod ingest;
 mod node;
 mod order;
+mod registry;
 mod trace;
 mod watch;
 mod work;
@@ -34,6 +35,7 @@ pub use ingest::{
 };
 pub use node::{NodeRow, NodeSpool};
 pub use order::{NumberReading, OrderAggregate, OrderPage, OrderView, PersonRow, TimelineRow, WorkOrderRow};
+pub use registry::{RegistryChange, RegistryImport, VerificationRow};
 pub use trace::OrderTrace;
 pub use watch::{ArrivalHour, Waiting, WaitingDeliveries, WaitingRecords, WatchedHour};
 pub use work::{AnomalyTally, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, JobKind, LeaseGrant, NewJob};

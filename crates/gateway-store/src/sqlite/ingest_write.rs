@@ -2,7 +2,8 @@
 
 use super::batch::{Step, run, steps};
 use super::{
-    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, watch,
+    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, registry,
+    watch,
 };
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
@@ -18,6 +19,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
         events(&writes.events),
         persons(&writes.persons),
         changes(&writes.changes),
+        registry::upsert(&writes.verifications),
     ];
     run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;

@@ -3,7 +3,7 @@
 use super::batch::list;
 use super::column::Columns;
 use super::soon::soon;
-use super::{Result, ingest, park};
+use super::{Result, ingest, park, registry};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
 use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow};
@@ -50,6 +50,10 @@ pub(super) async fn load(connection: &mut SqliteConnection, request: &IngestRequ
         orders: aggregates(connection, &ids.into_iter().collect::<Vec<_>>()).await?,
         parked: park::waiting_for(connection, &numbers).await?,
         commands: known_commands(connection, &request.commands).await?,
+        registry: match request.lookups.as_slice() {
+            [] => None,
+            lookups => Some(registry::look_up(connection, lookups).await?),
+        },
     })
 }
 

@@ -45,6 +45,7 @@ mod order;
 mod park;
 mod raw;
 mod readers;
+mod registry;
 mod repair_stop;
 mod schema;
 mod soon;

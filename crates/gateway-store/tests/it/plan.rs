@@ -22,6 +22,8 @@ const WHOLE: &[&str] = &[
     "notification_incident/owed",
     "notifier/list",
     "node/list",
+    "registry_import/list",
+    "verification/tally",
     // A row for each job that one process does at a time; once, when a process ends.
     "lease/release_all",
 ];

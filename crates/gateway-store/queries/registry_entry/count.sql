@@ -1,0 +1,1 @@
+SELECT count(*) FROM registry_entry WHERE kind = $1

@@ -1,0 +1,1 @@
+SELECT channel, verdict, count(*) FROM verification GROUP BY channel, verdict ORDER BY channel, verdict

@@ -1,0 +1,163 @@
+//! Operating data, and how orders compare with it.
+
+use super::batch::{Step, arrays, last_of_each, run, steps, write_rows};
+use super::column::{Columns, to_ms};
+use super::transaction::{commit, turn};
+use super::{PostgresStore, Result};
+use crate::engine::registry_row::{CHUNK, entry, extract, gone, import, sort_out, tally, verification};
+use crate::{RegistryChange, RegistryImport, RegistryStore, VerificationRow};
+use async_trait::async_trait;
+use gateway_model::{
+    ChannelId, OrderId, OrderState, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, Timestamp, Verdict,
+};
+use sqlx::PgConnection;
+
+#[async_trait]
+impl RegistryStore for PostgresStore {
+    async fn import_registry(
+        &self,
+        kind: RegistryKind,
+        entries: &[RegistryEntry],
+        whole: bool,
+        at: Timestamp,
+    ) -> Result<RegistryChange> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            // Who judges an order has the turn too: a verdict is made before an import or after it.
+            turn(&mut tx).await?;
+            let mut change = RegistryChange::default();
+            for chunk in entries.chunks(CHUNK) {
+                let held = held(&mut tx, &chunk.iter().map(key).collect::<Vec<_>>()).await?;
+                let write = sort_out(chunk, &held, &mut change);
+                write_rows(&mut tx, sql!("registry_entry/upsert"), &write, |values, entry| {
+                    values
+                        .text(entry.kind.as_str())
+                        .text(entry.key.as_str())
+                        .int(entry.from_ms)
+                        .int(entry.until_ms)
+                        .json(&entry.facts);
+                })
+                .await?;
+            }
+            if whole {
+                let rows = sqlx::query(sql!("registry_entry/keys")).bind(kind.as_str()).fetch_all(&mut *tx).await?;
+                let keys = rows.iter().map(|row| {
+                    let mut columns = Columns::of("registry_entry", row);
+                    Ok((columns.string()?, columns.int()?))
+                });
+                let gone = gone(keys.collect::<Result<Vec<_>>>()?, entries);
+                change.removed = gone.len() as u64;
+                for chunk in gone.chunks(CHUNK) {
+                    let keys = arrays(chunk, |values, (key, from)| {
+                        values.text(kind.as_str()).text(key.as_str()).int(*from);
+                    })?;
+                    sqlx::query_with(pg!("registry_entry/delete"), keys).execute(&mut *tx).await?;
+                }
+            }
+            if change.is_any() {
+                let row = sqlx::query(sql!("registry_entry/count")).bind(kind.as_str()).fetch_one(&mut *tx).await?;
+                let count = Columns::of("registry_entry", &row).int()?;
+                let seq = imports(&mut tx).await?.iter().map(|import| import.seq).max().unwrap_or(0) + 1;
+                sqlx::query(sql!("registry_import/upsert"))
+                    .bind(kind.as_str())
+                    .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+                    .bind(count)
+                    .bind(to_ms(at))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            commit(tx).await?;
+            Ok(change)
+        })
+        .await
+    }
+
+    async fn registry_imports(&self) -> Result<Vec<RegistryImport>> {
+        imports(&mut *self.pool.acquire().await?).await
+    }
+
+    async fn look_up(&self, lookups: &[RegistryLookup]) -> Result<RegistryExtract> {
+        let mut tx = self.begin_read().await?;
+        look_up(&mut tx, lookups).await
+    }
+
+    async fn verifications(&self, order: OrderId) -> Result<Vec<VerificationRow>> {
+        let rows = sqlx::query(sql!("verification/of_order")).bind(order.0).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| verification(&mut Columns::of("verification", row))).collect()
+    }
+
+    async fn verifications_behind(&self, limit: u32) -> Result<Vec<(VerificationRow, Option<OrderState>)>> {
+        let rows = sqlx::query(sql!("verification/behind")).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let mut columns = Columns::of("verification", row);
+                Ok((verification(&mut columns)?, columns.maybe_word()?))
+            })
+            .collect()
+    }
+
+    async fn verify_again(&self, rows: &[VerificationRow]) -> Result<()> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            let heads = last_of_each(rows, |row| (row.order_id, &row.channel));
+            run(&mut tx, written(sql!("verification/again"), &heads)).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>> {
+        let rows = sqlx::query(sql!("verification/tally")).fetch_all(&self.pool).await?;
+        rows.iter().map(tally).collect()
+    }
+}
+
+fn key(entry: &RegistryEntry) -> (&str, &str, i64, i64) {
+    (entry.kind.as_str(), &entry.key, entry.from_ms, entry.from_ms)
+}
+
+async fn held(connection: &mut PgConnection, keys: &[(&str, &str, i64, i64)]) -> Result<Vec<RegistryEntry>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = arrays(keys, |values, (kind, key, from, until)| {
+        values.text(*kind).text(*key).int(*from).int(*until);
+    })?;
+    let rows = sqlx::query_with(pg!("registry_entry/of"), keys).fetch_all(connection).await?;
+    rows.iter().map(entry).collect()
+}
+
+async fn imports(connection: &mut PgConnection) -> Result<Vec<RegistryImport>> {
+    let rows = sqlx::query(sql!("registry_import/list")).fetch_all(connection).await?;
+    rows.iter().map(import).collect()
+}
+
+/// What the registry says of these; asked of nobody where nothing is looked for.
+pub(super) async fn look_up(connection: &mut PgConnection, lookups: &[RegistryLookup]) -> Result<RegistryExtract> {
+    let imports = imports(connection).await?;
+    let keys: Vec<_> = lookups
+        .iter()
+        .map(|lookup| (lookup.kind.as_str(), lookup.key.as_str(), lookup.from_ms, lookup.until_ms))
+        .collect();
+    Ok(extract(&imports, held(connection, &keys).await?))
+}
+
+fn written<'w>(statement: &'static str, rows: &'w [&'w VerificationRow]) -> Vec<Step<'w>> {
+    steps(statement, rows, |values, row| {
+        values
+            .uuid(row.order_id.0)
+            .text(row.channel.as_str())
+            .int(row.raw_id.0)
+            .json(&row.subject)
+            .text(row.result.verdict.as_str())
+            .json(&row.result)
+            .count(row.registry_seq)
+            .time(row.at);
+    })
+}
+
+/// Verifications made with a batch.
+pub(super) fn upsert<'w>(rows: &'w [&'w VerificationRow]) -> Vec<Step<'w>> {
+    written(sql!("verification/upsert"), rows)
+}
