@@ -5,3 +5,4 @@ mod composition;
 mod lifecycle;
 mod plates;
 mod texts;
+mod verification;
