@@ -199,7 +199,12 @@ webhook_secret_files = ["secrets/webhook.secret"]
 
     /// Pushes, signed.
     pub async fn push(&self, push: &Push) -> Answer {
-        let target = format!("/webhooks/{CHANNEL}");
+        self.push_to(CHANNEL, push).await
+    }
+
+    /// Pushes to a channel that has the same secrets.
+    pub async fn push_to(&self, channel: &str, push: &Push) -> Answer {
+        let target = format!("/webhooks/{channel}");
         let timestamp = (now_ms() + push.skew_ms).to_string();
         let signer = Signer::new(APP, SignatureMethod::HmacSha256, push.secret.as_bytes());
         let sign = signer.sign("POST", &target, &timestamp, &push.nonce, &push.body);

@@ -126,7 +126,9 @@ fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// Where each column stands, and which names mean nothing.
-fn places(columns: &[Column], head: &csv::StringRecord) -> Result<(Vec<Option<usize>>, Vec<String>), Vec<FileMistake>> {
+type Places = (Vec<Option<usize>>, Vec<String>);
+
+fn places(columns: &[Column], head: &csv::StringRecord) -> Result<Places, Vec<FileMistake>> {
     let named = |column: &Column, name: &str| column.name == name || column.chinese.contains(&name);
     let names: Vec<&str> = head.iter().map(str::trim).collect();
     let mut mistakes = Vec::new();

@@ -9,9 +9,7 @@ use crate::extract::{Params, Segment, read_body};
 use crate::views::ChinaTime;
 use crate::{ApiConfig, Code, Problem};
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use file::{FileMistake, Taken, read};
 use gateway_model::{Clock, PersonKey, RegistryKind};
 use gateway_store::Store;
@@ -60,15 +58,15 @@ pub(crate) async fn import(
     State(key): State<PersonKey>,
     kind: Segment,
     Params(params): Params<ImportParams>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     let kind: RegistryKind = kind.0.parse().map_err(|_| {
         let names = RegistryKind::ALL.map(RegistryKind::as_str).join(", ");
         Problem::new(Code::NoSuchPath, format!("a registry file lists one of: {names}"))
             .zh(format!("登记数据的种类为：{names}"))
     })?;
-    let bytes = read_body(&headers, body, LARGEST_FILE, config.body_timeout()).await?;
+    let (parts, body) = request.into_parts();
+    let bytes = read_body(&parts.headers, body, LARGEST_FILE, config.body_timeout()).await?;
     // Some hundred milliseconds of arithmetic for each hundred thousand lines.
     let taken = tokio::task::spawn_blocking(move || read(kind, &bytes, &key)).await;
     let taken = taken.map_err(|_| Problem::new(Code::Internal, "the file could not be read"))?;
