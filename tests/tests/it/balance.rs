@@ -15,7 +15,8 @@ fn keys(object: &Value) -> Vec<&str> {
 
 /// The shape that the contract of the demo names, key by key.
 fn has_the_agreed_shape(verdict: &Value) {
-    let agreed = ["balanced", "inbound", "outbound", "gaps", "manifest", "faults", "mismatches", "mismatch_count"];
+    let agreed =
+        ["balanced", "inbound", "outbound", "gaps", "manifest", "faults", "forwards", "mismatches", "mismatch_count"];
     assert_eq!(keys(verdict), agreed);
     let inbound = ["at_source", "applied", "captured", "channel", "dataset", "dead_lettered", "duplicate", "in_flight"];
     let outbound = [
