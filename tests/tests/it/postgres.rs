@@ -20,17 +20,24 @@ impl Server {
     /// Starts one.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory").keep();
-        let url = script("start", &directory, None);
+        let url = script("start", &directory, &[], None);
+        Self { directory, url }
+    }
+
+    /// Starts one that is reached over TLS only; its address names the authority, another that signed nothing is `other-ca.pem` beside it.
+    pub fn start_with_tls() -> Self {
+        let directory = tempfile::tempdir().expect("a directory").keep();
+        let url = script("start", &directory, &["-t"], None);
         Self { directory, url }
     }
 
     fn stop(&self) {
-        script("stop", &self.directory, None);
+        script("stop", &self.directory, &[], None);
     }
 
     fn start_again(&self) {
         let port = self.url.rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')).expect("a port").0;
-        assert_eq!(script("start", &self.directory, Some(port)), self.url);
+        assert_eq!(script("start", &self.directory, &[], Some(port)), self.url);
     }
 }
 
@@ -42,9 +49,9 @@ impl Drop for Server {
     }
 }
 
-fn script(order: &str, directory: &Path, port: Option<&str>) -> String {
+fn script(order: &str, directory: &Path, more: &[&str], port: Option<&str>) -> String {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/dev/postgres.sh"));
-    command.arg(order).arg(directory);
+    command.arg(order).arg(directory).args(more);
     if order == "start" {
         command.args(["-u", &std::process::id().to_string(), "-c", "fsync=off"]);
     }
@@ -122,4 +129,27 @@ async fn what_keeps_the_store_from_being_opened_is_told_with_its_key() {
         let said = mistake["text"].as_str().unwrap_or_default();
         assert!(said.contains(expected) && !said.contains("hidden"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_over_tls_is_used_and_one_that_is_not_trusted_is_refused_with_its_key() {
+    let _machine = together().await;
+    let server = Server::start_with_tls();
+    let mut gateway = prepare(&server.url.replace("/ca.pem", "/other-ca.pem")).await;
+    let dir = gateway.dir.to_str().expect("UTF-8").to_owned();
+    for command in
+        [&["check-config", "--connect", "--dir", &dir][..], &["serve", "--dir", &dir], &["migrate", "--dir", &dir]]
+    {
+        let (code, out, err) = run(command);
+        let told = format!("{out}{err}");
+        assert_eq!(code, 1, "{command:?}: {told}");
+        assert!(told.contains("store.database_url_file: ") && told.contains("sslrootcert"), "{told}");
+    }
+    std::fs::write(gateway.dir.join("secrets/database.url"), &server.url).expect("written");
+    let (code, out, err) = run(&["check-config", "--connect", "--dir", &dir]);
+    assert_eq!(code, 0, "{out}{err}");
+    gateway.launch(Command::new(program())).await;
+    assert_eq!(gateway.push(&Push::records("one", &[record("GZ1")])).await.status, 200);
+    holds(&gateway, "GZ1").await;
+    gateway.stop().await;
 }

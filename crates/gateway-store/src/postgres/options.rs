@@ -76,6 +76,10 @@ impl PostgresOptions {
         }
     }
 
+    pub(super) fn is_over_network(&self) -> bool {
+        self.connect.get_socket().is_none() && !self.connect.get_host().starts_with('/')
+    }
+
     pub(super) fn user(&self) -> &str {
         self.connect.get_username()
     }

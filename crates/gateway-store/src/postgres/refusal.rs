@@ -3,6 +3,7 @@
 use super::{PostgresOptions, Result};
 use crate::StoreError;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
+use std::io::ErrorKind::{InvalidData, NotFound};
 use std::time::Duration;
 
 /// The oldest server that this engine is tested with.
@@ -80,6 +81,16 @@ fn read_only(options: &PostgresOptions) -> StoreError {
     }
 }
 
+fn untrusted(options: &PostgresOptions) -> StoreError {
+    StoreError::Refused {
+        code: "database_tls",
+        what: format!("no trusted TLS connection to {}", options.place()),
+        remedy: "look at sslmode and sslrootcert of the database's address; sslrootcert is the file of the authority that signed the server's certificate, \
+                 and the certificate must name the host as the address does"
+            .into(),
+    }
+}
+
 /// An error of opening, with what to do about it where a person has to do something.
 pub(super) fn of_opening(error: StoreError, options: &PostgresOptions) -> StoreError {
     let source = match error {
@@ -100,7 +111,7 @@ pub(super) fn of_opening(error: StoreError, options: &PostgresOptions) -> StoreE
             Some("28P01" | "28000") => refused(
                 "database_credentials",
                 format!("the server does not let user {user} into {place}"),
-                "look at user, password and certificate of the database's address, and at the server's pg_hba.conf"
+                "look at user, password, certificate and sslmode of the database's address, and at the server's pg_hba.conf"
                     .into(),
             ),
             Some("3D000") => refused(
@@ -122,12 +133,17 @@ pub(super) fn of_opening(error: StoreError, options: &PostgresOptions) -> StoreE
             Some(code) if code.starts_with("57P") || code.starts_with("08") => unreachable(options, source),
             _ => StoreError::Unavailable(source),
         },
-        sqlx::Error::Tls(_) => refused(
-            "database_tls",
-            format!("no trusted TLS connection to {place}"),
-            "look at sslmode and sslrootcert of the database's address; sslrootcert is the file of the authority that signed the server's certificate"
-                .into(),
-        ),
+        // What a handshake ends with that does not believe the other side comes as data that make no sense.
+        sqlx::Error::Io(io) if io.kind() == InvalidData => untrusted(options),
+        // No socket was asked for: what is not found, or may not be read, is a file that the address names.
+        sqlx::Error::Io(io) if options.is_over_network() && (io.kind() == NotFound || io.raw_os_error() == Some(13)) => {
+            refused(
+                "database_tls",
+                "a certificate that the database's address names can't be read".into(),
+                "look at its sslrootcert, sslcert and sslkey: the files must be there and readable by the gateway's user".into(),
+            )
+        }
+        sqlx::Error::Tls(_) => untrusted(options),
         sqlx::Error::Configuration(_) => refused(
             "database_url",
             "the database's address can't be used as it is".into(),

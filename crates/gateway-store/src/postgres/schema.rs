@@ -107,15 +107,30 @@ async fn tables(connection: &mut PgConnection) -> Result<i64> {
         .await?)
 }
 
-/// That every table can be read and written, said at once and not one by one.
+/// That every table can be read and written, and the next month made, said at once and not when it is needed.
 async fn must_have_rights(connection: &mut PgConnection) -> Result<()> {
-    let lacking: Vec<String> = sqlx::query_scalar(pg!("schema_migration/lacking_rights")).fetch_all(connection).await?;
-    if lacking.is_empty() {
+    let refused =
+        |what: String, remedy: &str| StoreError::Refused { code: "missing_rights", what, remedy: remedy.into() };
+    let own = "let the user own the tables: REASSIGN OWNED BY …, or connect as the user that migrated";
+    let lacking: Vec<String> =
+        sqlx::query_scalar(pg!("schema_migration/lacking_rights")).fetch_all(&mut *connection).await?;
+    if let Some(first) = lacking.first() {
+        let what = format!("the database's user may not read and write {} of the tables, as {first}", lacking.len());
+        return Err(refused(what, own));
+    }
+    let foreign: Vec<String> =
+        sqlx::query_scalar(pg!("schema_migration/not_owned")).fetch_all(&mut *connection).await?;
+    if let Some(first) = foreign.first() {
+        let what = format!("the database's user does not own {first}, and so can't make the partitions of a new month");
+        return Err(refused(what, own));
+    }
+    let makes: bool =
+        sqlx::query_scalar("SELECT has_schema_privilege(current_schema(), 'CREATE')").fetch_one(connection).await?;
+    if makes {
         return Ok(());
     }
-    Err(StoreError::Refused {
-        code: "missing_rights",
-        what: format!("the database's user may not read and write {} of the tables, as {}", lacking.len(), lacking[0]),
-        remedy: "let the user own them: REASSIGN OWNED BY …, or connect as the user that migrated".into(),
-    })
+    Err(refused(
+        "the database's user may make no table, and so no partition of a new month".into(),
+        "as the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the user",
+    ))
 }

@@ -1,4 +1,5 @@
-//! The scaled-out engine against the suite, on a real server, and what only it has.
+//! The scaled-out engine against the suite, on a real server, and what only it has. The user is an ordinary one who owns his database: the rights that
+//! docs/postgres.md asks for are enough for all of it.
 
 mod carry;
 mod crash;
@@ -8,5 +9,6 @@ mod place;
 mod refusal;
 mod schema;
 mod server;
+mod tls;
 
 gateway_store::store_conformance!(place::Place::new());

@@ -1,6 +1,6 @@
 //! A store in a database of its own.
 
-use super::server::Server;
+use super::server::{OWNER, Server};
 use async_trait::async_trait;
 use gateway_store::conformance::{StoreUnderTest, WriteBlock};
 use gateway_store::{PostgresLimits, PostgresOptions, PostgresStore, Store};
@@ -33,13 +33,15 @@ impl Place {
     /// An empty database.
     pub async fn empty() -> Self {
         let place = Self::new();
-        place.server.run(format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", place.database)).await;
+        place.server.make_owner().await;
+        let make = format!("CREATE DATABASE {} OWNER {OWNER} ENCODING 'UTF8' TEMPLATE template0", place.database);
+        place.server.run(make).await;
         place.made.set(()).unwrap();
         place
     }
 
     pub fn url(&self) -> String {
-        self.server.url(&self.database)
+        self.server.url_of_owner(&self.database)
     }
 
     pub fn options(&self) -> PostgresOptions {
@@ -51,7 +53,7 @@ impl Place {
         PostgresStore::open(self.options()).await
     }
 
-    /// A plain session, as another program would have.
+    /// A plain session of the same user, as another program would have.
     pub async fn connect(&self) -> PgConnection {
         self.make().await;
         PgConnection::connect(&self.url()).await.unwrap()
@@ -70,12 +72,15 @@ impl Place {
                 let template = TEMPLATE
                     .get_or_init(|| async {
                         let name = Server::fresh("template");
-                        self.server.run(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
-                        PostgresStore::open(options(&self.server.url(&name))).await.unwrap().close().await;
+                        self.server.make_owner().await;
+                        let make = format!("CREATE DATABASE {name} OWNER {OWNER} ENCODING 'UTF8' TEMPLATE template0");
+                        self.server.run(make).await;
+                        PostgresStore::open(options(&self.server.url_of_owner(&name))).await.unwrap().close().await;
                         name
                     })
                     .await;
-                self.server.run(format!("CREATE DATABASE {} TEMPLATE {template}", self.database)).await;
+                let make = format!("CREATE DATABASE {} OWNER {OWNER} TEMPLATE {template}", self.database);
+                self.server.run(make).await;
             })
             .await;
     }

@@ -81,7 +81,18 @@ async fn rights_that_are_missing() {
     made.try_open().await.unwrap();
     let (code, said) = refusal(&server.url_as(&role, &made.database)).await;
     assert!(code == "missing_rights" && said.contains(&role), "{said}");
-    drop((empty, made));
+    // All that can be granted is not enough either: the next month's partitions are its owner's to make.
+    let grant =
+        format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role}");
+    let mut session = made.connect().await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut session).await.unwrap();
+    let (code, said) = refusal(&server.url_as(&role, &made.database)).await;
+    assert!(code == "missing_rights" && said.contains("does not own order_change"), "{said}");
+    // Nor are the tables, where no more may be made.
+    server.run_in(&made.database, "REVOKE CREATE ON SCHEMA public FROM pg_database_owner").await;
+    let (code, said) = refusal(&made.url()).await;
+    assert!(code == "missing_rights" && said.contains("GRANT USAGE, CREATE ON SCHEMA"), "{said}");
+    drop((empty, made, session));
     server.run(format!("DROP ROLE {role}")).await;
 }
 

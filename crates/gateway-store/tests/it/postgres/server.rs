@@ -9,6 +9,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Who owns the databases of the tests: an ordinary user, so that whatever needs more rights than are documented fails.
+pub const OWNER: &str = "gateway_test_owner";
+
 /// A server that this process started or was told of.
 pub struct Server {
     url: String,
@@ -32,6 +35,18 @@ impl Server {
         format!("{server}/{database}{query}")
     }
 
+    /// The address of a database for a user who is made as docs/postgres.md says, and no more.
+    pub fn url_of_owner(&self, database: &str) -> String {
+        self.url_as(&format!("{OWNER}:plain"), database)
+    }
+
+    /// Makes that user, unless another test process has.
+    pub async fn make_owner(&self) {
+        let make = format!("CREATE ROLE {OWNER} LOGIN PASSWORD 'plain'");
+        self.run(format!("DO $$ BEGIN {make}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"))
+            .await;
+    }
+
     /// The address of a database for another user, without password.
     pub fn url_as(&self, user: &str, database: &str) -> String {
         let url = self.url(database);
@@ -49,6 +64,13 @@ impl Server {
     pub async fn run(&self, sql: String) {
         let mut connection = self.connect().await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Runs a statement in a database.
+    pub async fn run_in(&self, database: &str, sql: &'static str) {
+        let mut connection = PgConnection::connect(&self.url(database)).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
@@ -70,7 +92,14 @@ impl Owned {
     /// Starts one; it ends with this process at the latest.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap().keep();
-        Self { server: Server { url: script_start(&directory, &[]) }, directory }
+        Self { server: Server { url: script_start(&directory, &[], &[]) }, directory }
+    }
+
+    /// Starts one that is reached over TLS only. Its address asks for the certificate of the authority `tls/ca.pem` in its directory; another authority,
+    /// that signed nothing, is `tls/other-ca.pem`.
+    pub fn start_with_tls() -> Self {
+        let directory = tempfile::tempdir().unwrap().keep();
+        Self { server: Server { url: script_start(&directory, &["-t"], &[]) }, directory }
     }
 
     /// Stops it; what is committed stays.
@@ -81,14 +110,14 @@ impl Owned {
     /// Starts it again where it was.
     pub fn start_again(&self) {
         let port = self.server.url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;
-        assert_eq!(script_start(&self.directory, &[("POSTGRES_PORT", port)]), self.server.url);
+        assert_eq!(script_start(&self.directory, &[], &[("POSTGRES_PORT", port)]), self.server.url);
     }
 }
 
-fn script_start(directory: &Path, environment: &[(&str, &str)]) -> String {
+fn script_start(directory: &Path, more: &[&str], environment: &[(&str, &str)]) -> String {
     let process = std::process::id().to_string();
     let mut command = script_command();
-    command.arg("start").arg(directory).args(["-u", &process]);
+    command.arg("start").arg(directory).args(more).args(["-u", &process]);
     // Nothing here survives the machine, and every test makes a database.
     command.args(["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=64MB"]);
     command.envs(environment.iter().copied());
