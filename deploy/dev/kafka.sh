@@ -2,14 +2,16 @@
 # A real Apache Kafka of one's own, in KRaft mode, for tests and trials: on loopback, in one directory, with no service of the system.
 #
 #   kafka.sh fetch                                    brings the jars (Maven)
-#   kafka.sh start DIRECTORY [--brokers N] [--secure] starts it, waits until it answers, prints its addresses
+#   kafka.sh start DIRECTORY [--brokers N] [--secure [--prefix P]] starts it, waits until it answers, prints its addresses
 #   kafka.sh stop DIRECTORY [NODE]                    stops what `start` started there, or one node of it
-#   kafka.sh run DIRECTORY [--brokers N] [--secure]   the same as start; stops and removes DIRECTORY when its standard input ends
+#   kafka.sh run DIRECTORY [--brokers N] [--secure [--prefix P]] the same as start; stops and removes DIRECTORY when its standard input ends
 #
 # A directory that was started before keeps its data, its ports and its secrets. --secure adds, to the plain listener, one with TLS and SASL
 # (user `gateway`; PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) and one with TLS where the client shows a certificate; DIRECTORY/tls has what they need.
+# Who comes by these has just the rights that docs/kafka.md asks for, on topics and groups whose names begin with P (all, without --prefix); who comes by
+# the plain one has all.
 # The addresses are lines NAME=HOST:PORT[,...], also in DIRECTORY/addresses: PLAINTEXT, and with --secure SASL_SSL and SSL.
-# Not for production: one small heap, no authorization, secrets in the directory.
+# Not for production: one small heap, a plain listener for whoever is on this machine, secrets in the directory.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -126,6 +128,8 @@ controlled.shutdown.enable=$([ "$brokers" -gt 1 ] && echo true || echo false)
 CONF
             if [ "$secure" -eq 1 ]; then
                 cat <<CONF
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 ssl.keystore.type=PEM
 ssl.keystore.location=$tls/broker-store.pem
 ssl.truststore.type=PEM
@@ -179,6 +183,54 @@ await_node() {
     done
 }
 
+# Gives the user, and whoever shows the certificate, the rights of the table in docs/kafka.md; in the words of the protocol (CreateAcls,
+# version 1), since the tool that does it comes with a distribution of Kafka and not with its jars. A right that is there is given again.
+grant() {
+    python3 - "$(sed -n 's/^PLAINTEXT=\([^,]*\).*/\1/p' "$dir/addresses")" "$prefix" <<'PY'
+import socket, struct, sys
+
+host, port = sys.argv[1].rsplit(":", 1)
+prefix = sys.argv[2]
+TOPIC, GROUP, CLUSTER = 2, 3, 4
+LITERAL, PREFIXED = 3, 4
+READ, WRITE, CREATE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE = 3, 4, 5, 7, 8, 10, 11, 12
+ALLOW = 3
+ours = (prefix, PREFIXED) if prefix else ("*", LITERAL)
+rights = [(TOPIC, *ours, right) for right in (DESCRIBE, READ, WRITE, DESCRIBE_CONFIGS, CREATE, ALTER, ALTER_CONFIGS)]
+rights += [(GROUP, *ours, right) for right in (READ, DESCRIBE)]
+rights += [(CLUSTER, "kafka-cluster", LITERAL, right) for right in (IDEMPOTENT_WRITE, DESCRIBE)]
+
+
+def text(value):
+    data = value.encode()
+    return struct.pack(">h", len(data)) + data
+
+
+wanted = [(principal, *right) for principal in ("User:gateway", "User:CN=gateway") for right in rights]
+body = struct.pack(">i", len(wanted))
+for principal, kind, name, pattern, right in wanted:
+    body += struct.pack(">b", kind) + text(name) + struct.pack(">b", pattern)
+    body += text(principal) + text("*") + struct.pack(">bb", right, ALLOW)
+request = struct.pack(">hhi", 30, 1, 1) + text("kafka.sh") + body
+with socket.create_connection((host, int(port)), timeout=60) as broker:
+    broker.sendall(struct.pack(">i", len(request)) + request)
+    answer = broker.makefile("rb")
+    size = struct.unpack(">i", answer.read(4))[0]
+    answer = answer.read(size)
+# Correlation, throttle, then for each right an error and what is said of it.
+at = 8
+count = struct.unpack_from(">i", answer, at)[0]
+at += 4
+for number in range(count):
+    error, length = struct.unpack_from(">hh", answer, at)
+    at += 4 + max(length, 0)
+    if error:
+        sys.exit(f"kafka: right {wanted[number]} was refused: error {error} {answer[at - max(length, 0):at].decode()}")
+if count != len(wanted):
+    sys.exit(f"kafka: {len(wanted)} rights were to be given, {count} were answered")
+PY
+}
+
 start() {
     has java || fail "java is missing: run deploy/dev/install.sh, or install the Debian package openjdk-17-jre-headless"
     has python3 || fail "python3 is missing: run deploy/dev/install.sh"
@@ -188,6 +240,7 @@ start() {
     local home
     for home in "$dir"/node-*; do start_node "${home##*node-}"; done
     for home in "$dir"/node-*; do await_node "${home##*node-}"; done
+    [ "$secure" -eq 0 ] || grant
     cat "$dir/addresses"
 }
 
@@ -218,18 +271,20 @@ stop() {
 command=${1:-}
 [ "$command" = fetch ] && { fetch; exit 0; }
 dir=${2:-}
-[ -n "$dir" ] || fail "usage: kafka.sh fetch | start DIRECTORY [--brokers N] [--secure] | stop DIRECTORY [NODE] | run DIRECTORY ..."
+[ -n "$dir" ] || fail "usage: kafka.sh fetch | start DIRECTORY [--brokers N] [--secure [--prefix P]] | stop DIRECTORY [NODE] | run DIRECTORY ..."
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 tls=$dir/tls
 shift 2
 brokers=1
 secure=0
+prefix=
 node=
 while [ $# -gt 0 ]; do
     case $1 in
     --brokers) brokers=${2:?--brokers wants a number} && shift 2 ;;
     --secure) secure=1 && shift ;;
+    --prefix) prefix=${2?--prefix wants the beginning of names} && shift 2 ;;
     [0-9]*) node=$1 && shift ;;
     *) fail "unknown option $1" ;;
     esac

@@ -76,10 +76,11 @@ impl Broker {
     }
 }
 
-/// The broker that all tests share, with secure listeners too.
+/// The broker that all tests share, with secure listeners too. Who comes by those has the rights that docs/kafka.md asks for and no others, on names
+/// that begin with `t`, as those of all tests do but of one.
 pub fn shared() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();
-    SHARED.get_or_init(|| Broker::start(&["--secure"]))
+    SHARED.get_or_init(|| Broker::start(&["--secure", "--prefix", "t"]))
 }
 
 /// The brokers to test against: those that are named, or the shared one.

@@ -1,12 +1,13 @@
-//! The suite once more over TLS and SCRAM, and the other ways to be let in or not.
+//! The suite once more over TLS and SCRAM, by a user who has just the rights that docs/kafka.md asks for; the other ways to be let in or not.
 
 use super::broker;
 use super::support::{Kafka, options_at};
-use gateway_bus::BusError;
 use gateway_bus::conformance::{append_one, message, new_topic};
 use gateway_bus::kafka::{KafkaBus, KafkaOptions, SaslMechanism, Security};
-use gateway_model::SystemClock;
+use gateway_bus::{Bus, BusError, TopicName, TopicSpec};
+use gateway_model::{ChannelId, SystemClock};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn scram() -> Security {
     let broker = broker::shared();
@@ -91,4 +92,27 @@ async fn a_missing_certificate_is_told() {
 async fn a_plain_client_at_a_secure_listener_is_told_in_time() {
     let why = refused("SASL_SSL", Security::default()).await;
     assert!(why.contains("asking the brokers"), "{why}");
+}
+
+#[tokio::test]
+async fn missing_rights_are_told_with_what_lacks() {
+    let kafka = over("SASL_SSL", scram());
+    let prefix = format!("not-ours-{}", kafka.options.prefix);
+    let foreign = Kafka::with(KafkaOptions { prefix: prefix.clone(), ..kafka.options.clone() });
+    let bus = foreign.open_kafka().await;
+    let name = TopicName::raw(&ChannelId::new("suite-rights").unwrap());
+    let spec = TopicSpec { name: name.clone(), partitions: 1, retention: Duration::from_secs(3_600) };
+    let refused = bus.ensure_topic(&spec).await.unwrap_err();
+    let BusError::Unavailable(why) = &refused else { panic!("{refused:?}") };
+    let why = why.to_string();
+    assert!(why.contains("lacks a right on the topic") && why.contains("create"), "{why}");
+    // The topic is there, and the group is not ours to join.
+    let plain = Kafka::with(KafkaOptions { prefix, ..options_at(broker::shared().address("PLAINTEXT")) });
+    plain.open_kafka().await.ensure_topic(&spec).await.unwrap();
+    let refused = match bus.subscribe("pipeline", &[name]).await {
+        Err(refused) => refused,
+        Ok(mut consumer) => consumer.fetch(1, Duration::from_secs(30)).await.unwrap_err(),
+    };
+    let BusError::Unavailable(why) = &refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("lacks"), "{why}");
 }
