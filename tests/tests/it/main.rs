@@ -19,3 +19,4 @@ mod program;
 mod province;
 mod scaled;
 mod subscription;
+mod verification;
