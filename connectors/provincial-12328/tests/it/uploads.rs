@@ -62,7 +62,11 @@ async fn everything_of_an_order_is_taken_and_nothing_else() {
         number: SourceNumber::new("{day}/7").unwrap(),
         day: "2026-11-23".parse().unwrap(),
     };
-    assert_eq!(sink.forward_number(&origin).unwrap().as_str(), "taxi-qr-{day}/7", "what a number holds is no template");
+    assert_eq!(
+        sink.forward_number(&origin).unwrap().as_str(),
+        "taxi-qr-20261123-{day}/7",
+        "what a number holds is no template"
+    );
 }
 
 fn name(outcome: Outcome) -> (&'static str, String) {

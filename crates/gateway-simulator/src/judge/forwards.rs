@@ -124,7 +124,7 @@ fn at_province(order: &Order, channel: &str) -> Order {
         _ => "9",
     };
     Order {
-        order_no: format!("{channel}-{}", order.order_no),
+        order_no: format!("{channel}-{}-{}", crate::clock::day_of(&order.create_time).replace('-', ""), order.order_no),
         order_type: order_type.to_owned(),
         caller_name: String::new(),
         caller_phone: String::new(),
