@@ -34,10 +34,17 @@ impl Watch {
         Self { dir: setup.dir.clone(), http, admin: setup.admin, simulators }
     }
 
-    /// Whether the platform creates nothing any more and its pushes are out.
+    /// Whether the platform creates nothing any more and its pushes are out. With its life the province's ends, which else might go on for as
+    /// long as it was told to: nothing settles while anybody lives.
     pub async fn life_has_stopped(&self) -> bool {
-        let life = self.life("platform").await;
-        life.is_some_and(|life| life["stopped"] == true)
+        let stopped = |life: Option<Value>| life.is_some_and(|life| life["stopped"] == true);
+        stopped(self.life("platform").await) && stopped(self.end_life("province").await)
+    }
+
+    async fn end_life(&self, name: &str) -> Option<Value> {
+        let token = crate::secrets::read(&self.dir.join(name).join("control-token")).ok()?;
+        let request = self.http.post(format!("http://{}/sim/stop", self.address(name)?)).bearer_auth(token);
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
     }
 
     /// Whether no simulator has anything left to do.
