@@ -49,6 +49,10 @@ impl Sink for EventSink {
         TAKEN.contains(&dataset)
     }
 
+    fn takes(&self, _operation: Operation) -> bool {
+        false
+    }
+
     fn forward_number(&self, origin: &OrderNumber) -> Option<SourceNumber> {
         SourceNumber::new(format!("{}-{}-{}", origin.channel, origin.day, origin.number)).ok()
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_model::{
-    Change, ChannelId, Dataset, Grain, Manifest, OrderNumber, Part, Receipt, SourceNumber, Timestamp, Window,
+    Change, ChannelId, Dataset, Grain, Manifest, Operation, OrderNumber, Part, Receipt, SourceNumber, Timestamp, Window,
 };
 use std::time::Duration;
 
@@ -29,13 +29,21 @@ pub trait Connector: Send + Sync + 'static {
     /// Reads its records.
     fn normalizer(&self) -> &dyn Normalizer;
     /// What we pull from it.
-    fn source(&self) -> Option<&dyn Source>;
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
     /// What it pushes to us.
-    fn receiver(&self) -> Option<&dyn Receiver>;
+    fn receiver(&self) -> Option<&dyn Receiver> {
+        None
+    }
     /// What we push to it.
-    fn sink(&self) -> Option<&dyn Sink>;
+    fn sink(&self) -> Option<&dyn Sink> {
+        None
+    }
     /// Its account of itself.
-    fn manifest_source(&self) -> Option<&dyn ManifestSource>;
+    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
+        None
+    }
     /// What the channel's answers last told of its clock; `None` where nothing was told.
     fn peer_clock(&self) -> Option<PeerClock> {
         None
@@ -89,6 +97,10 @@ pub trait Sink: Send + Sync {
     /// Whether it takes such an item of another channel ([`gateway_model::Operation::Forward`]).
     fn forwards(&self, _dataset: Dataset, _part: &Part) -> bool {
         false
+    }
+    /// Whether it takes what the bureau commands by this operation.
+    fn takes(&self, _operation: Operation) -> bool {
+        true
     }
     /// The number under which it gets an order of another channel that it has no number for yet. Must differ for different orders of all channels.
     fn forward_number(&self, _origin: &OrderNumber) -> Option<SourceNumber> {

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod dead_ends;
 pub mod demo;
 pub mod lock;
 pub mod moveup;

@@ -2,6 +2,7 @@
 //! where a wire profile is all it is, else in [`kind_names`] and [`connect`].
 
 use crate::config::{ChannelConfig, ConfigMistake, GatewayConfig, mistake};
+use crate::dead_ends::Ends;
 use crate::secrets;
 use gateway_connector::wire::{self, Kind, ProfileSource};
 use gateway_connector::{Connector, Credentials, ProfileErrors, Secret};
@@ -19,7 +20,7 @@ pub fn kind_names() -> Vec<&'static str> {
     KINDS.iter().map(|kind| kind.name).chain([connector_subscription::KIND]).collect()
 }
 
-/// All configured channels, ready to work. Mistakes are added to the list, and their channels left out.
+/// All configured channels, ready to work. Mistakes are added to the list, and their channels left out; rules that lead nowhere too.
 pub fn connect_all(
     config: &GatewayConfig,
     clock: Arc<dyn Clock>,
@@ -32,6 +33,11 @@ pub fn connect_all(
             Ok(connector) => channels.push((id, connector)),
             Err(found) => mistakes.extend(found),
         }
+    }
+    // A channel that could not be made says nothing of what it takes.
+    if channels.len() == config.channels.len() {
+        let desk = config.api.desk().ok();
+        crate::dead_ends::check(config, &Ends { connectors: &channels, desk: desk.as_ref() }, mistakes);
     }
     channels
 }

@@ -186,3 +186,33 @@ async fn record_again(gateway: &Gateway) -> Value {
     let body = order["records"][0]["body"].as_str().expect("a body").to_owned();
     serde_json::from_str(&body).expect("JSON")
 }
+
+#[tokio::test]
+async fn rules_that_lead_nowhere_are_told_before_anything_is_lost_on_them() {
+    let rules = r#"
+[[route]]
+from = "desk"
+datasets = ["handling"]
+to = "follower"
+[[route]]
+from = "municipal-12345"
+datasets = ["acceptance", "knowledge"]
+to = "follower"
+[[route]]
+from = "follower"
+datasets = ["completion"]
+to = "municipal-12345"
+"#;
+    let gateway = Gateway::prepare(&config("http://127.0.0.1:9/hook", rules)).await;
+    std::fs::write(gateway.dir.join("secrets/follower.whsec"), format!("whsec_{SECRET}")).expect("written");
+    let told = gateway.json(&["check-config"]);
+    let mistakes: Vec<_> = told["mistakes"].as_array().into_iter().flatten().map(|one| one["key"].clone()).collect();
+    assert_eq!(mistakes, ["route[0]", "route[1]", "route[2]"], "{told}");
+    assert!(told["mistakes"][1]["text"].as_str().is_some_and(|text| text.contains("knowledge")), "{told}");
+    let (code, out, err) = gateway.command(&["serve"]);
+    assert_eq!(code, 1, "{out}{err}");
+    // The command that explains rules still shows them all.
+    let shown = gateway.json(&["routes", "check"]);
+    assert_eq!((&shown["valid"], shown["faults"].as_array().map(Vec::len)), (&json!(false), Some(3)), "{shown}");
+    assert_eq!(shown["rules"].as_array().map(Vec::len), Some(4), "{shown}");
+}

@@ -223,6 +223,10 @@ impl Sink for OrderSink {
         self.forward(dataset, part).is_some()
     }
 
+    fn takes(&self, operation: Operation) -> bool {
+        self.rule.operation(operation).is_some()
+    }
+
     fn forward_number(&self, origin: &OrderNumber) -> Option<SourceNumber> {
         self.rule.number_of(origin)
     }

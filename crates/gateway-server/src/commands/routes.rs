@@ -5,6 +5,7 @@ use super::print::{cell, json, say, table};
 use crate::Failure;
 use crate::cli::{InstallationOptions, RoutesAction, RoutesOptions};
 use crate::config::{self, GatewayConfig};
+use crate::dead_ends::Ends;
 use crate::registry;
 use gateway_connector::Connector;
 use gateway_model::{ChannelId, Dataset, Part, SystemClock};
@@ -105,8 +106,8 @@ impl RouteMap {
         let config = config::read(&installation.dir, installation.config_file().as_deref(), &mut mistakes);
         let config = config.map_err(|unreadable| Failure(unreadable.to_string()))?;
         let connectors = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
-        // Circles and the like are this command's own matter; what else is wrong would make its answer wrong.
-        mistakes.retain(|mistake| mistake.key != "route");
+        // Circles and dead ends are this command's own matter; what else is wrong would make its answer wrong.
+        mistakes.retain(|mistake| !mistake.key.starts_with("route"));
         if !mistakes.is_empty() {
             return Err(Failure(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")));
         }
@@ -114,20 +115,17 @@ impl RouteMap {
         Ok(Self { config, desk, connectors })
     }
 
-    fn connector(&self, channel: &ChannelId) -> Option<&dyn Connector> {
-        self.connectors.iter().find(|(id, _)| id == channel).map(|(_, connector)| connector.as_ref())
-    }
-
-    fn is_desk(&self, channel: &ChannelId) -> bool {
-        self.desk.as_ref() == Some(channel)
+    fn ends(&self) -> Ends<'_> {
+        Ends { connectors: &self.connectors, desk: self.desk.as_ref() }
     }
 
     /// One line for each rule and dataset.
     fn lines(&self) -> Vec<Value> {
+        let ends = self.ends();
         let mut lines = Vec::new();
         for rule in &self.config.routes {
             for dataset in &rule.datasets {
-                let takes = self.takes(rule, *dataset);
+                let takes = ends.takes(rule, *dataset);
                 let persons: Vec<&str> = rule.person_fields.iter().map(|field| field.as_str()).collect();
                 lines.push(object!({
                     "from": rule.from, "dataset": dataset, "to": rule.to, "takes": takes.as_deref().unwrap_or_default(),
@@ -136,30 +134,6 @@ impl RouteMap {
             }
         }
         lines
-    }
-
-    /// What the destination takes of a dataset; an error tells why the rule leads nowhere.
-    fn takes(&self, rule: &Route, dataset: Dataset) -> Result<String, String> {
-        let Route { from, to, .. } = rule;
-        let Some(sink) = self.connector(to).and_then(|connector| connector.sink()) else {
-            return Err(format!("{from} → {to}: `{to}` takes nothing"));
-        };
-        if self.is_desk(from) {
-            return Ok("commands 指令".to_owned());
-        }
-        let states = self.connector(from).is_some_and(|connector| connector.descriptor().datasets.contains(&dataset));
-        if !states {
-            return Err(format!("{from} → {to}: `{from}` never states `{dataset}`"));
-        }
-        let sorts = [(Part::Cycle(0), "items 事项"), (any_event(), "events 事件")];
-        let taken: Vec<&str> =
-            sorts.iter().filter(|(part, _)| sink.forwards(dataset, part)).map(|(_, name)| *name).collect();
-        if taken.is_empty() {
-            let text =
-                format!("{from} → {to}: the wire profile of `{to}` takes no item of `{dataset}` ([write.forward])");
-            return Err(text);
-        }
-        Ok(taken.join(", "))
     }
 
     /// What channels state and no rule names.
@@ -198,10 +172,11 @@ impl RouteMap {
     }
 
     fn why_not(&self, rule: &Route, item: &Item) -> String {
-        let Some(sink) = self.connector(&rule.to).and_then(|connector| connector.sink()) else {
+        let ends = self.ends();
+        let Some(sink) = ends.connector(&rule.to).and_then(|connector| connector.sink()) else {
             return format!("`{}` takes nothing 对方不接收", rule.to);
         };
-        if self.is_desk(&rule.from) {
+        if self.desk.as_ref() == Some(&rule.from) {
             return "it goes with a command of its order 随指令投递".to_owned();
         }
         if !sink.forwards(item.dataset, &item.part) {
@@ -213,11 +188,6 @@ impl RouteMap {
         "it was stated before the rule was there; `backfill` makes it owed 规则生效前的数据，可用 backfill 补送"
             .to_owned()
     }
-}
-
-// Sinks take or refuse events as such, whichever their id.
-fn any_event() -> Part {
-    gateway_model::EventId::new("e".to_owned()).map_or(Part::Cycle(0), Part::Event)
 }
 
 /// What one channel states in an order.
