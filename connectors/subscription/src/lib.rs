@@ -15,8 +15,7 @@ use gateway_connector::http::{HttpRequest, Transport};
 use gateway_connector::profile::{Limits, Mistake};
 use gateway_connector::sign::Signed;
 use gateway_connector::{
-    Connector, Credentials, Descriptor, ManifestSource, NormalizeError, Normalizer, PeerClock, ProfileErrors, Receiver,
-    RequestError, Sink, Source,
+    Connector, Credentials, Descriptor, NormalizeError, Normalizer, PeerClock, ProfileErrors, RequestError, Sink,
 };
 use gateway_model::{Change, ChannelId, Clock, Dataset, Timestamp};
 use std::sync::Arc;
@@ -86,20 +85,8 @@ impl Connector for Subscription {
         self
     }
 
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
-
     fn sink(&self) -> Option<&dyn Sink> {
         Some(&self.sink)
-    }
-
-    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
-        None
     }
 
     fn peer_clock(&self) -> Option<PeerClock> {

@@ -2,10 +2,7 @@
 
 use crate::bench::{Bench, at, config, number, run};
 use async_trait::async_trait;
-use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Outcome, Reason, Receiver, RequestError, Sink,
-    Source,
-};
+use gateway_connector::{Connector, Descriptor, NormalizeError, Normalizer, Outcome, Reason, RequestError};
 use gateway_delivery::{DeliveryWorker, Origins};
 use gateway_model::{
     Change, ChannelId, Dataset, Day, DeliveryState, Digest, Field, FieldValue, Fields, Moment, Operation, Part,
@@ -53,18 +50,6 @@ impl Connector for Origin {
     }
     fn normalizer(&self) -> &dyn Normalizer {
         self
-    }
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
-    fn sink(&self) -> Option<&dyn Sink> {
-        None
-    }
-    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
-        None
     }
     async fn check_connectivity(&self) -> Result<(), RequestError> {
         Ok(())

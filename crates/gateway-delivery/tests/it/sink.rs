@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, OutboundDelivery, Outcome, PreparedDelivery,
-    Reason, Receiver, RequestError, Sink, Source,
+    Connector, Descriptor, NormalizeError, Normalizer, OutboundDelivery, Outcome, PreparedDelivery, Reason,
+    RequestError, Sink,
 };
 use gateway_model::{AskBy, BookItem, Change, Dataset, Digest, ItemKey, Operation, Receipt, ReceiptSource, Timestamp};
 use std::collections::{HashSet, VecDeque};
@@ -169,20 +169,8 @@ impl Connector for FakeDestination {
         self
     }
 
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
-
     fn sink(&self) -> Option<&dyn Sink> {
         Some(self)
-    }
-
-    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
-        None
     }
 
     async fn check_connectivity(&self) -> Result<(), RequestError> {

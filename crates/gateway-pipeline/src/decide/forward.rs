@@ -11,7 +11,9 @@ use gateway_store::{NewDelivery, RawMeta};
 
 impl Decision<'_> {
     pub(super) fn forward(&mut self, order_id: OrderId, change: &Change, heard: &Heard, meta: &RawMeta, raw_id: RawId) {
-        for destination in self.owed_to(change, heard, meta) {
+        for destination in
+            self.takers(self.decider.routes.destinations(&meta.channel, change.dataset), change, heard, meta)
+        {
             self.number_at(order_id, change, &meta.channel, &destination);
             self.supersede_owed(order_id, &destination, |operation, dataset, part, _| {
                 operation == Operation::Forward && dataset == change.dataset && *part == change.part
@@ -26,33 +28,38 @@ impl Decision<'_> {
         if !self.decider.routes.any_from(&meta.channel) {
             return;
         }
+        // Nearly always each was owed it long ago; whose word it is, is asked for the others alone.
+        let mut missing = self.decider.routes.destinations(&meta.channel, change.dataset);
+        missing.retain(|destination| !self.was_forwarded(order_id, change, destination));
+        if missing.is_empty() {
+            return;
+        }
         let heard = self.whose(order_id, change, meta);
-        for destination in self.owed_to(change, &heard, meta) {
-            let same = |operation, to: &ChannelId, dataset, part: &Part| {
-                operation == Operation::Forward
-                    && *to == destination
-                    && dataset == change.dataset
-                    && *part == change.part
-            };
-            let stored = self.orders.get(&order_id).is_some_and(|working| {
-                let mut deliveries = working.aggregate.deliveries.iter();
-                deliveries.any(|row| same(row.operation, &row.destination, row.dataset, &row.part))
-            });
-            let mut decided = self.writes.new_deliveries.iter().filter(|new| new.order_id == order_id);
-            if stored || decided.any(|new| same(new.operation, &new.destination, new.dataset, &new.part)) {
-                continue;
-            }
+        for destination in self.takers(missing, change, &heard, meta) {
             self.number_at(order_id, change, &meta.channel, &destination);
             self.owe(order_id, change, destination, meta, raw_id);
         }
     }
 
-    fn owed_to(&self, change: &Change, heard: &Heard, meta: &RawMeta) -> Vec<ChannelId> {
+    /// Whether a destination was ever owed the item, stored before or decided in this batch.
+    fn was_forwarded(&self, order_id: OrderId, change: &Change, destination: &ChannelId) -> bool {
+        let same = |operation, to: &ChannelId, dataset, part: &Part| {
+            operation == Operation::Forward && to == destination && dataset == change.dataset && *part == change.part
+        };
+        let stored = self.orders.get(&order_id).is_some_and(|working| {
+            let mut deliveries = working.aggregate.deliveries.iter();
+            deliveries.any(|row| same(row.operation, &row.destination, row.dataset, &row.part))
+        });
+        let mut decided = self.writes.new_deliveries.iter().filter(|new| new.order_id == order_id);
+        stored || decided.any(|new| same(new.operation, &new.destination, new.dataset, &new.part))
+    }
+
+    /// Those of these destinations that take the item, and did not say it themselves.
+    fn takers(&self, mut owed: Vec<ChannelId>, change: &Change, heard: &Heard, meta: &RawMeta) -> Vec<ChannelId> {
         // The desk speaks in commands, which are routed as such.
         if !self.decider.normalizers.has(&meta.channel) {
             return Vec::new();
         }
-        let mut owed = self.decider.routes.destinations(&meta.channel, change.dataset);
         owed.retain(|destination| {
             let came_from_there = matches!(heard, Heard::EchoOf(origin) if origin == destination);
             let sink = self.decider.normalizers.sink(destination);

@@ -4,8 +4,7 @@ use crate::peer::{DAY, Peer, Wire, day, item, ms, number, whole};
 use crate::world::{Record, World, command, desk, peer};
 use async_trait::async_trait;
 use gateway_connector::{
-    Connector, Descriptor, ManifestSource, Normalizer, OutboundDelivery, Outcome, PreparedDelivery, Reason, Receiver,
-    RequestError, Sink, Source,
+    Connector, Descriptor, Normalizer, OutboundDelivery, Outcome, PreparedDelivery, Reason, RequestError, Sink,
 };
 use gateway_model::{
     AskBy, AuthorityTable, BookSide, ChannelId, Dataset, DeliveryId, DeliveryState, Operation, OrderNumber, Origin,
@@ -27,17 +26,8 @@ impl Connector for Taker {
     fn normalizer(&self) -> &dyn Normalizer {
         &self.0
     }
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
     fn sink(&self) -> Option<&dyn Sink> {
         Some(self)
-    }
-    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
-        None
     }
     async fn check_connectivity(&self) -> Result<(), RequestError> {
         Ok(())

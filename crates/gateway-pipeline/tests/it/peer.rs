@@ -1,9 +1,7 @@
 //! A channel with the simplest wire: a record names an order and says a text about some of its items.
 
 use async_trait::async_trait;
-use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
-};
+use gateway_connector::{Connector, Descriptor, NormalizeError, Normalizer, RequestError};
 use gateway_model::{
     BookItem, Change, Dataset, Day, Field, FieldValue, Fields, ItemKey, Moment, Oddity, Part, Revision, SourceNumber,
     Timestamp, digest_of_pairs,
@@ -197,22 +195,6 @@ impl Connector for Peer {
 
     fn normalizer(&self) -> &dyn Normalizer {
         self
-    }
-
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
-
-    fn sink(&self) -> Option<&dyn Sink> {
-        None
-    }
-
-    fn manifest_source(&self) -> Option<&dyn ManifestSource> {
-        None
     }
 
     async fn check_connectivity(&self) -> Result<(), RequestError> {

@@ -2,9 +2,7 @@
 
 use crate::cpu;
 use async_trait::async_trait;
-use gateway_connector::{
-    Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, Receiver, RequestError, Sink, Source,
-};
+use gateway_connector::{Connector, Descriptor, ManifestSource, NormalizeError, Normalizer, RequestError};
 use gateway_model::*;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -237,15 +235,6 @@ impl Connector for Peer {
     }
     fn normalizer(&self) -> &dyn Normalizer {
         self
-    }
-    fn source(&self) -> Option<&dyn Source> {
-        None
-    }
-    fn receiver(&self) -> Option<&dyn Receiver> {
-        None
-    }
-    fn sink(&self) -> Option<&dyn Sink> {
-        None
     }
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         Some(self)
