@@ -59,7 +59,7 @@ impl World {
 
     async fn forward(&self, order: &Order, key: &str, without_events: bool) {
         let record = serde_json::to_value(order).expect("json");
-        let number = format!("municipal-12345-{}", order.order_no);
+        let number = number_there(order);
         let pick = |fields: &[&str]| {
             let picked = fields.iter().filter(|field| !record[**field].is_null());
             Value::Object(picked.map(|field| ((*field).to_owned(), record[*field].clone())).collect())
@@ -105,6 +105,12 @@ impl World {
         let of_forwarding = verdict.mismatches.into_iter().filter(|mismatch| mismatch.kind.starts_with("forward_"));
         of_forwarding.map(|mismatch| (mismatch.dataset, mismatch.kind)).collect()
     }
+}
+
+/// The order's number at the province, as its page says: channel, day, number.
+fn number_there(order: &Order) -> String {
+    let day: String = order.create_time[..10].split('-').collect();
+    format!("municipal-12345-{day}-{}", order.order_no)
 }
 
 fn one(dataset: &str, kind: &str) -> Vec<(String, String)> {
@@ -155,7 +161,7 @@ async fn one_thing_wrong_in_the_provinces_book_is_seen() {
     world.forward(&other, "z", false).await;
     assert_eq!(world.wrong().await, one("acceptance", "forward_differs"));
     world.forward(&orders[0], "again", false).await;
-    let number = format!("municipal-12345-{}", orders[0].order_no);
+    let number = number_there(&orders[0]);
     let event = json!({"eventId": "stray", "kind": "urge", "time": "2026-11-23 10:00:00"});
     assert_eq!(world.province.operate(&number, "upload_event", "stray", event).await.0, 0);
     assert_eq!(world.wrong().await, one("handling", "forward_extra"));
