@@ -139,7 +139,6 @@ async fn a_follower_is_told_what_it_was_granted_whatever_becomes_of_its_neighbou
     .await;
     let broken = line(&explained, "broken", "acceptance/c0");
     assert!(broken["state"] == "owed" || broken["state"] == "sending", "{explained}");
-    assert_eq!(broken["why"], "can't connect", "{explained}");
     let unruled = explained["items"].as_array().into_iter().flatten().filter(|line| line["to"].is_null());
     assert_eq!(unruled.count(), 0, "each item that is there has a rule");
     let (code, out, err) = gateway.command(&["routes", "check"]);
