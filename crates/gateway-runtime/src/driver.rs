@@ -4,13 +4,15 @@ use crate::status::Record;
 use crate::{Ran, Round, Schedule, Task, TaskError, TaskHost, TaskStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Starts tasks, watches them, and ends them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Driver {
+    runtime: Handle,
     stopping: CancellationToken,
     handles: Mutex<Vec<TaskHandle>>,
     running: Mutex<JoinSet<()>>,
@@ -85,10 +87,10 @@ impl TaskHandle {
 }
 
 impl Driver {
-    /// A driver without tasks.
+    /// A driver without tasks, which will run on that runtime.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn on(runtime: Handle) -> Self {
+        Self { runtime, stopping: CancellationToken::new(), handles: Mutex::default(), running: Mutex::default() }
     }
 
     /// Cancelled when the gateway stops.
@@ -125,10 +127,11 @@ impl TaskHost for Driver {
         let ended = EndMark(handle.record.clone());
         let round = Round { stopping: self.stopping.clone() };
         let looped = handle.clone();
-        lock(&self.running).spawn(async move {
+        let drive = async move {
             let _ended = ended;
             drive(task, schedule, round, looped).await;
-        });
+        };
+        lock(&self.running).spawn_on(drive, &self.runtime);
         handle
     }
 }

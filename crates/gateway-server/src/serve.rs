@@ -3,6 +3,7 @@
 //! Order of starting: lock, configuration, engines, channels, tasks, listeners; of stopping the other way round, so that a push that was
 //! answered is always on the bus and a record that was taken up is always finished or read again.
 
+mod background;
 mod drain;
 mod installation;
 mod process;
@@ -15,6 +16,7 @@ use crate::cli::{InstallationOptions, ServeOptions};
 use crate::config::{self, GatewayConfig, LogFormat, TelemetryConfig};
 use crate::lock::DirectoryLock;
 use crate::role::{NodeRole, Roles};
+use background::Background;
 pub use drain::drain;
 use gateway_api::NoWaker;
 use gateway_model::SystemClock;
@@ -56,7 +58,8 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     let stopping = stop_signal(options.exit_with_parent)?;
     let roles = Roles::of(&options.roles);
     let installation = Installation::open(dir, &config, Arc::new(SystemClock), roles).await?;
-    let driver = Arc::new(Driver::new());
+    let background = Background::start()?;
+    let driver = Arc::new(Driver::on(background.handle()));
     #[cfg(feature = "defence-switches")]
     let defences = tasks::Defences::without(options.without_defence.as_deref())?;
     #[cfg(not(feature = "defence-switches"))]

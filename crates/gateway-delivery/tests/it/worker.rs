@@ -80,7 +80,7 @@ async fn what_is_owed_wakes_the_worker() {
     bus.ensure_topic(&TopicSpec { name: topic.clone(), partitions: 1, retention }).await.unwrap();
     let bus = Arc::new(bus);
 
-    let driver = Driver::new();
+    let driver = Driver::on(tokio::runtime::Handle::current());
     let hours = Schedule::every(Duration::from_secs(3_600));
     let never = DeliveryConfig { every_ms: 3_600_000, ..config() };
     let worker = bench.worker_with("me", never);
