@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub use world::{CHANNEL, World, WorldOptions};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// The province has one fault for so many of the municipal platform's.
+const PROVINCIAL_SHARE: u32 = 5;
 const MONTH: &str = "2026-03";
 const MONTH_DAYS: u32 = 31;
 
@@ -94,6 +96,7 @@ pub async fn run(dir: &Path, options: &CampaignOptions) -> Result<Outcome, Troub
         orders_per_day: options.orders_per_day,
         step: Duration::from_secs(300),
         faults: plan(options.faults, options.upheavals),
+        provincial_faults: provincial_plan(options.faults / PROVINCIAL_SHARE),
         life,
         scaled: options.scaled,
     };
@@ -167,6 +170,17 @@ fn plan(faults: u32, upheavals: bool) -> FaultPlan {
     let per_kind = many.map(|kind| (*kind, count(kind))).chain(few.clone()).filter(|(_, count)| *count > 0);
     let per_kind = per_kind.filter(|(kind, _)| upheavals || !few.contains_key(kind));
     FaultPlan::Campaign { per_kind: per_kind.collect() }
+}
+
+/// So many faults at the province, evenly over what befalls uploads, answers and accounts there.
+fn provincial_plan(faults: u32) -> FaultPlan {
+    // They make the gateway wait in real time, or end the process.
+    let others = [FaultKind::Hang, FaultKind::LateAnswer, FaultKind::PlatformRestart, FaultKind::StaleManifest];
+    let kinds = FaultKind::provincial().into_iter().filter(|kind| !others.contains(kind));
+    let kinds: Vec<_> = kinds.chain([FaultKind::ManifestCountLie, FaultKind::ManifestTruncated]).collect();
+    let each = faults.div_ceil(kinds.len() as u32);
+    let count = |kind: &FaultKind| if kind.as_str().starts_with("manifest_") { each.div_ceil(8) } else { each };
+    FaultPlan::Campaign { per_kind: kinds.into_iter().map(|kind| (kind, count(&kind))).collect() }
 }
 
 impl std::fmt::Display for Outcome {

@@ -5,7 +5,8 @@
 //! need not be found; one that lasted longer must have been. A gap is *false* when the platform's own history says that at the moment of
 //! the second look it held just what the gateway says that it held itself.
 
-use super::{CHANNEL, Trouble, World};
+use super::world::Side;
+use super::{Trouble, World};
 use gateway_simulator::FaultKind;
 use gateway_simulator::clock;
 use gateway_simulator::digest::{Dataset, ItemKey};
@@ -76,7 +77,7 @@ pub struct Row {
 /// The whole score.
 #[derive(Debug, Default, Serialize)]
 pub struct Score {
-    /// By kind of fault, and form where the table tells them apart.
+    /// By channel and kind of fault, and form where the table tells them apart.
     pub kinds: BTreeMap<String, Row>,
     /// Gaps that opened.
     pub gaps: u64,
@@ -94,16 +95,23 @@ impl Score {
     /// # Errors
     /// When the gateway can't be read.
     pub async fn of(world: &World) -> Result<Self, Trouble> {
-        let gaps = read_gaps(world).await?;
-        let mut score = Score { gaps: gaps.len() as u64, groups: count_groups(world).await?, ..Score::default() };
+        let mut score = Score { groups: count_groups(world).await?, ..Score::default() };
+        for side in &world.sides {
+            score.add(world, side).await?;
+        }
+        Ok(score)
+    }
+
+    async fn add(&mut self, world: &World, side: &Side) -> Result<(), Trouble> {
+        let gaps = read_gaps(world, side).await?;
         let index = Index::of(&gaps);
-        let faults = world.platform.injected();
+        let faults = side.platform.injected();
         let history = History::of(&faults);
         let mut explained = HashSet::new();
         let mut waits: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for fault in &faults {
-            let name = name_of(fault);
-            let row = score.kinds.entry(name.clone()).or_default();
+            let name = format!("{} {}", side.channel, name_of(fault));
+            let row = self.kinds.entry(name.clone()).or_default();
             row.injected += 1;
             let explaining = index.explaining(&gaps, fault);
             explained.extend(explaining.iter().copied());
@@ -149,13 +157,14 @@ impl Score {
         }
         for (kind, mut waits) in waits {
             waits.sort_unstable();
-            if let (Some(row), Some(longest)) = (score.kinds.get_mut(&kind), waits.last()) {
+            if let (Some(row), Some(longest)) = (self.kinds.get_mut(&kind), waits.last()) {
                 row.seconds_to_find = Some((waits[waits.len() / 2], *longest));
             }
         }
-        score.by_lateness = (0..gaps.len()).filter(|at| !explained.contains(at)).count() as u64;
-        score.false_gaps = gaps.iter().filter(|gap| is_false(world, &faults, gap)).take(20).map(told).collect();
-        Ok(score)
+        self.gaps += gaps.len() as u64;
+        self.by_lateness += (0..gaps.len()).filter(|at| !explained.contains(at)).count() as u64;
+        self.false_gaps.extend(gaps.iter().filter(|gap| is_false(side, &faults, gap)).take(20).map(told));
+        Ok(())
     }
 }
 
@@ -172,36 +181,39 @@ impl Row {
 /// # Errors
 /// When the gateway can't be read.
 pub(super) async fn left_to_people(world: &World) -> Result<Left, Trouble> {
-    let left = |fault: &&Injected| match &fault.expected {
-        Expected::Unobservable => true,
-        Expected::Gap { repairable, .. } | Expected::Deleted { repairable, .. } => !repairable,
-        _ => false,
-    };
-    let faults = world.platform.injected();
-    let mut numbers: HashSet<String> = faults.iter().filter(left).filter_map(|fault| fault.number.clone()).collect();
-    let mut refused = BTreeMap::new();
-    for gap in read_gaps(world).await?.into_iter().filter(|gap| gap.refused) {
-        *refused.entry((gap.dataset, gap.about)).or_default() += 1;
-        numbers.extend(gap.key.map(|key| key.1));
+    let mut all = Left::default();
+    for side in &world.sides {
+        let left = |fault: &&Injected| match &fault.expected {
+            Expected::Unobservable => true,
+            Expected::Gap { repairable, .. } | Expected::Deleted { repairable, .. } => !repairable,
+            _ => false,
+        };
+        let faults = side.platform.injected();
+        all.numbers.extend(faults.iter().filter(left).filter_map(|fault| fault.number.clone()));
+        for gap in read_gaps(world, side).await?.into_iter().filter(|gap| gap.refused) {
+            *all.refused.entry((side.channel, gap.dataset, gap.about)).or_default() += 1;
+            all.numbers.extend(gap.key.map(|key| key.1));
+        }
+        let found = faults.iter().filter(|fault| must_be_found(&fault.expected));
+        all.taken_back.extend(found.filter_map(|fault| fault.number.clone()));
     }
-    let taken_back =
-        faults.iter().filter(|fault| must_be_found(&fault.expected)).filter_map(|fault| fault.number.clone());
-    Ok(Left { numbers, taken_back: taken_back.collect(), refused })
+    Ok(all)
 }
 
 /// What may differ at the end.
+#[derive(Default)]
 pub(super) struct Left {
     numbers: HashSet<String>,
     /// Orders of which the source took something back or changed it: our replies may be among that.
     taken_back: HashSet<String>,
-    /// How many items are left to a person because the destination refuses to take them, by dataset and day of their event time.
-    refused: BTreeMap<(String, String), u64>,
+    /// How many items are left to a person because the destination refuses to take them, by channel, dataset and day of their event time.
+    refused: BTreeMap<(&'static str, String, String), u64>,
 }
 
 impl Left {
     /// How many items of a day we may hold that the source does not.
-    pub(super) fn refused_on(&self, dataset: Dataset, day: &str) -> u64 {
-        self.refused.get(&(dataset.as_str().to_owned(), day.to_owned())).copied().unwrap_or_default()
+    pub(super) fn refused_on(&self, channel: &'static str, dataset: Dataset, day: &str) -> u64 {
+        self.refused.get(&(channel, dataset.as_str().to_owned(), day.to_owned())).copied().unwrap_or_default()
     }
 
     pub(super) fn explains(&self, mismatch: &Mismatch) -> bool {
@@ -353,7 +365,7 @@ impl Index {
 
 /// By the platform's own history the item was at the second look what the gateway says that it held itself; or an account is called unreliable that
 /// never was.
-fn is_false(world: &World, faults: &[Injected], gap: &Gap) -> bool {
+fn is_false(side: &Side, faults: &[Injected], gap: &Gap) -> bool {
     if gap.kind == "manifest_unreliable" {
         let lied =
             |fault: &Injected| matches!(fault.expected, Expected::ManifestUnreliable) && fault.at_ms <= gap.opened_ms;
@@ -373,18 +385,18 @@ fn is_false(world: &World, faults: &[Injected], gap: &Gap) -> bool {
         };
         return !faults.iter().any(moved);
     }
-    let theirs = |at| world.platform.held_at(dataset, number, day, part, at).map(|(digest, _)| digest);
+    let theirs = |at| side.platform.held_at(dataset, number, day, part, at).map(|(digest, _)| digest);
     // What was answered in the same instant has no order with the account: only what held on both sides of it is held against the gap.
     theirs(gap.compared_ms) == gap.ours && theirs(gap.compared_ms - 1) == gap.ours
 }
 
-async fn read_gaps(world: &World) -> Result<Vec<Gap>, Trouble> {
+async fn read_gaps(world: &World, side: &Side) -> Result<Vec<Gap>, Trouble> {
     let mut gaps = Vec::new();
     let mut after = String::new();
     loop {
         let page = world.ask(&format!("/api/v1/gaps?limit=500{after}")).await?;
         let rows = page["gaps"].as_array().cloned().unwrap_or_default();
-        gaps.extend(rows.iter().filter(|row| row["channel"] == CHANNEL && !row["opened_at"].is_null()).map(gap));
+        gaps.extend(rows.iter().filter(|row| row["channel"] == side.channel && !row["opened_at"].is_null()).map(gap));
         match rows.last() {
             Some(last) if page["more"] == true => after = format!("&after={}", last["id"]),
             _ => return Ok(gaps),

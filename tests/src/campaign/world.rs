@@ -1,12 +1,12 @@
 //! Gateway, platform and desk in one process, over loopback HTTP, on one clock that somebody drives.
 
 use gateway_model::{Clock, ManualClock, Timestamp};
-use gateway_server::demo::{Servers, unhurried_profile};
+use gateway_server::demo::{Servers, unhurried_profile, unhurried_provincial_profile};
 use gateway_server::serve::SteppedGateway;
 use gateway_simulator::clock::SimClock;
 use gateway_simulator::{
-    ControlPoint, DeskHandle, DeskOptions, FaultPlan, JudgeOptions, PlatformHandle, PlatformOptions, Verdict, http,
-    judge, start_desk, start_platform,
+    ControlPoint, DeskHandle, DeskOptions, FaultPlan, JudgeOptions, PlatformHandle, PlatformKind, PlatformOptions,
+    Verdict, http, judge, start_desk, start_platform,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,8 +16,11 @@ use std::time::Duration;
 
 use super::Trouble;
 
-/// The channel's name.
+/// The municipal platform's channel, and that of the province, to which everything is forwarded.
 pub const CHANNEL: &str = "municipal-12345";
+const PROVINCE: &str = "provincial-12328";
+/// What the province dispatches by itself, for each order of the municipal platform.
+const PROVINCIAL_SHARE: f64 = 0.1;
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 const LIES_LAST: Duration = Duration::from_secs(6 * 3_600);
 const MINUTE_MS: u64 = 60_000;
@@ -36,20 +39,30 @@ pub struct WorldOptions {
     pub orders_per_day: f64,
     /// How far the clock moves at once.
     pub step: Duration,
-    /// What goes wrong.
+    /// What goes wrong at the municipal platform.
     pub faults: FaultPlan,
+    /// What goes wrong at the province.
+    pub provincial_faults: FaultPlan,
     /// How long life lasts.
     pub life: Duration,
     /// Whether the gateway runs on Apache Kafka and PostgreSQL, which are started for it.
     pub scaled: bool,
 }
 
+/// A counterparty: its channel, and its platform with a book of its own.
+pub struct Side {
+    /// The channel by which the gateway knows it.
+    pub channel: &'static str,
+    /// The platform.
+    pub platform: PlatformHandle,
+}
+
 /// The whole of it.
 pub struct World {
     clock: Arc<ManualClock>,
     gateway: SteppedGateway,
-    /// The other side.
-    pub platform: PlatformHandle,
+    /// The other sides, the municipal platform first.
+    pub sides: Vec<Side>,
     desk: DeskHandle,
     servers: Option<Servers>,
     token: String,
@@ -70,26 +83,38 @@ impl World {
             let clock = clock.clone();
             SimClock::new(move || clock.now().as_millisecond())
         };
-        for name in ["gateway/secrets", "gateway/tokens", "platform", "desk"] {
+        for name in ["gateway/secrets", "gateway/tokens", "platform", "province", "desk"] {
             std::fs::create_dir_all(dir.join(name))?;
         }
         let secrets = ["request-secret-of-the-campaign", "webhook-secret-of-the-campaign"];
         std::fs::write(dir.join("gateway/secrets/request.secret"), secrets[0])?;
         std::fs::write(dir.join("gateway/secrets/webhook.secret"), secrets[1])?;
-        let mut platform = PlatformOptions::new(dir.join("platform"), secrets[0], secrets[1]);
-        platform.clock = simulated.clone();
-        platform.stepped = true;
-        platform.durable = false;
-        platform.pace = Some(gateway_simulator::Pace { orders_per_day: options.orders_per_day, ..Default::default() });
-        platform.seed = options.seed;
-        platform.seconds = Some(options.life.as_secs());
-        platform.faults = options.faults.clone();
-        platform.overlap = Duration::from_millis(15 * MINUTE_MS);
-        platform.client_timeout = CLIENT_TIMEOUT;
-        platform.lie_lasts = LIES_LAST;
         let address_file = dir.join("gateway/public.address");
+        let stepped = |name: &str, orders_per_day: f64, faults: &FaultPlan| PlatformOptions {
+            clock: simulated.clone(),
+            stepped: true,
+            durable: false,
+            pace: Some(gateway_simulator::Pace { orders_per_day, ..Default::default() }),
+            seed: options.seed,
+            seconds: Some(options.life.as_secs()),
+            faults: faults.clone(),
+            overlap: Duration::from_millis(15 * MINUTE_MS),
+            client_timeout: CLIENT_TIMEOUT,
+            lie_lasts: LIES_LAST,
+            ..PlatformOptions::new(dir.join(name), secrets[0], secrets[1])
+        };
+        let mut platform = stepped("platform", options.orders_per_day, &options.faults);
         platform.gateway_address_file = Some(address_file.clone());
-        let platform = start_platform(platform).await?;
+        let mut province = stepped("province", options.orders_per_day * PROVINCIAL_SHARE, &options.provincial_faults);
+        province.kind = PlatformKind::Province;
+        let sides = vec![
+            Side { channel: CHANNEL, platform: start_platform(platform).await? },
+            Side { channel: PROVINCE, platform: start_platform(province).await? },
+        ];
+        std::fs::write(
+            dir.join("gateway/province.profile.toml"),
+            unhurried_provincial_profile(5_000).map_err(of_server)?,
+        )?;
         std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(5_000).map_err(of_server)?)?;
         let file = dir.join("gateway/gateway.toml");
         let servers = if options.scaled { Some(Servers::start(dir, true).await.map_err(of_server)?) } else { None };
@@ -101,7 +126,7 @@ impl World {
             }
             None => String::new(),
         };
-        std::fs::write(&file, configuration(&platform.url(), u32::from(options.scaled) * HAND_OVER_MS) + &engines)?;
+        std::fs::write(&file, configuration(&sides, u32::from(options.scaled) * HAND_OVER_MS) + &engines)?;
         let gateway = SteppedGateway::open(&dir.join("gateway"), &file, clock.clone()).await.map_err(of_server)?;
         std::fs::write(address_file, gateway.public_url.trim_start_matches("http://"))?;
         let token = |role: &str| std::fs::read_to_string(dir.join(format!("gateway/tokens/{role}.token")));
@@ -116,7 +141,7 @@ impl World {
         let token = token("admin")?.trim().to_owned();
         let client = http::client(Duration::from_secs(60))?;
         let (step, failures) = (options.step, BTreeMap::new());
-        Ok(Self { clock, gateway, platform, desk, servers, token, client, step, failures })
+        Ok(Self { clock, gateway, sides, desk, servers, token, client, step, failures })
     }
 
     /// The present.
@@ -132,7 +157,9 @@ impl World {
     pub async fn step(&mut self) -> Result<(), Trouble> {
         let next = self.now().checked_add(self.step).map_err(|error| Trouble(error.to_string()))?;
         self.clock.advance_to(next);
-        self.platform.step().await?;
+        for side in &self.sides {
+            side.platform.step().await?;
+        }
         for (task, error) in self.gateway.step().await.map_err(of_server)? {
             *self.failures.entry((task, error.code)).or_default() += 1;
         }
@@ -142,7 +169,7 @@ impl World {
 
     /// Nothing spontaneous happens any more.
     pub fn stop_life(&self) {
-        self.platform.stop_life();
+        self.sides.iter().for_each(|side| side.platform.stop_life());
         self.desk.stop();
     }
 
@@ -159,11 +186,12 @@ impl World {
     /// # Errors
     /// When one of the three can't be read.
     pub async fn verdict(&self) -> Result<Verdict, Trouble> {
+        let platform = &self.sides[0].platform;
         let options = JudgeOptions {
             forwards: None,
             gateway_url: self.gateway.admin_url.clone(),
             token: self.token.clone(),
-            platform: ControlPoint { url: self.platform.url(), token: self.platform.token.clone() },
+            platform: ControlPoint { url: platform.url(), token: platform.token.clone() },
             desk: Some(ControlPoint { url: self.desk.url(), token: self.desk.token.clone() }),
             channel: CHANNEL.to_owned(),
         };
@@ -177,9 +205,11 @@ impl World {
     pub async fn end(self) -> Result<(), Trouble> {
         self.gateway.close().await;
         self.desk.shutdown().cancel();
-        self.platform.shutdown().cancel();
         self.desk.ended().await?;
-        self.platform.ended().await?;
+        for side in self.sides {
+            side.platform.shutdown().cancel();
+            side.platform.ended().await?;
+        }
         if let Some(servers) = self.servers {
             servers.stop().await;
         }
@@ -192,7 +222,8 @@ fn of_server(failure: gateway_server::Failure) -> Trouble {
 }
 
 /// The defaults, with what a step of minutes makes necessary: nothing waits in real time but for a broker.
-fn configuration(platform: &str, wait_ms: u32) -> String {
+fn configuration(sides: &[Side], wait_ms: u32) -> String {
+    let [platform, province] = [0, 1].map(|at| sides[at].platform.url());
     format!(
         r#"
 [api]
@@ -241,6 +272,24 @@ profile = "profile.toml"
 app_id = "transport-bureau"
 request_secret_file = "secrets/request.secret"
 webhook_secret_files = ["secrets/webhook.secret"]
+
+[[channel]]
+id = "{PROVINCE}"
+kind = "provincial-12328"
+base_url = "{province}"
+profile = "province.profile.toml"
+app_id = "transport-bureau"
+request_secret_file = "secrets/request.secret"
+
+[[route]]
+from = "desk"
+datasets = ["handling", "completion"]
+to = "{CHANNEL}"
+
+[[route]]
+from = "{CHANNEL}"
+datasets = ["acceptance", "handling", "completion", "evaluation"]
+to = "{PROVINCE}"
 "#
     )
 }

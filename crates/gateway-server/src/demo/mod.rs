@@ -12,7 +12,7 @@ use child::Supervised;
 use gateway_simulator::{FaultPlan, Verdict};
 pub use servers::Servers;
 use setup::Setup;
-pub use setup::unhurried_profile;
+pub use setup::{unhurried_profile, unhurried_provincial_profile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -79,8 +79,7 @@ impl Setup {
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
         std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(CLIENT_TIMEOUT_MS)?)?;
-        let province = unhurried(&connector_provincial_12328::KIND, CLIENT_TIMEOUT_MS)?;
-        std::fs::write(dir.join("gateway/province.profile.toml"), province)?;
+        std::fs::write(dir.join("gateway/province.profile.toml"), unhurried_provincial_profile(CLIENT_TIMEOUT_MS)?)?;
         Ok(setup)
     }
 
@@ -316,6 +315,14 @@ silent_after_ms = 5000
 /// When the profile has no such limits.
 pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
     unhurried(&connector_municipal_12345::KIND, request_timeout_ms)
+}
+
+/// As [`unhurried_profile`], of the province.
+///
+/// # Errors
+/// When the profile has no such limits.
+pub fn unhurried_provincial_profile(request_timeout_ms: u64) -> Result<String, Failure> {
+    unhurried(&connector_provincial_12328::KIND, request_timeout_ms)
 }
 
 fn unhurried(kind: &Kind, request_timeout_ms: u64) -> Result<String, Failure> {

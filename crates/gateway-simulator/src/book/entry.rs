@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Dataset;
 use crate::faults::injected::Injected;
 use crate::record::{Completion, Event, Order, Visit};
 
@@ -177,6 +178,22 @@ impl Edit {
             }
         }
     }
+}
+
+/// The item of its order that an upload with these changes makes or replaces.
+pub fn uploaded_part(edits: &[Edit]) -> (Dataset, String) {
+    match edits.first() {
+        None | Some(Edit::Whole(_)) => (Dataset::Acceptance, "c0".to_owned()),
+        Some(Edit::PutEvent(event)) => (Dataset::Handling, format!("e:{}", event.event_id)),
+        Some(Edit::PutCompletion(completion)) => (Dataset::Completion, format!("c{}", completion.round)),
+        Some(Edit::PutVisit(visit)) => (Dataset::Evaluation, format!("c{}", visit.visit_no)),
+        Some(_) => (Dataset::Handling, "c0".to_owned()),
+    }
+}
+
+/// The form of a fault that befell an upload: only an upload of the same item settles it.
+pub fn upload_form(operation: &str, part: &str) -> String {
+    format!("{operation} {part}")
 }
 
 fn put<T: Clone>(list: &mut Vec<T>, value: &T, same: impl Fn(&T, &T) -> bool) {

@@ -23,7 +23,7 @@ use crate::journal::Journal;
 use crate::record::Order;
 use account::Account;
 use backup::Backup;
-use entry::{Edit, Entry, Operation, Push};
+use entry::{Edit, Entry, Operation, Push, upload_form, uploaded_part};
 
 /// One order in the book.
 #[derive(Clone)]
@@ -220,6 +220,10 @@ impl Book {
         operation: &Operation,
     ) {
         self.operations.insert(operation.request_id.clone(), operation.clone());
+        if !operation.lost && !operation.refused {
+            let (_, part) = uploaded_part(edits);
+            self.injections.redone(no, &upload_form(&operation.operation, &part), at);
+        }
         if let Some(order) = new {
             let places = self.sequence.len();
             self.create(at, order, false, &Push::None);

@@ -178,6 +178,11 @@ pub const RULES: &[Rule] = &[
     rule(K::LostReply, "", Seen::EveryGrain, Outcome::Gap, NOT_HELD, Repair::Sending),
     rule(K::LostOperation, "", Seen::EveryGrain, Outcome::Gap, NOT_HELD, Repair::Sending),
     rule(K::LostEvent, "", Seen::EveryGrain, Outcome::Deleted, NOT_HELD, Repair::Person),
+    rule(K::LostUpload, "", Seen::EveryGrain, Outcome::Gap, NOT_HELD, Repair::Sending),
+    // The answer tells it: a delivery rejected with the province's words, no difference that an account must show.
+    absorbed(K::RefusedUpload, NOT_HELD),
+    absorbed(K::SubmittedUpload, &[]),
+    absorbed(K::UploadHangUp, &[]),
     rule(K::EventTimeCorrected, "", Seen::EveryGrain, Outcome::Gap, DIFFERING, Repair::Reading),
     rule(K::EventTimeCorrected, "announced", Seen::NoDifference, Outcome::Absorbed, DIFFERING, Repair::None),
     rule(K::EventTimeCorrected, "create_within_bucket", Seen::Ids, Outcome::Unobservable, DIFFERING, Repair::None),

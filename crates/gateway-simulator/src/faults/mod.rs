@@ -156,7 +156,7 @@ impl FaultKind {
     }
 
     /// The kinds of a heavy plan of the province: it pushes nothing, and nothing tampers with what cities uploaded.
-    fn provincial() -> Vec<Self> {
+    pub fn provincial() -> Vec<Self> {
         let suits = |kind: Self| {
             kind.befalls_uploads()
                 || matches!(

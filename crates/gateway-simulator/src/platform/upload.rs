@@ -14,8 +14,10 @@ use super::life::next_update;
 use super::server::{Answer, Way};
 use super::write::receipt;
 use crate::book::Book;
-use crate::book::entry::{Edit, Entry, Operation};
+use crate::book::entry::{Edit, Entry, Operation, upload_form, uploaded_part};
 use crate::clock;
+use crate::digest::ItemKey;
+use crate::faults::injected::{Heals, Hit};
 use crate::faults::{FaultKind, FaultPlan};
 use crate::record::{Completion, Event, Order, Visit};
 
@@ -48,6 +50,25 @@ const STATES: &[&str] = &["10", "20", "30", "35", "40", "50", "60", "70", "80", 
 enum Said {
     Acceptance(Box<Order>),
     Part(Vec<Edit>),
+}
+
+impl Said {
+    /// The item that it makes or replaces, of the order of that number and day.
+    fn item(&self, number: &str, day: &str) -> ItemKey {
+        let (dataset, part) = match self {
+            Self::Acceptance(_) => uploaded_part(&[]),
+            Self::Part(edits) => uploaded_part(edits),
+        };
+        ItemKey { dataset, number: number.to_owned(), day: day.to_owned(), part }
+    }
+
+    /// The day of the order that it makes.
+    fn day(&self) -> String {
+        match self {
+            Self::Acceptance(told) => clock::day_of(&told.create_time).to_owned(),
+            Self::Part(_) => String::new(),
+        }
+    }
 }
 
 impl Platform {
@@ -94,7 +115,7 @@ impl Platform {
     ) -> Answer {
         let now = self.now();
         let shown = clock::wire_time(self.shown_ms(now));
-        let fault = self.befall(book, place.as_deref(), &operation, now);
+        let fault = self.befall(book, (number, place.as_deref()), &said, &operation, now);
         let held = place.as_ref().and_then(|place| book.order(place));
         let version = held.map_or(0, |held| held.version);
         let update = held.map_or_else(|| shown.clone(), |held| next_update(self, held, now));
@@ -146,7 +167,8 @@ impl Platform {
     fn befall(
         &self,
         book: &mut MutexGuard<'_, Book>,
-        place: Option<&str>,
+        (number, place): (&str, Option<&str>),
+        said: &Said,
         operation: &str,
         now: i64,
     ) -> Option<FaultKind> {
@@ -159,8 +181,14 @@ impl Platform {
         ];
         let possible = |kind: &FaultKind| *kind != FaultKind::RefusedUpload || operation != "upload_acceptance";
         let kind = kinds.into_iter().filter(possible).find(|kind| self.take(book, *kind, now))?;
-        let made = place.map(|place| hit(book, place, operation)).unwrap_or_default();
-        self.log(book, kind, now, made);
+        let key = place.unwrap_or(number);
+        let made = hit(book, key, operation);
+        let day = made.order.as_ref().map(|(_, day)| day.clone()).unwrap_or_else(|| said.day());
+        let item = said.item(number, &day);
+        let variant = upload_form(operation, &item.part);
+        let hit =
+            Hit { variant, order: Some((number.to_owned(), day)), items: vec![item], heals: Heals::Redone, ..made };
+        self.log(book, kind, now, hit);
         Some(kind)
     }
 
