@@ -19,6 +19,8 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<String>,
     datacontenttype: &'static str,
+    /// The extension "sequence" of the specification's registry: compared as text, the greater one was owed later.
+    sequence: String,
     data: Data<'a>,
 }
 
@@ -67,6 +69,7 @@ pub(crate) fn body(delivery: &OutboundDelivery) -> Result<Vec<u8>, serde_json::E
         subject: delivery.order_id.to_string(),
         time,
         datacontenttype: "application/json",
+        sequence: format!("{:019}", delivery.id.0),
         data: Data::new(delivery),
     })
 }

@@ -115,6 +115,7 @@ async fn a_signed_cloud_event_is_sent_and_the_same_bytes_again() {
         "specversion": "1.0", "id": "d7-1-a4b0", "source": "/channels/municipal-12345",
         "type": "gateway.work_order.completion.v1", "subject": "00000000-0000-0000-0000-000000000000",
         "time": "2026-11-23T01:30:00Z", "datacontenttype": "application/json",
+        "sequence": "0000000000000000007",
         "data": {
             "order_id": "00000000-0000-0000-0000-000000000000", "number": "municipal-12345-2026-11-23-GZ1",
             "channel": "municipal-12345", "dataset": "completion", "part": "c0", "round": 0,
