@@ -3,6 +3,7 @@
 # make demo    the gateway at work with a simulated platform, judged
 # make campaign  simulated weeks with thousands of faults; every observable one must be found; see docs/RELIABILITY.md
 # make bench   the benchmarks; their figures go to docs/BENCHMARKS.md by hand
+# make bench-scaled  those on Apache Kafka and PostgreSQL, beside Kafka Connect's JDBC sink; starts servers of its own
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +15,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PROGRAM := $(TARGET)/debug/hotline-gateway
 export PATH := $(TARGET)/tools/bin:$(PATH)
 
-.PHONY: test quick demo campaign bench tools fmt lint deny build deploy tests
+.PHONY: test quick demo campaign bench bench-scaled tools fmt lint deny build deploy tests
 
 test: tools fmt deny lint build deploy tests
 
@@ -56,3 +57,16 @@ bench:
 	cargo bench --locked --package gateway-store --bench ingest
 	cargo bench --locked --package gateway-reconcile --bench cost
 	cargo bench --locked --package gateway-server --bench load
+
+# The servers are this target's own, in a directory that is removed in the end.
+bench-scaled:
+	deploy/dev/kafka.sh fetch
+	deploy/dev/connect.sh fetch
+	place=$$(mktemp -d); chmod 755 "$$place"; \
+	end() { deploy/dev/kafka.sh stop "$$place/kafka"; deploy/dev/postgres.sh stop "$$place/postgres"; rm -rf "$$place"; }; \
+	trap end EXIT; \
+	deploy/dev/kafka.sh start "$$place/kafka"; \
+	export KAFKA_BOOTSTRAP_SERVERS=$$(sed -n 's/^PLAINTEXT=//p' "$$place/kafka/addresses"); \
+	export DATABASE_URL=$$(deploy/dev/postgres.sh start "$$place/postgres" -c max_wal_size=8GB); \
+	cargo bench --locked --package gateway-store --features postgres --bench ingest; \
+	cargo bench --locked --package gateway-server --features kafka --bench load

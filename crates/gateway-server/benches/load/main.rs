@@ -2,16 +2,21 @@
 //!
 //! `cargo bench --package gateway-server --bench load` prints, each beside its aim: webhook intake flat out and at half of the aim, the time from a push to
 //! the row that the API shows, and memory and start time with a million orders. Embedded engines, or, where `KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL`
-//! name servers (and `--features kafka` built them in), Apache Kafka and PostgreSQL; the database should be empty.
+//! name servers (and `--features kafka` built them in), Apache Kafka and PostgreSQL: each part makes a database and topics of its own, so that the user
+//! of `DATABASE_URL` must be a superuser, and `psql` must be there. On these also ingest from one to the other, beside Kafka Connect's JDBC sink.
 //!
-//! `GATEWAY_BENCH_PARTS=intake,visible,held` chooses; `GATEWAY_BENCH_ORDERS` is how many orders are held, `GATEWAY_BENCH_SECONDS` how long each measurement
-//! of intake takes, `GATEWAY_BENCH_PROGRAM` another program to be measured. Nothing here fails for being slow.
+//! `GATEWAY_BENCH_PARTS=ingest,intake,visible,held` chooses; `GATEWAY_BENCH_ORDERS` is how many orders are held, `GATEWAY_BENCH_INGEST` how many records
+//! are ingested, `GATEWAY_BENCH_SECONDS` how long each measurement of intake takes, `GATEWAY_BENCH_PROGRAM` another program to be measured. Nothing here
+//! fails for being slow.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod cpu;
 mod generator;
 mod held;
+mod ingest;
 mod intake;
 mod process;
+mod servers;
 mod visible;
 mod wire;
 
@@ -24,9 +29,19 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() {
-    let parts = std::env::var("GATEWAY_BENCH_PARTS").unwrap_or_else(|_| "intake,visible,held".to_owned());
+    let parts = std::env::var("GATEWAY_BENCH_PARTS").unwrap_or_else(|_| {
+        let ingest = if process::scaled() { "ingest," } else { "" };
+        format!("{ingest}intake,visible,held")
+    });
     let wanted = |part: &str| parts.split(',').any(|one| one.trim() == part);
     println!("load average {}", load());
+    if wanted("ingest") {
+        assert!(
+            process::scaled(),
+            "ingest is from Kafka into PostgreSQL: KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL must name them"
+        );
+        ingest::measure(number("GATEWAY_BENCH_INGEST", 200_000)).await;
+    }
     if wanted("intake") || wanted("visible") {
         let mut gateway = Gateway::prepare().await;
         gateway.start().await;

@@ -1,5 +1,7 @@
 //! The program as a process, in a directory of its own, over a platform that says nothing.
 
+use crate::cpu;
+use crate::servers::{Database, Servers};
 use crate::wire::{APP, CHANNEL, WEBHOOK_SECRET};
 use gateway_simulator::{PlatformHandle, PlatformOptions, http, start_platform};
 use reqwest::Client;
@@ -13,8 +15,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const REQUEST_SECRET: &str = "the secret of requests";
-/// Ticks of `/proc/PID/stat` a second, on every Linux.
-const TICKS: u64 = 100;
 /// How long anything is waited for that has no measure of its own.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
@@ -23,6 +23,7 @@ pub struct Gateway {
     child: Option<Child>,
     client: Client,
     platform: PlatformHandle,
+    servers: Servers,
 }
 
 impl Gateway {
@@ -34,6 +35,7 @@ impl Gateway {
         let mut options = PlatformOptions::new(place.path().join("platform"), REQUEST_SECRET, WEBHOOK_SECRET);
         options.seconds = Some(0);
         let platform = start_platform(options).await.expect("the platform starts");
+        let servers = Servers::prepare();
         let config = format!(
             r#"
 api.admin_address = "127.0.0.1:0"
@@ -49,30 +51,49 @@ app_id = "{APP}"
 request_secret_file = "secrets/request.secret"
 webhook_secret_files = ["secrets/webhook.secret"]
 "#,
-            engines(),
+            servers.config(),
             platform.url()
         );
         std::fs::write(dir.join("gateway.toml"), config).expect("written");
         for (file, secret) in [("request", REQUEST_SECRET), ("webhook", WEBHOOK_SECRET)] {
             std::fs::write(dir.join(format!("secrets/{file}.secret")), secret).expect("written");
         }
-        if let Ok(url) = std::env::var("DATABASE_URL") {
-            std::fs::write(dir.join("secrets/database.url"), url).expect("written");
+        if let Some(database) = &servers.database {
+            std::fs::write(dir.join("secrets/database.url"), &database.url).expect("written");
         }
         let client = http::client(Duration::from_secs(20)).expect("a client");
-        Self { place, child: None, client, platform }
+        Self { place, child: None, client, platform, servers }
     }
 
     fn dir(&self) -> PathBuf {
         self.place.path().join("gateway")
     }
 
+    /// Its own, where it is on PostgreSQL.
+    pub fn database(&self) -> &Database {
+        self.servers.database.as_ref().expect("DATABASE_URL names a server")
+    }
+
+    /// Before the names of its topics.
+    pub fn prefix(&self) -> &str {
+        &self.servers.prefix
+    }
+
     /// Starts it and returns how long it took until it was ready.
     pub async fn start(&mut self) -> Duration {
+        self.start_with(&[]).await
+    }
+
+    /// Starts it as some of its roles.
+    pub async fn start_as(&mut self, roles: &str) -> Duration {
+        self.start_with(&["--role", roles]).await
+    }
+
+    async fn start_with(&mut self, arguments: &[&str]) -> Duration {
         let log = File::options().create(true).append(true).open(self.place.path().join("log")).expect("a log");
         let program = std::env::var_os("GATEWAY_BENCH_PROGRAM");
         let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_hotline-gateway").into()));
-        command.args(["serve", "--dir"]).arg(self.dir()).stdin(Stdio::null());
+        command.args(["serve", "--dir"]).arg(self.dir()).args(arguments).stdin(Stdio::null());
         let began = Instant::now();
         self.child = Some(command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("it starts"));
         loop {
@@ -146,10 +167,7 @@ webhook_secret_files = ["secrets/webhook.secret"]
 
     /// Processor time of the process so far.
     pub fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(self.proc("stat")).expect("it runs");
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
-        Duration::from_millis((ticks(11) + ticks(12)) * 1_000 / TICKS)
+        cpu::of(self.child.as_ref().expect("it runs").id().into())
     }
 
     /// A value of `/proc/PID/<file>`, in MB.
@@ -188,19 +206,6 @@ impl Drop for Gateway {
         }
         self.platform.shutdown().cancel();
     }
-}
-
-/// Which engines, by what the environment names.
-fn engines() -> String {
-    let mut text = String::new();
-    if std::env::var("DATABASE_URL").is_ok() {
-        text.push_str("store.engine = \"postgres\"\nstore.database_url_file = \"secrets/database.url\"\n");
-    }
-    if let Ok(servers) = std::env::var("KAFKA_BOOTSTRAP_SERVERS") {
-        let kafka = "bus.kafka.replication = 1\nbus.kafka.min_insync = 1\n";
-        text.push_str(&format!("bus.engine = \"kafka\"\nbus.kafka.bootstrap_servers = \"{servers}\"\n{kafka}"));
-    }
-    text
 }
 
 /// Whether both are the scaled ones.
