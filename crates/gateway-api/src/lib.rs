@@ -1,6 +1,7 @@
 //! The gateway's HTTP face: what channels push to, and what people, the desk, the judge and our own commands read and ask.
 //!
-//! Two listeners, so that what the outside can reach is one route and nothing else: [`public_router`] has `POST /webhooks/{channel}`;
+//! Two listeners, so that what the outside can reach is little: [`public_router`] has `POST /webhooks/{channel}`, [`inquiry_router`] the question
+//! of a channel's own front end beside it, and there is nothing else;
 //! [`admin_router`], on loopback, has `/api/v1/…`, `/healthz`, `/readyz` and `/metrics`. `docs/api.md` is the contract.
 //!
 //! The API decides nothing: it reads the store, appends to the bus, and enqueues jobs. A handler sees only the part of [`ApiState`] that it
@@ -23,6 +24,7 @@ mod gap_groups;
 mod gaps;
 mod health;
 mod incidents;
+mod inquiry;
 mod nodes;
 mod observe;
 mod order_json;
@@ -46,6 +48,7 @@ mod webhook;
 pub use admin::{admin_router, node_router};
 pub use auth::{Role, Token, TokenError, Tokens};
 pub use config::ApiConfig;
+pub use inquiry::{InquiryDesk, inquiry_router};
 pub use problem::{Code, Problem};
 pub use serve::serve;
 pub use state::{ApiState, ChannelInfo, NoWaker, NotifierInfo, StatusSource, Waker, Warning};

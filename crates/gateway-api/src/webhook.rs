@@ -57,12 +57,12 @@ async fn take(
     state.intake.take(&channel, request).await.map_or_else(unknown, dressed)
 }
 
-fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
-fn dressed(reply: WebhookReply) -> Response {
+pub(crate) fn dressed(reply: WebhookReply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));

@@ -1,7 +1,7 @@
 //! Records as they arrive, and the two ways in: pages that we read and requests that we are sent.
 
 use bytes::Bytes;
-use gateway_model::{Dataset, SourceNumber, Timestamp};
+use gateway_model::{Dataset, Fields, OrderNumber, SourceNumber, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One item exactly as received.
@@ -76,6 +76,33 @@ pub enum IntakeOutcome {
     /// The body is larger than allowed.
     TooLarge,
     /// It could not be made durable now.
+    Unavailable {
+        /// After how many seconds to try again.
+        retry_after_s: u32,
+    },
+}
+
+/// What the gateway knows of an order that a channel's own front end asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Its number at the channel that asks.
+    pub number: OrderNumber,
+    /// Its round.
+    pub round: u32,
+    /// The composed fields, without person fields.
+    pub fields: Fields,
+}
+
+/// What became of such a question, to be told in the channel's own dress.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InquiryOutcome {
+    /// The channel's order of this number that came last.
+    Found(Progress),
+    /// The channel has none that we know.
+    Unknown,
+    /// Signature or time refused.
+    Refused(crate::VerifyError),
+    /// It can't be looked up now.
     Unavailable {
         /// After how many seconds to try again.
         retry_after_s: u32,

@@ -1,8 +1,8 @@
 //! The contract, written on the methods.
 
 use crate::{
-    Cursor, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PeerClock, PreparedDelivery, RawRecord,
-    RequestError, VerifyError, WebhookReply, WebhookRequest,
+    Cursor, InquiryOutcome, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PeerClock,
+    PreparedDelivery, RawRecord, RequestError, VerifyError, WebhookReply, WebhookRequest,
 };
 use async_trait::async_trait;
 use gateway_model::{
@@ -34,6 +34,10 @@ pub trait Connector: Send + Sync + 'static {
     }
     /// What it pushes to us.
     fn receiver(&self) -> Option<&dyn Receiver> {
+        None
+    }
+    /// What its own front end may ask us.
+    fn inquiry(&self) -> Option<&dyn Inquiry> {
         None
     }
     /// What we push to it.
@@ -89,6 +93,15 @@ pub trait Receiver: Send + Sync {
     fn reply(&self, outcome: &IntakeOutcome) -> WebhookReply;
     /// The largest body in bytes.
     fn body_limit(&self) -> usize;
+}
+
+/// Answers what the channel's own front end asks of an order's progress (办理进度). Pure: the gateway looks the order up. A question is read-only, so no
+/// nonce is remembered: the same one again, while it is fresh, is answered again.
+pub trait Inquiry: Send + Sync {
+    /// Checks the signature in constant time, then the time.
+    fn verify(&self, request: &WebhookRequest) -> Result<(), VerifyError>;
+    /// The answer in the channel's own dress, without person fields.
+    fn reply(&self, outcome: &InquiryOutcome) -> WebhookReply;
 }
 
 /// Pushes. One call is one attempt: it neither waits nor retries.

@@ -11,8 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The kinds that are spoken to by a wire profile alone.
-pub const KINDS: [Kind; 3] =
-    [connector_municipal_12345::KIND, connector_provincial_12328::KIND, connector_taxi_qr::KIND];
+pub const KINDS: [Kind; 4] = [
+    connector_municipal_12345::KIND,
+    connector_provincial_12328::KIND,
+    connector_taxi_qr::KIND,
+    connector_web_12328::KIND,
+];
 
 /// The kinds of connector that this program has.
 #[must_use]
@@ -50,7 +54,12 @@ fn connect(
 ) -> Result<Arc<dyn Connector>, Vec<ConfigMistake>> {
     let mut mistakes = Vec::new();
     let credentials = credentials(at, channel, &mut mistakes);
-    let profile = match channel.profile.as_ref().map(std::fs::read_to_string).transpose() {
+    let shipped = channel.profile.as_deref().and_then(|profile| shipped(&channel.kind, profile));
+    let read = match shipped {
+        Some(text) => Ok(Some(text.to_owned())),
+        None => channel.profile.as_ref().map(std::fs::read_to_string).transpose(),
+    };
+    let profile = match read {
         Ok(text) => text.map_or(ProfileSource::Default, ProfileSource::Text),
         Err(error) => {
             let path = channel.profile.as_deref().unwrap_or(Path::new(""));
@@ -76,6 +85,12 @@ fn connect(
             Err(mistakes)
         }
     }
+}
+
+/// A profile that is shipped with the kind beside its default, by its name; a file of that name goes first.
+fn shipped(kind: &str, profile: &Path) -> Option<&'static str> {
+    let name = profile.file_name()?.to_str()?;
+    (kind == connector_web_12328::KIND.name && !profile.exists()).then(|| connector_web_12328::shipped(name))?
 }
 
 /// The configuration's key for what a connector complains of; what is not the channel's own is in its profile.

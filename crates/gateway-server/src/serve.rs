@@ -83,7 +83,8 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     };
     let public = if installation.roles.has(NodeRole::Intake) {
         let (listener, address) = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;
-        open(listener, gateway_api::public_router(tasks.gate.clone(), installation.clock.clone(), &state.config));
+        let pushes = gateway_api::public_router(tasks.gate.clone(), installation.clock.clone(), &state.config);
+        open(listener, pushes.merge(gateway_api::inquiry_router(installation.inquiries(), &state.config)));
         address.to_string()
     } else {
         "-".to_owned()

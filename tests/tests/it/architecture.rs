@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A crate, its layer, and the crates of the workspace that it may use. Tests of a crate may also use the crate itself.
-const CRATES: [(&str, u8, &[&str]); 18] = [
+const CRATES: [(&str, u8, &[&str]); 19] = [
     ("gateway-model", 0, &[]),
     ("gateway-connector", 1, &["gateway-model"]),
     ("gateway-bus", 1, &["gateway-model"]),
@@ -18,6 +18,7 @@ const CRATES: [(&str, u8, &[&str]); 18] = [
     ("connector-provincial-12328", 2, CONNECTOR),
     ("connector-subscription", 2, CONNECTOR),
     ("connector-taxi-qr", 2, CONNECTOR),
+    ("connector-web-12328", 2, CONNECTOR),
     ("gateway-api", 2, BELOW),
     ("gateway-intake", 2, BELOW),
     ("gateway-pipeline", 2, BELOW),
@@ -54,6 +55,7 @@ const SERVER: &[&str] = &[
     "connector-provincial-12328",
     "connector-subscription",
     "connector-taxi-qr",
+    "connector-web-12328",
 ];
 
 /// Libraries that live behind a seam, and the only crates that may build on them. Tests may use them too.

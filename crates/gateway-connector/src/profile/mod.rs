@@ -10,6 +10,7 @@ mod codes;
 mod endpoint;
 mod exchange;
 mod identity;
+mod inquiry;
 mod items;
 mod push;
 mod reader;
@@ -22,6 +23,7 @@ pub use codes::{CodeTable, CodeTables};
 pub use endpoint::{Endpoint, ParameterPlace};
 pub use exchange::{Encoding, ExchangeRule, Format, Template, UndecodableBytes};
 pub use identity::{Identity, Limits};
+pub use inquiry::InquiryRule;
 pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
 pub use push::{PartialPush, PushAnswer, PushRule};
 pub use reader::{Mistake, ProfileErrors};
@@ -70,6 +72,8 @@ pub struct Profile {
     pub push: Option<PushRule>,
     /// What we push; `None` = nothing.
     pub write: Option<WriteRule>,
+    /// What its own front end may ask us; `None` = nothing.
+    pub inquiry: Option<InquiryRule>,
 }
 
 impl Profile {
@@ -112,6 +116,9 @@ impl Profile {
         let write = root
             .optional_section("write")
             .map(|section| section.map(|section| WriteRule::read(section, items.as_ref())));
+        let inquiry = root
+            .optional_section("inquiry")
+            .map(|section| section.map(|section| InquiryRule::read(section, items.as_ref())));
         if let (Some(items), Some(datasets)) = (&items, &datasets) {
             for item in &items.readable {
                 root.check(
@@ -159,6 +166,7 @@ impl Profile {
             manifest: flatten(manifest?)?,
             push: flatten(push?)?,
             write: flatten(write?)?,
+            inquiry: flatten(inquiry?)?,
         })
     }
 

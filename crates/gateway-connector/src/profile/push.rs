@@ -160,7 +160,7 @@ fn read_partial(section: &Section, value: toml::Value, items: Option<&ItemsRead>
     Some(wires.into_iter().map(partial).collect())
 }
 
-fn read_answer(mut section: Section, xml: bool) -> Option<PushAnswer> {
+pub(super) fn read_answer(mut section: Section, xml: bool) -> Option<PushAnswer> {
     let status = section.take::<u16>("status");
     let body = section.take_optional::<String>("body");
     let whole = matches!(body, Some(Some(_)));

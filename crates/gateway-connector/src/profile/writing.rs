@@ -349,7 +349,7 @@ fn read_values(mut section: Section, item: Option<&ItemRule>) -> Option<Vec<Valu
     read.into_iter().collect()
 }
 
-fn read_source(section: &Section, wire: &str, text: &str, item: Option<&ItemRule>) -> Option<ValueSource> {
+pub(super) fn read_source(section: &Section, wire: &str, text: &str, item: Option<&ItemRule>) -> Option<ValueSource> {
     match text {
         "$round" => Some(ValueSource::Round),
         "$event_time" => Some(ValueSource::EventTime),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod charset;
+mod inquiry;
 mod json;
 mod manifest;
 mod normalize;
@@ -19,8 +20,8 @@ mod xml;
 use crate::http::HttpClient;
 use crate::profile::Mistake;
 use crate::{
-    Connector, Credentials, Descriptor, ManifestSource, Normalizer, PeerClock, Profile, ProfileErrors, Receiver,
-    RequestError, Sink, Source,
+    Connector, Credentials, Descriptor, Inquiry, ManifestSource, Normalizer, PeerClock, Profile, ProfileErrors,
+    Receiver, RequestError, Sink, Source,
 };
 use async_trait::async_trait;
 use gateway_model::{ChannelId, Clock};
@@ -91,7 +92,7 @@ pub fn connect(
     if credentials.request_secret.is_empty() {
         mistake("credentials.request_secret", "is empty");
     }
-    if profile.push.is_some() && credentials.webhook_secrets.is_empty() {
+    if (profile.push.is_some() || profile.inquiry.is_some()) && credentials.webhook_secrets.is_empty() {
         mistake("credentials.webhook_secrets", "must have at least one secret");
     }
     if credentials.webhook_secrets.iter().any(crate::Secret::is_empty) {
@@ -116,6 +117,7 @@ struct WireChannel {
     normalizer: Arc<normalize::RecordNormalizer>,
     source: source::RecordSource,
     receiver: Option<receiver::PushReceiver>,
+    inquiry: Option<inquiry::OrderInquiry>,
     sink: Option<sink::OrderSink>,
     manifest: Option<manifest::AccountSource>,
     http: Arc<HttpClient>,
@@ -142,6 +144,10 @@ impl WireChannel {
                 manifest_grains,
             },
             source: source::RecordSource::new(Arc::clone(&http)),
+            inquiry: profile
+                .inquiry
+                .clone()
+                .map(|rule| inquiry::OrderInquiry::new(Arc::clone(profile), rule, credentials.clone())),
             receiver: profile
                 .push
                 .clone()
@@ -173,6 +179,10 @@ impl Connector for WireChannel {
 
     fn receiver(&self) -> Option<&dyn Receiver> {
         self.receiver.as_ref().map(|receiver| receiver as &dyn Receiver)
+    }
+
+    fn inquiry(&self) -> Option<&dyn Inquiry> {
+        self.inquiry.as_ref().map(|inquiry| inquiry as &dyn Inquiry)
     }
 
     fn sink(&self) -> Option<&dyn Sink> {

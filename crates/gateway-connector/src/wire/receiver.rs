@@ -27,23 +27,7 @@ impl PushReceiver {
     }
 
     fn answer(&self, answer: &PushAnswer, detail: Option<String>, retry_after_s: Option<u32>) -> WebhookReply {
-        let exchange = &self.profile.exchange;
-        let message = detail.map_or_else(|| answer.message.clone(), |detail| format!("{}: {detail}", answer.message));
-        let body = match &answer.body {
-            Some(body) => body.replace("{message}", &request::escape(exchange, &message)),
-            None => {
-                let mut body = Value::Object(Map::new());
-                json::put(&mut body, &self.profile.answer.code, answer.code.clone());
-                json::put(&mut body, &self.profile.answer.message, Value::String(message));
-                body.to_string()
-            }
-        };
-        WebhookReply {
-            status: answer.status,
-            content_type: exchange.content_type(),
-            retry_after_s,
-            body: charset::encode(exchange.encoding, &body).to_vec(),
-        }
+        dressed(&self.profile, answer, detail, retry_after_s)
     }
 
     // Where the signature has none, the push's own id stands for it; a body without one is known by its digest.
@@ -52,6 +36,32 @@ impl PushReceiver {
         let push = json::lookup(opened.root().ok()?, &self.rule.root)?;
         let nonce = json::scalar(json::lookup(push, self.rule.nonce.as_ref()?));
         (nonce.simple && is_token(&nonce.text)).then_some(nonce.text)
+    }
+}
+
+/// An answer without data in the peer's dress.
+pub(super) fn dressed(
+    profile: &Profile,
+    answer: &PushAnswer,
+    detail: Option<String>,
+    retry_after_s: Option<u32>,
+) -> WebhookReply {
+    let exchange = &profile.exchange;
+    let message = detail.map_or_else(|| answer.message.clone(), |detail| format!("{}: {detail}", answer.message));
+    let body = match &answer.body {
+        Some(body) => body.replace("{message}", &request::escape(exchange, &message)),
+        None => {
+            let mut body = Value::Object(Map::new());
+            json::put(&mut body, &profile.answer.code, answer.code.clone());
+            json::put(&mut body, &profile.answer.message, Value::String(message));
+            body.to_string()
+        }
+    };
+    WebhookReply {
+        status: answer.status,
+        content_type: exchange.content_type(),
+        retry_after_s,
+        body: charset::encode(exchange.encoding, &body).to_vec(),
     }
 }
 

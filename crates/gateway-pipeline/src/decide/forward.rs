@@ -6,13 +6,14 @@
 
 use super::batch::Decision;
 use super::hear::Heard;
-use gateway_model::{Change, ChannelId, DeliveryId, Field, Operation, OrderId, OrderNumber, Part, RawId};
+use gateway_connector::Sink;
+use gateway_model::{Change, ChannelId, Dataset, DeliveryId, Field, Operation, OrderId, OrderNumber, Part, RawId};
 use gateway_store::{NewDelivery, RawMeta};
 
 impl Decision<'_> {
     pub(super) fn forward(&mut self, order_id: OrderId, change: &Change, heard: &Heard, meta: &RawMeta, raw_id: RawId) {
         for destination in
-            self.takers(self.decider.routes.destinations(&meta.channel, change.dataset), change, heard, meta)
+            self.takers(self.decider.routes.destinations(&meta.channel, change.dataset), order_id, change, heard, meta)
         {
             self.number_at(order_id, change, &meta.channel, &destination);
             self.supersede_owed(order_id, &destination, |operation, dataset, part, _| {
@@ -35,7 +36,7 @@ impl Decision<'_> {
             return;
         }
         let heard = self.whose(order_id, change, meta);
-        for destination in self.takers(missing, change, &heard, meta) {
+        for destination in self.takers(missing, order_id, change, &heard, meta) {
             self.number_at(order_id, change, &meta.channel, &destination);
             self.owe(order_id, change, destination, meta, raw_id);
         }
@@ -54,16 +55,31 @@ impl Decision<'_> {
         stored || decided.any(|new| same(new.operation, &new.destination, new.dataset, &new.part))
     }
 
-    /// Those of these destinations that take the item, and did not say it themselves.
-    fn takers(&self, mut owed: Vec<ChannelId>, change: &Change, heard: &Heard, meta: &RawMeta) -> Vec<ChannelId> {
+    /// Those of these destinations that take the item, and did not say it themselves. One that takes no orders of others (a citizen's front end)
+    /// is owed only what concerns its own.
+    fn takers(
+        &self,
+        mut owed: Vec<ChannelId>,
+        order_id: OrderId,
+        change: &Change,
+        heard: &Heard,
+        meta: &RawMeta,
+    ) -> Vec<ChannelId> {
         // The desk speaks in commands, which are routed as such.
         if !self.decider.normalizers.has(&meta.channel) {
             return Vec::new();
         }
+        let has_number = |destination: &ChannelId| {
+            let numbers = self.orders.get(&order_id).into_iter().flat_map(|working| &working.aggregate.numbers);
+            numbers.into_iter().any(|number| number.channel == *destination)
+        };
         owed.retain(|destination| {
             let came_from_there = matches!(heard, Heard::EchoOf(origin) if origin == destination);
             let sink = self.decider.normalizers.sink(destination);
-            !came_from_there && sink.is_some_and(|sink| sink.forwards(change.dataset, &change.part))
+            !came_from_there
+                && sink.is_some_and(|sink| {
+                    sink.forwards(change.dataset, &change.part) && (takes_orders(sink) || has_number(destination))
+                })
         });
         owed
     }
@@ -112,4 +128,9 @@ impl Decision<'_> {
         working.aggregate.numbers.push(number.clone());
         self.writes.numbers.push((order_id, number));
     }
+}
+
+/// Whether orders of other channels can be made there.
+fn takes_orders(sink: &dyn Sink) -> bool {
+    sink.forwards(Dataset::Acceptance, &Part::Cycle(0))
 }

@@ -5,7 +5,7 @@ use crate::role::{Roles, node_name};
 use crate::store::StoreEngine;
 use crate::{Failure, registry, secrets};
 use gateway_alert::node::{NodeSelf, SpoolReading};
-use gateway_api::{ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
+use gateway_api::{ApiState, ChannelInfo, InquiryDesk, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
 use gateway_bus::spool::{SpoolDepth, SpooledBus};
 use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
@@ -245,6 +245,11 @@ impl Installation {
             metrics,
             config: Arc::new(config.api.clone()),
         })
+    }
+
+    /// Answers the front ends of channels that ask for the progress of their orders.
+    pub fn inquiries(&self) -> Arc<InquiryDesk> {
+        Arc::new(InquiryDesk::new(self.connectors.clone(), self.store.clone(), self.clock.clone()))
     }
 
     /// The tokens, made at the first start.

@@ -50,6 +50,7 @@ impl SteppedGateway {
         let (public_url, admin_url) =
             (format!("http://{}", public.local_addr()?), format!("http://{}", admin.local_addr()?));
         let public_router = gateway_api::public_router(tasks.gate, clock, &state.config);
+        let public_router = public_router.merge(gateway_api::inquiry_router(installation.inquiries(), &state.config));
         let admin_router = gateway_api::admin_router(state);
         for (listener, router) in [(public, public_router), (admin, admin_router)] {
             let (api, closing) = (config.api.clone(), closing.clone());
