@@ -1,4 +1,4 @@
-//! Command line of `simulate 12345`, `simulate 12328` and `simulate desk`. Secrets only by file; addresses of others by value or by file, since a
+//! Command line of `simulate 12345`, `12328`, `taxi-qr`, `web-12328` and `desk`. Secrets only by file; addresses of others by value or by file, since a
 //! process that is started again may have another one.
 
 use std::path::PathBuf;
@@ -26,11 +26,17 @@ pub enum SimulateCommand {
     /// The province's 12328 centre with a durable book of its own; takes what cities upload, pushes nothing.
     #[command(name = "12328")]
     Provincial(SimulatePlatform),
+    /// The taxi QR-code platform, with a durable book of its own; takes progress and results back.
+    #[command(name = "taxi-qr")]
+    TaxiQr(SimulatePlatform),
+    /// 12328 WeChat or website, with a durable book of its own; takes progress and results back.
+    #[command(name = "web-12328")]
+    Web(SimulatePlatform),
     /// The bureau's handling desk.
     Desk(SimulateDesk),
 }
 
-/// `simulate 12345`, `simulate 12328`
+/// `simulate 12345`, `simulate 12328`, `simulate taxi-qr`, `simulate web-12328`
 #[derive(Debug, Args)]
 pub struct SimulatePlatform {
     /// Directory of the platform: book, address, control token.
@@ -45,9 +51,9 @@ pub struct SimulatePlatform {
     /// File with the gateway's address, read again before each push.
     #[arg(long)]
     pub gateway_address_file: Option<PathBuf>,
-    /// Name of the channel at the gateway.
-    #[arg(long, default_value = "municipal-12345")]
-    pub channel: String,
+    /// Name of the channel at the gateway; as the platform's kind where absent.
+    #[arg(long)]
+    pub channel: Option<String>,
     /// X-App-Id of both directions.
     #[arg(long, default_value = "transport-bureau")]
     pub app_id: String,
@@ -108,7 +114,7 @@ impl SimulatePlatform {
             listen: self.listen.clone(),
             gateway_url: self.gateway_url.clone(),
             gateway_address_file: self.gateway_address_file.clone(),
-            channel: self.channel.clone(),
+            channel: self.channel.clone().unwrap_or_else(|| kind.channel().to_owned()),
             app_id: self.app_id.clone(),
             signature: self.signature,
             api_secret: read_secret(&self.api_secret_file)?,
@@ -204,6 +210,8 @@ impl SimulateCommand {
         match self {
             Self::Municipal(arguments) => run_platform(&arguments, PlatformKind::Municipal).await,
             Self::Provincial(arguments) => run_platform(&arguments, PlatformKind::Province).await,
+            Self::TaxiQr(arguments) => run_platform(&arguments, PlatformKind::TaxiQr).await,
+            Self::Web(arguments) => run_platform(&arguments, PlatformKind::Web).await,
             Self::Desk(arguments) => {
                 let handle = start_desk(arguments.options()?).await?;
                 end_with_parent(arguments.exit_with_parent, handle.shutdown());

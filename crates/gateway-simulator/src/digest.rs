@@ -96,7 +96,7 @@ impl NormalForm {
 }
 
 fn acceptance_digest(order: &Order) -> Digest {
-    NormalForm::default()
+    let form = NormalForm::default()
         .field("orderType", &order.order_type)
         .field("category", &order.category)
         .field("title", &order.title)
@@ -106,8 +106,21 @@ fn acceptance_digest(order: &Order) -> Digest {
         .field("occurTime", &order.occur_time)
         .field("urgency", &order.urgency)
         .field("isSecret", &order.is_secret)
-        .field("isAnonymous", &order.is_anonymous)
-        .digest()
+        .field("isAnonymous", &order.is_anonymous);
+    of_front(form, order).digest()
+}
+
+/// What those compare besides where citizens write themselves: `docs/channels/taxi-qr.md` section 5, `docs/channels/web-12328.md` section 4. Their
+/// orders are known by the code that was scanned and by their pictures, which no other has.
+fn of_front(form: NormalForm, order: &Order) -> NormalForm {
+    let form = if order.qr_code_id.is_empty() {
+        form
+    } else {
+        let form = form.field("qrCodeId", &order.qr_code_id).field("plateNo", &order.plate_no).field("plateColor", "");
+        let form = form.field("companyName", &order.company_name);
+        ["tripFrom", "tripTo", "pickup", "dropoff"].into_iter().fold(form, |form, name| form.field(name, ""))
+    };
+    if order.pictures.is_empty() { form } else { form.field("pictures", &order.pictures) }
 }
 
 fn state_digest(order: &Order) -> Digest {

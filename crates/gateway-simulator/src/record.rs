@@ -45,6 +45,18 @@ pub struct Order {
     /// Contact number 联系方式 (person).
     #[serde(serialize_with = "null_when_empty", deserialize_with = "empty_when_null")]
     pub contact_phone: String,
+    /// The code that was scanned 二维码编号; only of a taxi.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub qr_code_id: String,
+    /// Plate 车牌号, as it was written; only of a taxi.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub plate_no: String,
+    /// The company 经营企业; only of a taxi.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub company_name: String,
+    /// References of pictures, joined by commas; only where citizens write themselves.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pictures: String,
     /// State 工单状态, code.
     pub state: String,
     /// Handling unit 承办单位.

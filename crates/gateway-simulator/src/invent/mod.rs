@@ -111,6 +111,32 @@ pub fn provincial_order(seed: u64, number: String, now_ms: i64) -> Order {
     order
 }
 
+/// A complaint scanned in a taxi.
+pub fn scan(seed: u64, number: String, now_ms: i64) -> Order {
+    let mut rng = rng_for(seed, &number, 0x7a);
+    let (car, company, picture) = (plate(&mut rng), rng.random_range(1..9), rng.random_range(1..999));
+    let mut order = order(seed, number, now_ms);
+    order.order_type = "03".to_owned();
+    order.category = "交通运输/出租车管理/服务质量".to_owned();
+    order.source_type = "taxi_qr".to_owned();
+    order.qr_code_id = format!("TX-{picture:04}");
+    order.plate_no = pick(&mut rng, &["", "·"]).to_owned();
+    order.plate_no = format!("{}{}{}", &car[..4], order.plate_no, &car[4..]);
+    order.company_name = format!("模拟{company}号出租汽车有限公司");
+    order.pictures = format!("p/{picture}.jpg");
+    order
+}
+
+/// What a citizen wrote on WeChat or the website.
+pub fn letter(seed: u64, number: String, now_ms: i64) -> Order {
+    let mut rng = rng_for(seed, &number, 0x7b);
+    let picture = rng.random_range(1..999);
+    let mut order = order(seed, number, now_ms);
+    order.source_type = pick(&mut rng, &["wechat", "website"]).to_owned();
+    order.pictures = format!("p/{picture}.jpg,p/{picture}b.jpg");
+    order
+}
+
 /// A handling unit.
 pub fn unit(rng: &mut ChaCha8Rng) -> String {
     pick(rng, text::UNITS).to_owned()

@@ -182,6 +182,8 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
                 PlatformKind::Province => {
                     invent::provincial_order(options.seed, format!("GD{day}{:06}", book.next_number), shown)
                 }
+                PlatformKind::TaxiQr => invent::scan(options.seed, format!("QR{day}{:06}", book.next_number), shown),
+                PlatformKind::Web => invent::letter(options.seed, format!("WX{day}{:06}", book.next_number), shown),
             }
         };
         create(platform, book, order, now);
@@ -377,15 +379,16 @@ fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, vers
         change(platform, book, number, edits, Push::Record, now);
         return;
     }
-    if let Some((edits, push)) = next(&mut rng, &order, version, stopped, platform.shown_ms(now)) {
+    let never_again = stopped || platform.options.kind.is_front();
+    if let Some((edits, push)) = next(&mut rng, &order, version, never_again, platform.shown_ms(now)) {
         change(platform, book, number, edits, push, now);
     }
 }
 
-/// What happens to an order of this state, if anything.
-fn next(rng: &mut ChaCha8Rng, order: &Order, version: u64, stopped: bool, now: i64) -> Option<(Vec<Edit>, Push)> {
+/// What happens to an order of this state, if anything; `never_again`: it is not given back any more.
+fn next(rng: &mut ChaCha8Rng, order: &Order, version: u64, never_again: bool, now: i64) -> Option<(Vec<Edit>, Push)> {
     let id = format!("E{}-{}", order.order_no, version + 1);
-    let may_return = order.round < MAX_ROUND && !stopped;
+    let may_return = order.round < MAX_ROUND && !never_again;
     let happen = |rng: &mut ChaCha8Rng, kind: &str, mut edits: Vec<Edit>| {
         edits.push(Edit::Event(invent::event(rng, id.clone(), kind, now)));
         Some((edits, Push::Record))

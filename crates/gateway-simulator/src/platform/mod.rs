@@ -109,7 +109,7 @@ impl Platform {
 
     /// Whether there is somebody to push to.
     fn pushes(&self) -> bool {
-        self.options.kind == PlatformKind::Municipal
+        self.options.kind != PlatformKind::Province
             && (self.options.gateway_url.is_some() || self.options.gateway_address_file.is_some())
     }
 

@@ -19,6 +19,26 @@ pub enum PlatformKind {
     Municipal,
     /// The province's 12328 centre: `docs/channels/provincial-12328.md`. It takes uploads and pushes nothing.
     Province,
+    /// The taxi QR-code platform: `docs/channels/taxi-qr.md`. What the bureau does and answers goes back to it.
+    TaxiQr,
+    /// 12328 WeChat or website: `docs/channels/web-12328.md`. The same.
+    Web,
+}
+
+impl PlatformKind {
+    /// Whether citizens write there themselves: no hotline stands behind it that would give an order back.
+    pub(crate) fn is_front(self) -> bool {
+        matches!(self, Self::TaxiQr | Self::Web)
+    }
+
+    /// The usual name of its channel at the gateway.
+    pub(crate) fn channel(self) -> &'static str {
+        match self {
+            Self::Municipal | Self::Province => "municipal-12345",
+            Self::TaxiQr => "taxi-qr",
+            Self::Web => "web-12328",
+        }
+    }
 }
 
 /// What a platform is to be.

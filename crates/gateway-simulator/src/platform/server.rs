@@ -231,6 +231,7 @@ fn dispatch(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMap
                 Some(kind) if platform.options.kind == PlatformKind::Province => {
                     platform.upload(number, kind, request_id, body)
                 }
+                _ if matches!(*operation, "progress" | "result") && !platform.options.kind.is_front() => return None,
                 _ => platform.operate(number, operation, request_id, body),
             }
         }

@@ -28,6 +28,10 @@ struct Body {
     refuse_time: Option<String>,
     reason: Option<String>,
     complete_time: Option<String>,
+    event_id: Option<String>,
+    kind: Option<String>,
+    time: Option<String>,
+    text: Option<String>,
 }
 
 enum Verdict {
@@ -108,7 +112,7 @@ impl Platform {
         now: i64,
     ) -> Option<FaultKind> {
         let kinds: &[FaultKind] = match operation {
-            "reply" => &[FaultKind::LostReply, FaultKind::LostReceipt],
+            "reply" | "result" => &[FaultKind::LostReply, FaultKind::LostReceipt],
             "complete" => &[FaultKind::LostOperation, FaultKind::LostEvent],
             _ => &[FaultKind::LostOperation, FaultKind::LostEvent, FaultKind::LostReceipt],
         };
@@ -146,6 +150,44 @@ fn for_ever(version: u64) -> bool {
 /// The answer to what was done.
 pub(super) fn receipt(operation: &Operation) -> Answer {
     Answer::data(json!({"receiptNo": operation.receipt_no, "receivedAt": operation.received_at}))
+}
+
+/// What the bureau did or answered, told to where the citizen wrote (section 2 of `docs/channels/web-12328.md`): always taken, each once.
+fn hear(order: &Order, operation: &str, body: &Body) -> Verdict {
+    let time = |text: &Option<String>| text.clone().filter(|text| clock::wire_ms(text).is_some());
+    let current = order.state.as_str();
+    let mut edits = Vec::new();
+    if operation == "result" {
+        let (Some(round), Some(at)) = (body.round, time(&body.reply_time)) else {
+            return Verdict::Invalid("round, replyTime");
+        };
+        let Some(content) = body.reply_content.clone().filter(|text| !text.is_empty()) else {
+            return Verdict::Invalid("replyContent");
+        };
+        if order.completions.iter().any(|completion| completion.round == round) {
+            return Verdict::AlreadySubmitted;
+        }
+        // The citizen sees the result, and is asked for a rating.
+        if matches!(current, state::ACCEPTED | state::DISPATCHED | state::SIGNED) {
+            edits.push(Edit::State(state::COMPLETED.to_owned()));
+        }
+        let unit = body.reply_unit.clone().unwrap_or_default();
+        edits.push(Edit::Completion(Completion { round, reply_content: content, reply_time: at, reply_unit: unit }));
+    } else {
+        let needed = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (Some(event_id), Some(kind), Some(at)) = (needed(&body.event_id), needed(&body.kind), time(&body.time))
+        else {
+            return Verdict::Invalid("eventId, kind, time");
+        };
+        if order.events.iter().any(|event| event.event_id == event_id) {
+            return Verdict::AlreadySubmitted;
+        }
+        if kind == "sign" && matches!(current, state::ACCEPTED | state::DISPATCHED) {
+            edits.push(Edit::State(state::SIGNED.to_owned()));
+        }
+        edits.push(Edit::Event(Event { event_id, kind, time: at, text: body.text.clone().unwrap_or_default() }));
+    }
+    Verdict::Done(edits)
 }
 
 fn judge(order: &Order, operation: &str, body: &Body, request_id: &str) -> Verdict {
@@ -194,6 +236,7 @@ fn judge(order: &Order, operation: &str, body: &Body, request_id: &str) -> Verdi
             }
             Verdict::Done(vec![to(state::COMPLETED), event("complete", at, String::new())])
         }
+        "progress" | "result" => hear(order, operation, body),
         _ => Verdict::Invalid("operation"),
     }
 }
