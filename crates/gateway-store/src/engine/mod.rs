@@ -14,3 +14,9 @@ pub(crate) mod registry_row;
 
 /// What an engine answers.
 pub(crate) type Result<T> = std::result::Result<T, crate::StoreError>;
+
+/// Whether a migration of this name only adds (tables, indexes, columns that may be null or have a default), so that programs from before it go on
+/// working on the schema: the name is the promise, since nothing else of it reaches them.
+pub(crate) fn only_adds(migration: &str) -> bool {
+    migration.starts_with("expand_")
+}

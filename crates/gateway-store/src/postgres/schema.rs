@@ -3,6 +3,7 @@
 use super::Result;
 use super::transaction::TURN;
 use crate::StoreError;
+use crate::engine::only_adds;
 use sqlx::{PgConnection, PgPool};
 
 struct Migration {
@@ -21,7 +22,7 @@ macro_rules! migrations {
     };
 }
 
-/// Ascending; never edited once released.
+/// Ascending; never edited once released. `expand_…` promises that a program that does not know it goes on working beside it ([`only_adds`]).
 const MIGRATIONS: &[Migration] = migrations![
     20261125010000 "create_store",
     20261126000100 "create_node",
@@ -38,8 +39,8 @@ pub(super) async fn check_or_create(pool: &PgPool) -> Result<()> {
     // One snapshot: another process may make the store between two looks.
     let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     match applied(&mut snapshot).await? {
-        Some(versions) => {
-            if let Some(first) = missing(&versions)?.first() {
+        Some(there) => {
+            if let Some(first) = missing(&there)?.first() {
                 return Err(StoreError::Schema {
                     what: format!("it lacks migration {}_{}", first.version, first.name),
                 });
@@ -59,15 +60,15 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<Vec<&'static str>> {
     // A migration may rightly take longer than any call.
     sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").execute(&mut *tx).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATING).execute(&mut *tx).await?;
-    let versions = match applied(&mut tx).await? {
-        Some(versions) => versions,
+    let there = match applied(&mut tx).await? {
+        Some(there) => there,
         None => {
             sqlx::raw_sql(pg!("schema_migration/create")).execute(&mut *tx).await?;
             Vec::new()
         }
     };
     let mut names = Vec::new();
-    for migration in missing(&versions)? {
+    for migration in missing(&there)? {
         sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
         sqlx::query(sql!("schema_migration/insert"))
             .bind(migration.version)
@@ -80,25 +81,27 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-fn missing(versions: &[i64]) -> Result<Vec<&'static Migration>> {
-    let unknown = versions.iter().find(|version| !MIGRATIONS.iter().any(|known| known.version == **version));
-    if let Some(version) = unknown {
+/// What of this program's schema is not there. What a newer program added is no hindrance where it only added.
+fn missing(applied: &[(i64, String)]) -> Result<Vec<&'static Migration>> {
+    let unknown = |version: i64| !MIGRATIONS.iter().any(|known| known.version == version);
+    if let Some((version, name)) = applied.iter().find(|(version, name)| unknown(*version) && !only_adds(name)) {
         return Err(StoreError::Schema {
-            what: format!("it has migration {version}, which this program does not know"),
+            what: format!("it has migration {version}_{name}, which this program does not know"),
         });
     }
-    Ok(MIGRATIONS.iter().filter(|known| !versions.contains(&known.version)).collect())
+    let there = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
+    Ok(MIGRATIONS.iter().filter(|known| !there(known)).collect())
 }
 
-async fn applied(connection: &mut PgConnection) -> Result<Option<Vec<i64>>> {
+async fn applied(connection: &mut PgConnection) -> Result<Option<Vec<(i64, String)>>> {
     let known: bool =
         sqlx::query_scalar("SELECT to_regclass('schema_migration') IS NOT NULL").fetch_one(&mut *connection).await?;
     if !known {
         return Ok(None);
     }
-    let versions =
-        sqlx::query_scalar("SELECT version FROM schema_migration ORDER BY version").fetch_all(connection).await?;
-    Ok(Some(versions))
+    let applied =
+        sqlx::query_as("SELECT version, name FROM schema_migration ORDER BY version").fetch_all(connection).await?;
+    Ok(Some(applied))
 }
 
 async fn tables(connection: &mut PgConnection) -> Result<i64> {

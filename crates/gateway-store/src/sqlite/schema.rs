@@ -4,6 +4,7 @@
 
 use super::Result;
 use crate::StoreError;
+use crate::engine::only_adds;
 use sqlx::{SqliteConnection, SqlitePool};
 
 struct Migration {
@@ -22,7 +23,7 @@ macro_rules! migrations {
     };
 }
 
-/// Ascending; never edited once released.
+/// Ascending; never edited once released. `expand_…` promises that a program that does not know it goes on working beside it ([`only_adds`]).
 const MIGRATIONS: &[Migration] = migrations![
     20261123000100 "create_intake",
     20261123000200 "create_work_order",
@@ -48,8 +49,8 @@ pub(super) async fn check_or_create(writer: &SqlitePool) -> Result<()> {
     // One snapshot: another process may make the store between two looks.
     let mut snapshot = writer.begin().await?;
     match applied(&mut snapshot).await? {
-        Some(versions) => {
-            let missing = missing(&versions)?;
+        Some(there) => {
+            let missing = missing(&there)?;
             if let Some(first) = missing.first() {
                 return Err(StoreError::Schema {
                     what: format!("it lacks migration {}_{}", first.version, first.name),
@@ -69,15 +70,15 @@ pub(super) async fn check_or_create(writer: &SqlitePool) -> Result<()> {
 /// Applies what is missing, all in one transaction; a second process that does the same finds nothing to do.
 pub(super) async fn migrate(writer: &SqlitePool) -> Result<Vec<&'static str>> {
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-    let versions = match applied(&mut tx).await? {
-        Some(versions) => versions,
+    let there = match applied(&mut tx).await? {
+        Some(there) => there,
         None => {
             sqlx::raw_sql(sql!("schema_migration/create")).execute(&mut *tx).await?;
             Vec::new()
         }
     };
     let mut names = Vec::new();
-    for migration in missing(&versions)? {
+    for migration in missing(&there)? {
         sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
         sqlx::query(sql!("schema_migration/insert"))
             .bind(migration.version)
@@ -90,17 +91,19 @@ pub(super) async fn migrate(writer: &SqlitePool) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-fn missing(versions: &[i64]) -> Result<Vec<&'static Migration>> {
-    let unknown = versions.iter().find(|version| !MIGRATIONS.iter().any(|known| known.version == **version));
-    if let Some(version) = unknown {
+/// What of this program's schema is not there. What a newer program added is no hindrance where it only added.
+fn missing(applied: &[(i64, String)]) -> Result<Vec<&'static Migration>> {
+    let unknown = |version: i64| !MIGRATIONS.iter().any(|known| known.version == version);
+    if let Some((version, name)) = applied.iter().find(|(version, name)| unknown(*version) && !only_adds(name)) {
         return Err(StoreError::Schema {
-            what: format!("it has migration {version}, which this program does not know"),
+            what: format!("it has migration {version}_{name}, which this program does not know"),
         });
     }
-    Ok(MIGRATIONS.iter().filter(|known| !versions.contains(&known.version)).collect())
+    let there = |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
+    Ok(MIGRATIONS.iter().filter(|known| !there(known)).collect())
 }
 
-async fn applied(connection: &mut SqliteConnection) -> Result<Option<Vec<i64>>> {
+async fn applied(connection: &mut SqliteConnection) -> Result<Option<Vec<(i64, String)>>> {
     let known: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'")
             .fetch_one(&mut *connection)
@@ -108,9 +111,9 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Option<Vec<i64>>> 
     if known == 0 {
         return Ok(None);
     }
-    let versions =
-        sqlx::query_scalar("SELECT version FROM schema_migration ORDER BY version").fetch_all(connection).await?;
-    Ok(Some(versions))
+    let applied =
+        sqlx::query_as("SELECT version, name FROM schema_migration ORDER BY version").fetch_all(connection).await?;
+    Ok(Some(applied))
 }
 
 async fn is_empty(connection: &mut SqliteConnection) -> Result<bool> {

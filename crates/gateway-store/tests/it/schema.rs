@@ -81,3 +81,25 @@ async fn a_row_that_makes_no_sense_is_damage_and_no_panic() {
     let (dataset, grain) = (gateway_model::Dataset::Acceptance, gateway_model::Grain::Day);
     damaged(store.buckets(&channel, dataset, 1, grain, always).await.err());
 }
+
+#[tokio::test]
+async fn a_schema_that_a_newer_program_only_added_to_is_used() {
+    let place = Place::new();
+    let old = place.open().await;
+    alter(
+        &place,
+        "ALTER TABLE work_order ADD COLUMN later_note TEXT;
+         ALTER TABLE raw_record ADD COLUMN later_count INTEGER NOT NULL DEFAULT 0;
+         CREATE TABLE later_table (id INTEGER PRIMARY KEY) STRICT;
+         INSERT INTO schema_migration VALUES (29990101000000, 'expand_order')",
+    )
+    .await;
+    let new = place.open().await;
+    gateway_store::conformance::fill(&*old, 8).await;
+    assert_eq!(new.order_count().await.unwrap(), 8);
+    new.check().await.unwrap();
+    assert!(SqliteStore::migrate(&place.options()).await.unwrap().is_empty());
+    alter(&place, "INSERT INTO schema_migration VALUES (29990102000000, 'drop_later_note')").await;
+    let refused = SqliteStore::open(place.options()).await;
+    assert!(matches!(refused, Err(StoreError::Schema { .. })), "{refused:?}");
+}

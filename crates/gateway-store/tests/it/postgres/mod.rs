@@ -3,6 +3,7 @@
 
 mod carry;
 mod crash;
+mod expand;
 mod fault;
 mod month;
 mod place;
