@@ -8,3 +8,9 @@ use gateway_connector::wire::Kind;
 
 /// The kind of connector, with its default profile.
 pub const KIND: Kind = Kind { name: "municipal-12345", default_profile: include_str!("../profiles/default.toml") };
+
+/// The profile of the invented platform of 沧海, `docs/channels/municipal-12345-canghai.md`: an example and a test, of no real city.
+pub const CANGHAI: &str = include_str!("../profiles/canghai.toml");
+
+/// The profile of the invented platform of 云京, `docs/channels/municipal-12345-yunjing.md`: an example and a test, of no real city.
+pub const YUNJING: &str = include_str!("../profiles/yunjing.toml");

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::clock::SimClock;
 use crate::control::{parent_gone, read_secret};
 use crate::desk::{DeskOptions, start_desk};
+use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::FaultPlan;
 use crate::platform::{LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
@@ -57,7 +58,10 @@ pub struct SimulatePlatform {
     /// X-App-Id of both directions.
     #[arg(long, default_value = "transport-bureau")]
     pub app_id: String,
-    /// MAC of both directions.
+    /// The dress that it speaks in: default, or one of the invented cities.
+    #[arg(long, value_enum, default_value = "default")]
+    pub dress: Dress,
+    /// MAC of both directions, in the default dress.
     #[arg(long, value_enum, default_value = "hmac-sha256")]
     pub signature: SignatureMethod,
     /// File with the secret of calls that come in.
@@ -116,6 +120,7 @@ impl SimulatePlatform {
             gateway_address_file: self.gateway_address_file.clone(),
             channel: self.channel.clone().unwrap_or_else(|| kind.channel().to_owned()),
             app_id: self.app_id.clone(),
+            dress: self.dress,
             signature: self.signature,
             api_secret: read_secret(&self.api_secret_file)?,
             webhook_secret: read_secret(&self.webhook_secret_file)?,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
+use crate::dress::{Dress, Of};
 use crate::record::{Completion, Event, Order, Visit};
 
 /// A SHA-256.
@@ -77,26 +78,33 @@ pub struct Item {
     pub digest: Digest,
 }
 
-/// Collects compared fields in the normal form: name 0x1F value 0x1E.
-#[derive(Default)]
-struct NormalForm(Sha256);
+/// Collects compared fields in the normal form, as they are on the wire: name 0x1F value 0x1E.
+struct NormalForm {
+    dress: Dress,
+    of: Of,
+    hash: Sha256,
+}
 
 impl NormalForm {
+    fn new(dress: Dress, of: Of) -> Self {
+        Self { dress, of, hash: Sha256::default() }
+    }
+
     fn field(mut self, name: &str, value: &str) -> Self {
-        self.0.update(name.as_bytes());
-        self.0.update([0x1f]);
-        self.0.update(value.as_bytes());
-        self.0.update([0x1e]);
+        self.hash.update(self.dress.name(self.of, name).as_bytes());
+        self.hash.update([0x1f]);
+        self.hash.update(self.dress.value(self.of, name, value).as_bytes());
+        self.hash.update([0x1e]);
         self
     }
 
     fn digest(self) -> Digest {
-        self.0.finalize().into()
+        self.hash.finalize().into()
     }
 }
 
-fn acceptance_digest(order: &Order) -> Digest {
-    let form = NormalForm::default()
+fn acceptance_digest(dress: Dress, order: &Order) -> Digest {
+    let form = NormalForm::new(dress, Of::Order)
         .field("orderType", &order.order_type)
         .field("category", &order.category)
         .field("title", &order.title)
@@ -123,8 +131,8 @@ fn of_front(form: NormalForm, order: &Order) -> NormalForm {
     if order.pictures.is_empty() { form } else { form.field("pictures", &order.pictures) }
 }
 
-fn state_digest(order: &Order) -> Digest {
-    NormalForm::default()
+fn state_digest(dress: Dress, order: &Order) -> Digest {
+    NormalForm::new(dress, Of::Order)
         .field("state", &order.state)
         .field("unit", &order.unit)
         .field("deadline", &order.deadline)
@@ -132,20 +140,24 @@ fn state_digest(order: &Order) -> Digest {
         .digest()
 }
 
-fn event_digest(event: &Event) -> Digest {
-    NormalForm::default().field("kind", &event.kind).field("time", &event.time).field("text", &event.text).digest()
+fn event_digest(dress: Dress, event: &Event) -> Digest {
+    NormalForm::new(dress, Of::Event)
+        .field("kind", &event.kind)
+        .field("time", &event.time)
+        .field("text", &event.text)
+        .digest()
 }
 
-fn completion_digest(completion: &Completion) -> Digest {
-    NormalForm::default()
+fn completion_digest(dress: Dress, completion: &Completion) -> Digest {
+    NormalForm::new(dress, Of::Completion)
         .field("round", &completion.round.to_string())
         .field("replyContent", &completion.reply_content)
         .field("replyTime", &completion.reply_time)
         .digest()
 }
 
-fn visit_digest(visit: &Visit) -> Digest {
-    NormalForm::default()
+fn visit_digest(dress: Dress, visit: &Visit) -> Digest {
+    NormalForm::new(dress, Of::Visit)
         .field("visitNo", &visit.visit_no.to_string())
         .field("round", &visit.round.to_string())
         .field("visitTime", &visit.visit_time)
@@ -156,34 +168,32 @@ fn visit_digest(visit: &Visit) -> Digest {
         .digest()
 }
 
-/// Every item of an order.
+/// Every item of an order, in the default dress.
 pub fn items(order: &Order) -> Vec<Item> {
+    items_in(Dress::Default, order)
+}
+
+/// Every item of an order. Keys and event times are in the platform's own words in every dress, digests over what is on the wire.
+pub fn items_in(dress: Dress, order: &Order) -> Vec<Item> {
     let day = clock::day_of(&order.create_time);
     let item = |dataset, part: String, event_time: &str, digest| Item {
         key: ItemKey { dataset, number: order.order_no.clone(), day: day.to_owned(), part },
         event_time: event_time.to_owned(),
         digest,
     };
-    let mut all = vec![item(Dataset::Acceptance, "c0".to_owned(), &order.create_time, acceptance_digest(order))];
+    let mut all = vec![item(Dataset::Acceptance, "c0".to_owned(), &order.create_time, acceptance_digest(dress, order))];
     // Uploaded orders have no state before it was uploaded too.
     if !order.state.is_empty() {
-        all.push(item(Dataset::Handling, "c0".to_owned(), &order.create_time, state_digest(order)));
+        all.push(item(Dataset::Handling, "c0".to_owned(), &order.create_time, state_digest(dress, order)));
     }
-    all.extend(
-        order.events.iter().map(|e| item(Dataset::Handling, format!("e:{}", e.event_id), &e.time, event_digest(e))),
-    );
-    all.extend(
-        order
-            .completions
-            .iter()
-            .map(|c| item(Dataset::Completion, format!("c{}", c.round), &c.reply_time, completion_digest(c))),
-    );
-    all.extend(
-        order
-            .visits
-            .iter()
-            .map(|v| item(Dataset::Evaluation, format!("c{}", v.visit_no), &v.visit_time, visit_digest(v))),
-    );
+    let event = |e: &Event| item(Dataset::Handling, format!("e:{}", e.event_id), &e.time, event_digest(dress, e));
+    all.extend(order.events.iter().map(event));
+    let completion =
+        |c: &Completion| item(Dataset::Completion, format!("c{}", c.round), &c.reply_time, completion_digest(dress, c));
+    all.extend(order.completions.iter().map(completion));
+    let visit =
+        |v: &Visit| item(Dataset::Evaluation, format!("c{}", v.visit_no), &v.visit_time, visit_digest(dress, v));
+    all.extend(order.visits.iter().map(visit));
     all
 }
 

@@ -22,11 +22,20 @@ pub fn client(timeout: Duration) -> Result<Client, SimError> {
 /// # Errors
 /// When no answer came.
 pub async fn send(what: &str, request: RequestBuilder) -> Result<(u16, Value), SimError> {
+    let (status, body) = send_for_bytes(what, request).await?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+/// Sends a request and returns status and body.
+///
+/// # Errors
+/// When no answer came.
+pub async fn send_for_bytes(what: &str, request: RequestBuilder) -> Result<(u16, Vec<u8>), SimError> {
     let failed = |source| SimError::Call { what: what.to_owned(), source };
     let answer = request.send().await.map_err(failed)?;
     let status = answer.status().as_u16();
     let body = answer.bytes().await.map_err(failed)?;
-    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    Ok((status, body.to_vec()))
 }
 
 /// GETs JSON with a bearer token and demands 200.

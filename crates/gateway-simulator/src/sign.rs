@@ -1,6 +1,7 @@
 //! The signature of both directions (section 1 of the wire contract): HMAC-SHA256 or HMAC-SM3 over method, target, timestamp,
 //! nonce and the SHA-256 of the body.
 
+use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use sm3::Sm3;
@@ -50,6 +51,26 @@ impl Signer {
         .unwrap_or_default()
     }
 
+    /// The secret, for dresses that put it into what they digest.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    /// SHA-1 of the parts one after another, in upper-case hex.
+    pub(crate) fn sha1_upper(&self, parts: &[&[u8]]) -> String {
+        let mut hash = sha1::Sha1::new();
+        parts.iter().for_each(|part| hash.update(part));
+        hex::encode_upper(hash.finalize())
+    }
+
+    /// HMAC-SM3 of the parts one after another, in Base64.
+    pub(crate) fn sm3_base64(&self, parts: &[&[u8]]) -> String {
+        // As in `sign`: the error can't happen, and an empty signature is refused.
+        let Ok(mut mac) = <Hmac<Sm3> as KeyInit>::new_from_slice(&self.secret) else { return String::new() };
+        parts.iter().for_each(|part| mac.update(part));
+        base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
+    }
+
     /// Whether a message is authentic and fresh.
     pub fn verify(&self, message: &Signed<'_>, now_ms: i64) -> bool {
         let fresh = message.timestamp.parse::<i64>().is_ok_and(|at| now_ms.abs_diff(at) <= TIME_WINDOW_MS as u64);
@@ -85,6 +106,6 @@ fn mac<M: Mac + KeyInit>(secret: &[u8], text: &str) -> Option<String> {
 }
 
 /// Compares without stopping at the first difference.
-fn same(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
 }

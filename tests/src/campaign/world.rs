@@ -194,6 +194,7 @@ impl World {
             platform: ControlPoint { url: platform.url(), token: platform.token.clone() },
             desk: Some(ControlPoint { url: self.desk.url(), token: self.desk.token.clone() }),
             channel: CHANNEL.to_owned(),
+            dress: gateway_simulator::Dress::Default,
         };
         Ok(judge(options).await?)
     }

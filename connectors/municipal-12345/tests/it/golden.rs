@@ -12,7 +12,7 @@ fn read(text: &str) -> Result<Vec<Change>, NormalizeError> {
     normalizer(KIND.load(&ProfileSource::Default).unwrap()).normalize(text.as_bytes(), at(NOW))
 }
 
-fn shown(change: &Change) -> Value {
+pub fn shown(change: &Change) -> Value {
     json!({
         "key": format!("{} {} {} {}", change.number, change.day.map_or("-".to_owned(), |day| day.to_string()), change.dataset, change.part),
         "revision": change.revision, "event_time": change.event_time, "digest": change.digest,

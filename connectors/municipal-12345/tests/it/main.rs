@@ -3,6 +3,7 @@
 
 mod account;
 mod digests;
+mod dresses;
 mod fake;
 mod golden;
 mod manifest;

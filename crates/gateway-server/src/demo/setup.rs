@@ -4,7 +4,7 @@ use super::child::ChildSpec;
 use super::servers::Servers;
 use crate::cli::DemoOptions;
 use crate::{Failure, secrets};
-use gateway_connector::wire::Kind;
+use gateway_simulator::Dress;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Setup {
     pub province: SocketAddr,
     /// Where the desk's control surface listens.
     pub desk: SocketAddr,
+    /// The dress that the platform speaks in.
+    pub dress: Dress,
     seed: u64,
     life: String,
     options: DemoOptions,
@@ -72,13 +74,15 @@ impl Setup {
         let configure =
             |servers: &Servers| servers.configure(&dir.join("secrets/database.url"), "../secrets/database.url");
         let engines = servers.map(configure).transpose()?.map_or_else(String::new, |engines| engines + NODE);
+        let dress = options.dress;
         let options = options.clone();
-        let setup = Self { dir: dir.to_owned(), admin, public, platform, province, desk, seed, life, options, engines };
+        let setup =
+            Self { dir: dir.to_owned(), admin, public, platform, province, desk, dress, seed, life, options, engines };
         if servers.is_some() {
             setup.prepare_workers()?;
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
-        std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(CLIENT_TIMEOUT_MS)?)?;
+        std::fs::write(dir.join("gateway/profile.toml"), unhurried(profile_of(dress), CLIENT_TIMEOUT_MS)?)?;
         std::fs::write(dir.join("gateway/province.profile.toml"), unhurried_provincial_profile(CLIENT_TIMEOUT_MS)?)?;
         Ok(setup)
     }
@@ -207,6 +211,7 @@ to = "{PROVINCE}"
         ]);
         platform.extend(["--api-secret-file".into(), secret("request")]);
         platform.extend(["--webhook-secret-file".into(), secret("webhook")]);
+        platform.extend(["--dress".into(), self.dress.as_str().into()]);
         platform.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
         platform.extend(["--faults".into(), self.options.faults.clone()]);
         platform.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
@@ -314,7 +319,7 @@ silent_after_ms = 5000
 /// # Errors
 /// When the profile has no such limits.
 pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    unhurried(&connector_municipal_12345::KIND, request_timeout_ms)
+    unhurried(profile_of(Dress::Default), request_timeout_ms)
 }
 
 /// As [`unhurried_profile`], of the province.
@@ -322,11 +327,20 @@ pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
 /// # Errors
 /// When the profile has no such limits.
 pub fn unhurried_provincial_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    unhurried(&connector_provincial_12328::KIND, request_timeout_ms)
+    unhurried(connector_provincial_12328::KIND.default_profile, request_timeout_ms)
 }
 
-fn unhurried(kind: &Kind, request_timeout_ms: u64) -> Result<String, Failure> {
-    let mut text = kind.default_profile.to_owned();
+/// The wire profile by which the gateway meets a platform in this dress.
+fn profile_of(dress: Dress) -> &'static str {
+    match dress {
+        Dress::Default => connector_municipal_12345::KIND.default_profile,
+        Dress::Canghai => connector_municipal_12345::CANGHAI,
+        Dress::Yunjing => connector_municipal_12345::YUNJING,
+    }
+}
+
+fn unhurried(profile: &str, request_timeout_ms: u64) -> Result<String, Failure> {
+    let mut text = profile.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
         ("concurrency", "64".to_owned()),
@@ -337,7 +351,7 @@ fn unhurried(kind: &Kind, request_timeout_ms: u64) -> Result<String, Failure> {
             .match_indices(key)
             .map(|(at, _)| at)
             .find(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
-            .ok_or_else(|| Failure(format!("the default profile has no {key}")))?;
+            .ok_or_else(|| Failure(format!("the profile has no {key}")))?;
         let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
         text.replace_range(start..end, &format!("{key} = {value}"));
     }

@@ -5,7 +5,7 @@ use crate::Failure;
 use gateway_alert::checks::space_of;
 use gateway_model::{Clock as _, SystemClock, day_of};
 use gateway_simulator::digest::Dataset;
-use gateway_simulator::{ControlPoint, ForwardOptions, JudgeOptions, Verdict, judge};
+use gateway_simulator::{ControlPoint, Dress, ForwardOptions, JudgeOptions, Verdict, judge};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub struct Watch {
     admin: SocketAddr,
     /// The simulators by the names of their directories.
     simulators: [(SocketAddr, &'static str); 3],
+    dress: Dress,
 }
 
 impl Watch {
@@ -31,7 +32,7 @@ impl Watch {
     pub fn new(setup: &Setup) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
         let simulators = [(setup.platform, "platform"), (setup.province, "province"), (setup.desk, "desk")];
-        Self { dir: setup.dir.clone(), http, admin: setup.admin, simulators }
+        Self { dir: setup.dir.clone(), http, admin: setup.admin, simulators, dress: setup.dress }
     }
 
     /// Whether the platform creates nothing any more and its pushes are out. With its life the province's ends, which else might go on for as
@@ -173,6 +174,7 @@ impl Watch {
                 platform: control("province")?,
                 datasets: Dataset::ALL.to_vec(),
             }),
+            dress: self.dress,
         };
         Ok(judge(options).await?)
     }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::digest::{self, Item};
+use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::injected::Injections;
 use crate::journal::Journal;
@@ -68,6 +69,8 @@ pub struct QueuedPush {
 /// The state that the journal adds up to.
 #[derive(Default)]
 pub struct Book {
+    /// What the digests of the account are made in.
+    dress: Dress,
     orders: HashMap<String, Held>,
     /// Places by number, in the order in which the number was given.
     by_number: HashMap<String, Vec<String>>,
@@ -96,9 +99,9 @@ pub struct Book {
 }
 
 impl Book {
-    /// A book that can go back so far, in ms.
-    pub fn with_backup(reach_ms: i64) -> Self {
-        Self { backup: Backup::reaching(reach_ms), next_number: 1, ..Self::default() }
+    /// A book in a dress that can go back so far, in ms.
+    pub fn with_backup(dress: Dress, reach_ms: i64) -> Self {
+        Self { dress, backup: Backup::reaching(reach_ms), next_number: 1, ..Self::default() }
     }
 
     /// Applies one entry. The only code that changes the book.
@@ -133,7 +136,7 @@ impl Book {
                 }
                 held.version += 1;
                 held.changed_at = *at;
-                let items = digest::items(&held.order);
+                let items = digest::items_in(self.dress, &held.order);
                 self.account.replace(&held.items, items.clone(), *at);
                 self.injections.returned(no, &items, *at);
                 held.items = items;
@@ -191,7 +194,7 @@ impl Book {
             _ => format!("{number}@{day}"),
         };
         self.backup.keep(at, &key, None, None);
-        let items = digest::items(order);
+        let items = digest::items_in(self.dress, order);
         self.injections.supersede(&key, &items, at);
         self.account.replace(&[], items.clone(), at);
         self.sequence.push(key.clone());
@@ -245,7 +248,7 @@ impl Book {
         }
         held.version += 1;
         held.changed_at = at;
-        let items = digest::items(&held.order);
+        let items = digest::items_in(self.dress, &held.order);
         self.account.replace(&held.items, items.clone(), at);
         held.items = items;
     }
@@ -395,7 +398,7 @@ impl Book {
     pub fn corrupt(&mut self, number: &str) -> bool {
         let Some(held) = self.orders.get_mut(number) else { return false };
         held.order.title.push('※');
-        let items = digest::items(&held.order);
+        let items = digest::items_in(self.dress, &held.order);
         self.account.replace(&held.items, items.clone(), held.changed_at);
         held.items = items;
         true
@@ -415,8 +418,8 @@ impl Ledger {
     ///
     /// # Errors
     /// When the journal can't be used.
-    pub fn open(dir: &Path, durable: bool, backup_reach_ms: i64) -> Result<Self, SimError> {
-        let mut book = Book::with_backup(backup_reach_ms);
+    pub fn open(dir: &Path, dress: Dress, durable: bool, backup_reach_ms: i64) -> Result<Self, SimError> {
+        let mut book = Book::with_backup(dress, backup_reach_ms);
         let journal = Journal::open(&dir.join("book.jsonl"), durable, |entry: Entry| book.apply(&entry))?;
         Ok(Self { book: Arc::new(Mutex::new(book)), journal })
     }

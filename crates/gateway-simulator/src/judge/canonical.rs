@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::digest::{self, Dataset, Digest};
+use crate::dress::Dress;
 use crate::record::{Completion, Event, Order, Visit};
 
 /// One item that the gateway must hold.
@@ -24,7 +25,7 @@ pub(super) fn is_optional(dataset: Dataset, field: &str) -> bool {
 
 /// Whose codes a record has.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dress {
+pub(super) enum CodeTable {
     /// `docs/channels/municipal-12345.md`
     Municipal,
     /// `docs/channels/provincial-12328.md`
@@ -32,9 +33,9 @@ pub(super) enum Dress {
 }
 
 /// Every item of an order.
-pub(super) fn expected(order: &Order, dress: Dress) -> Vec<Expected> {
-    let items = digest::items(order);
-    let mut fields = vec![acceptance(order, dress)];
+pub(super) fn expected(dress: Dress, codes: CodeTable, order: &Order) -> Vec<Expected> {
+    let items = digest::items_in(dress, order);
+    let mut fields = vec![acceptance(order, codes)];
     // Without a state there is no item of it.
     fields.extend((!order.state.is_empty()).then(|| handling(order)));
     fields.extend(order.events.iter().map(event));
@@ -99,7 +100,7 @@ impl Fields {
     }
 }
 
-fn acceptance(order: &Order, dress: Dress) -> Vec<(&'static str, Value)> {
+fn acceptance(order: &Order, codes: CodeTable) -> Vec<(&'static str, Value)> {
     const PROVINCIAL: &[(&str, &str)] =
         &[("1", "consultation"), ("2", "complaint"), ("3", "suggestion"), ("9", "other")];
     const MUNICIPAL: &[(&str, &str)] = &[
@@ -112,7 +113,7 @@ fn acceptance(order: &Order, dress: Dress) -> Vec<(&'static str, Value)> {
     ];
     const URGENCY: &[(&str, &str)] = &[("1", "ordinary"), ("2", "urgent"), ("3", "extra_urgent")];
     let mut fields = Fields::default();
-    let types = if dress == Dress::Municipal { MUNICIPAL } else { PROVINCIAL };
+    let types = if codes == CodeTable::Municipal { MUNICIPAL } else { PROVINCIAL };
     fields.code("order_type", &order.order_type, types);
     fields.text("matter_category", &order.category);
     fields.text("title", &order.title);

@@ -20,10 +20,11 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::digest::Dataset;
+use crate::dress::Dress;
 use crate::error::SimError;
 use crate::http;
 use crate::record::Order;
-use canonical::{Dress, Expected};
+use canonical::{CodeTable, Expected};
 pub use forwards::ForwardOptions;
 use held::{HeldItem, HeldOrder, Holdings, print};
 use replies::Replies;
@@ -53,6 +54,8 @@ pub struct JudgeOptions {
     pub channel: String,
     /// To whom what the platform says is owed, where it is.
     pub forwards: Option<ForwardOptions>,
+    /// The dress in which the two speak: digests are over what is on the wire.
+    pub dress: Dress,
 }
 
 /// A channel whose book the gateway must hold.
@@ -61,6 +64,7 @@ struct Source<'a> {
     channel: &'a str,
     platform: &'a ControlPoint,
     dress: Dress,
+    codes: CodeTable,
 }
 
 impl JudgeOptions {
@@ -68,9 +72,11 @@ impl JudgeOptions {
         let province = self.forwards.as_ref().map(|forwards| Source {
             channel: &forwards.channel,
             platform: &forwards.platform,
-            dress: Dress::Provincial,
+            dress: Dress::Default,
+            codes: CodeTable::Provincial,
         });
-        let municipal = Source { channel: &self.channel, platform: &self.platform, dress: Dress::Municipal };
+        let municipal =
+            Source { channel: &self.channel, platform: &self.platform, dress: self.dress, codes: CodeTable::Municipal };
         [municipal].into_iter().chain(province)
     }
 }
@@ -129,10 +135,10 @@ async fn compare_books(
     let channel = source.channel;
     let mut at_source = [0; 4];
     books::each(reader, source.platform, |row, order| {
-        let expected = canonical::expected(order, source.dress);
+        let expected = canonical::expected(source.dress, source.codes, order);
         expected.iter().for_each(|item| at_source[item.dataset as usize] += 1);
         // The desk speaks to the municipal platform alone.
-        if source.dress == Dress::Municipal {
+        if source.codes == CodeTable::Municipal {
             replies.compare(order, &row["replies"], channel, verdict);
         }
         let day = expected.first().map(|item| item.day.clone()).unwrap_or_default();

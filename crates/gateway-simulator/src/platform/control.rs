@@ -14,11 +14,11 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::Platform;
-use super::read::Parameters;
 use super::server::json_response;
 use crate::book::Held;
 use crate::control::authorized;
 use crate::digest::{self, Dataset};
+use crate::dress::{Dress, Parameters};
 use crate::record::state;
 
 /// The routes below `/sim`.
@@ -102,7 +102,7 @@ async fn orders(State(platform): State<Arc<Platform>>, Query(query): Query<Param
     let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (after, limit) = (number("after", 0), number("limit", 500).min(1_000));
     let book = platform.ledger.lock();
-    let orders: Vec<Value> = book.page(after, limit).map(row).collect();
+    let orders: Vec<Value> = book.page(after, limit).map(|held| row(platform.options.dress, held)).collect();
     let next = (after + limit).min(book.len());
     Json(json!({"orders": orders, "next": next, "more": next < book.len()}))
 }
@@ -119,8 +119,8 @@ async fn refusals(State(platform): State<Arc<Platform>>) -> Json<Value> {
     Json(json!({"refused": refused}))
 }
 
-fn row(held: &Held) -> Value {
-    let items: Vec<Value> = digest::items(&held.order)
+fn row(dress: Dress, held: &Held) -> Value {
+    let items: Vec<Value> = digest::items_in(dress, &held.order)
         .into_iter()
         .map(|item| {
             json!({

@@ -144,7 +144,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         Some(file) => data::read(file, options.mapping.as_deref())?,
         None => Vec::new(),
     };
-    let ledger = Ledger::open(&options.dir, options.durable, backup_reach_ms(&options))?;
+    let ledger = Ledger::open(&options.dir, options.dress, options.durable, backup_reach_ms(&options))?;
     let now = options.clock.now_ms();
     let faults = begin_life(&ledger, &options, rows.len(), now);
     let life = Life::begin(&options, ledger.lock().created_in_life(), now);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::SimClock;
+use crate::dress::Dress;
 use crate::faults::FaultPlan;
 use crate::pace::Pace;
 use crate::sign::SignatureMethod;
@@ -58,7 +59,9 @@ pub struct PlatformOptions {
     pub channel: String,
     /// `X-App-Id` of both directions.
     pub app_id: String,
-    /// The MAC of both directions.
+    /// How what it thinks goes over the wire.
+    pub dress: Dress,
+    /// The MAC of both directions, in the default dress.
     pub signature: SignatureMethod,
     /// Secret of calls that come in.
     pub api_secret: String,
@@ -107,6 +110,7 @@ impl PlatformOptions {
             gateway_address_file: None,
             channel: "municipal-12345".to_owned(),
             app_id: "transport-bureau".to_owned(),
+            dress: Dress::default(),
             signature: SignatureMethod::default(),
             api_secret: api_secret.into(),
             webhook_secret: webhook_secret.into(),

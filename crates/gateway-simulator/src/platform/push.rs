@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::server::damage;
 use super::{Platform, lock};
 use crate::book::entry::{Edit, Entry, Push};
 use crate::book::{Book, QueuedPush};
@@ -180,8 +179,7 @@ fn next(platform: &Platform) -> Option<Outgoing> {
                 return next(platform);
             };
             let nonce = nonce(platform, first);
-            let body = json!({"pushId": nonce, "kind": "event", "orderNo": order.order_no, "event": event});
-            let body = serde_json::to_vec(&body).unwrap_or_default();
+            let body = platform.options.dress.push_event(&nonce, &order.order_no, &json!(event));
             // Whoever was shown everything but this event knows the whole record by it.
             let seen = lock(&platform.seen).get(&number).copied();
             let complete = book.order(&number).filter(|held| seen.is_some_and(|seen| seen + 1 == held.version));
@@ -195,12 +193,8 @@ fn next(platform: &Platform) -> Option<Outgoing> {
 
 fn outgoing(platform: &Platform, ids: Vec<u64>, records: &[Order], alone: Option<String>) -> Outgoing {
     let nonce = nonce(platform, ids.first().copied().unwrap_or_default());
-    let body = record_body(&nonce, records);
+    let body = platform.options.dress.push_records(&nonce, records);
     Outgoing { ids, nonce, body, alone, whole: Vec::new() }
-}
-
-fn record_body(nonce: &str, records: &[Order]) -> Vec<u8> {
-    serde_json::to_vec(&json!({"pushId": nonce, "kind": "order", "records": records})).unwrap_or_default()
 }
 
 fn nonce(platform: &Platform, id: u64) -> String {
@@ -234,23 +228,22 @@ async fn send(platform: &Platform, nonce: &str, body: &[u8]) -> Sent {
         Some(address) if !address.is_empty() => format!("http://{address}"),
         _ => options.gateway_url.clone().unwrap_or_default(),
     };
-    let Ok(url) = format!("{}/webhooks/{}", base.trim_end_matches('/'), options.channel).parse::<reqwest::Url>() else {
+    let Ok(mut url) = format!("{}/webhooks/{}", base.trim_end_matches('/'), options.channel).parse::<reqwest::Url>()
+    else {
         return Sent::Failed;
     };
-    let timestamp = platform.shown_ms(platform.now()).to_string();
+    let dress = options.dress;
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let sign = platform.outgoing.sign("POST", &target, &timestamp, nonce, body);
-    let request = platform
-        .client
-        .post(url)
-        .header("content-type", "application/json; charset=utf-8")
-        .header("x-app-id", &platform.outgoing.app_id)
-        .header("x-timestamp", timestamp)
-        .header("x-nonce", nonce)
-        .header("x-sign", sign)
-        .body(body.to_vec());
-    match http::send("POST webhook", request).await {
-        Ok((200, answer)) if answer["code"] == 0 => Sent::Taken,
+    let signed = dress.sign_push(&platform.outgoing, &target, platform.shown_ms(platform.now()), nonce, body);
+    if !signed.query.is_empty() {
+        url.set_query(Some(&signed.query));
+    }
+    let mut request = platform.client.post(url).header("content-type", dress.content_type()).body(body.to_vec());
+    for (name, value) in signed.headers {
+        request = request.header(name, value);
+    }
+    match http::send_for_bytes("POST webhook", request).await {
+        Ok((200, answer)) if dress.is_taken(&answer) => Sent::Taken,
         Ok((409, _)) => Sent::Conflict,
         Ok((status, _)) => {
             tracing::debug!(status, "push refused");
@@ -265,7 +258,7 @@ async fn mischief_before(platform: &Platform, outgoing: &Outgoing) {
     if platform.inject(&mut platform.ledger.lock(), FaultKind::MalformedBody, platform.now()) {
         let _ = platform.ledger.settled().await;
         let mut body = outgoing.body.clone();
-        damage(&mut body);
+        platform.options.dress.damage(&mut body);
         let _ = send(platform, &format!("{}-x", outgoing.nonce), &body).await;
     }
 }
@@ -279,7 +272,7 @@ async fn mischief_after(platform: &Platform, outgoing: &Outgoing) {
     let Some(number) = &outgoing.alone else { return };
     let Some(newer) = changed(platform, number, &mut platform.ledger.lock()) else { return };
     if platform.ledger.settled().await.is_ok() {
-        let _ = send(platform, &outgoing.nonce, &record_body(&outgoing.nonce, &[newer])).await;
+        let _ = send(platform, &outgoing.nonce, &platform.options.dress.push_records(&outgoing.nonce, &[newer])).await;
     }
 }
 

@@ -1,10 +1,8 @@
 //! Reading (section 3 of the wire contract): listing, listing by event window, query by number, manifest, receipts.
 
-use std::collections::HashMap;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::lies::Asked;
@@ -14,34 +12,54 @@ use crate::book::Book;
 use crate::book::entry::{Entry, Operation};
 use crate::clock;
 use crate::digest::Dataset;
+use crate::dress::Parameters;
 use crate::faults::FaultKind;
 
 /// Largest page, and largest number of orders in one query, by contract.
 const MAX_PAGE: usize = 200;
 const MAX_QUERY: usize = 100;
 
-/// The parameters of a query string.
-pub(super) type Parameters = HashMap<String, String>;
+/// Which part of a listing is asked for.
+struct Part {
+    offset: usize,
+    size: usize,
+    /// Only what comes after this place, the two words by which a listing is ordered, where a dress asks by places; empty = from the beginning.
+    after: Option<String>,
+}
+
+impl Part {
+    fn is_after(&self, first: &str, second: &str) -> bool {
+        let place = self.after.as_deref().and_then(|after| after.split_once('\u{1f}'));
+        place.is_none_or(|place| (first, second) > place)
+    }
+
+    /// The answer; where the next part begins is told only to who asks by places.
+    fn answer(&self, total: usize, page: usize, records: Value, next: Option<String>) -> Value {
+        let mut answer = json!({"total": total, "page": page, "records": records});
+        if self.after.is_some() {
+            answer["next"] = json!(next);
+        }
+        answer
+    }
+}
 
 impl Platform {
     /// `GET /gateway/orders`
     pub(super) fn list(&self, query: &Parameters) -> Answer {
         let number = |name: &str| query.get(name).map_or(Some(0), |text| text.parse::<usize>().ok());
-        let (Some(page), Some(size)) = (number("page"), number("pageSize")) else {
+        let (Some(page), Some(size), Some(offset)) = (number("page"), number("pageSize"), number("offset")) else {
             return Answer::invalid("page, pageSize");
         };
-        let (page, size) = (page.max(1), if size == 0 { MAX_PAGE } else { size });
+        let size = if size == 0 { MAX_PAGE } else { size };
         if size > MAX_PAGE {
             return Answer::invalid("pageSize");
         }
-        if query.contains_key("dataset") {
-            self.list_by_event(query, page, size)
-        } else {
-            self.list_by_update(query, page, size)
-        }
+        let part = Part { offset: offset + (page.max(1) - 1) * size, size, after: query.get("after").cloned() };
+        if query.contains_key("dataset") { self.list_by_event(query, &part) } else { self.list_by_update(query, &part) }
     }
 
-    fn list_by_update(&self, query: &Parameters, page: usize, size: usize) -> Answer {
+    fn list_by_update(&self, query: &Parameters, part: &Part) -> Answer {
+        let Part { offset, size, .. } = *part;
         let Some(from) = query.get("updatedFrom").filter(|text| clock::wire_ms(text).is_some()) else {
             return Answer::invalid("updatedFrom");
         };
@@ -56,19 +74,23 @@ impl Platform {
         late.retain(|_, until| *until > now);
         let mut total = 0;
         let mut keys: Vec<String> = Vec::new();
-        for held in
-            book.listed(&clock::sort_time(from), to.map(String::as_str)).filter(|held| !late.contains_key(&held.key))
+        for held in book
+            .listed(&clock::sort_time(from), to.map(String::as_str))
+            .filter(|held| !late.contains_key(&held.key) && part.is_after(&held.order.update_time, &held.key))
         {
-            if total / size == page - 1 {
+            if (offset..offset + size).contains(&total) {
                 keys.push(held.key.clone());
             }
             total += 1;
         }
         drop(late);
-        if total > page * size && self.inject(&mut book, FaultKind::PageDrift, now) {
+        let more = total > offset + size;
+        let page = offset / size + 1;
+        if more && self.inject(&mut book, FaultKind::PageDrift, now) {
             let records = self.records(&book, &keys);
+            let next = next(&book, &keys, more);
             self.shown(&mut book, keys.iter(), false, now);
-            let answer = json!({"total": total, "page": page, "records": records});
+            let answer = part.answer(total, page, records, next);
             tricks::drift(self, &mut book, &keys.iter().take(3).cloned().collect::<Vec<_>>(), now);
             return Answer::data(answer);
         }
@@ -76,18 +98,20 @@ impl Platform {
             total -= torn.len();
             keys.retain(|key| !torn.contains(key));
         }
+        let next = next(&book, &keys, more);
         if keys.len() > 1 && self.inject(&mut book, FaultKind::Duplicate, now) {
             keys.push(keys[keys.len() / 2].clone());
         }
         self.shown(&mut book, keys.iter(), false, now);
-        Answer::data(json!({"total": total, "page": page, "records": self.records(&book, &keys)}))
+        Answer::data(part.answer(total, page, self.records(&book, &keys), next))
     }
 
     fn records(&self, book: &Book, keys: &[String]) -> Value {
         json!(keys.iter().filter_map(|key| book.order(key)).map(|held| &held.order).collect::<Vec<_>>())
     }
 
-    fn list_by_event(&self, query: &Parameters, page: usize, size: usize) -> Answer {
+    fn list_by_event(&self, query: &Parameters, part: &Part) -> Answer {
+        let Part { offset, size, .. } = *part;
         let Some(dataset) = query.get("dataset").and_then(|word| Dataset::parse(word)) else {
             return Answer::invalid("dataset");
         };
@@ -95,21 +119,18 @@ impl Platform {
             return Answer::invalid("eventFrom, eventTo");
         };
         let mut book = self.ledger.lock();
-        let orders = book.account.orders(dataset, &from, &to);
-        let asked = orders.iter().skip((page - 1) * size).take(size);
+        let orders: Vec<(String, String)> = book.account.orders(dataset, &from, &to).into_iter().collect();
+        let orders: Vec<_> = orders.iter().filter(|(number, day)| part.is_after(number, day)).collect();
+        let asked = orders.iter().skip(offset).take(size);
+        let last = asked.clone().next_back().filter(|_| orders.len() > offset + size);
+        let next = last.map(|(number, day)| format!("{number}\u{1f}{day}"));
         let asked: Vec<String> = asked.filter_map(|(number, day)| book.key_of(number, day)).cloned().collect();
         self.reveal(&mut book, &asked);
-        Answer::data(json!({"total": orders.len(), "page": page, "records": self.records(&book, &asked)}))
+        Answer::data(part.answer(orders.len(), offset / size + 1, self.records(&book, &asked), next))
     }
 
     /// `POST /gateway/orders/query`
-    pub(super) fn query(&self, body: &[u8]) -> Answer {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Body {
-            order_nos: Vec<String>,
-        }
-        let Ok(Body { order_nos }) = serde_json::from_slice(body) else { return Answer::invalid("orderNos") };
+    pub(super) fn query(&self, order_nos: &[String]) -> Answer {
         if order_nos.len() > MAX_QUERY {
             return Answer::invalid("orderNos");
         }
@@ -176,6 +197,12 @@ impl Platform {
             })
         }))
     }
+}
+
+/// The place where a part of the listing by update time ends, where more comes.
+fn next(book: &Book, keys: &[String], more: bool) -> Option<String> {
+    let held = keys.iter().filter_map(|key| book.order(key)).map(|held| (&held.order.update_time, &held.key));
+    held.max().filter(|_| more).map(|(update, key)| format!("{update}\u{1f}{key}"))
 }
 
 /// A range of event times; both ends must be given.

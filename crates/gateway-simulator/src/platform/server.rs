@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, OriginalUri, Query, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{DefaultBodyLimit, OriginalUri, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::any;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::disruption::Gate;
-use super::read::Parameters;
 use super::{Platform, PlatformEnd, PlatformKind, control, life, push};
+use crate::dress::{Call, Dress, Incoming, Said, Unread};
 use crate::error::SimError;
 use crate::faults::FaultKind;
-use crate::sign::Signed;
 
-/// An answer in the platform's dress, before it meets the network.
+/// What the platform answers, before it is dressed and meets the network.
 pub(super) struct Answer {
     code: u16,
     message: &'static str,
@@ -54,8 +52,8 @@ impl Answer {
         Self { code: 1004, message: what, data: Value::Null, way: Way::Open }
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(&json!({"code": self.code, "message": self.message, "data": self.data})).unwrap_or_default()
+    fn dressed(&self, dress: Dress, call: Option<&Call>) -> Vec<u8> {
+        dress.write(call, &Said { code: self.code, message: self.message, data: &self.data })
     }
 }
 
@@ -74,7 +72,7 @@ pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Resul
     let shutdown = platform.shutdown.clone();
     let app = Router::new()
         .nest("/sim", control::routes(platform.clone()))
-        .route("/gateway/{*rest}", any(call))
+        .fallback(call)
         .layer(DefaultBodyLimit::max(4 << 20))
         .layer(middleware::map_response_with_state(platform.clone(), dated))
         .with_state(platform.clone());
@@ -109,42 +107,38 @@ async fn call(
 ) -> Response {
     let now = platform.now();
     platform.answered_ms.fetch_max(now, Ordering::SeqCst);
+    let dress = platform.options.dress;
+    let respond = |status: StatusCode, bytes: Vec<u8>| response(dress, status, bytes);
     if platform.is_out(now) {
-        let mut response =
-            json_response(StatusCode::SERVICE_UNAVAILABLE, b"<html>503 Service Unavailable</html>".to_vec());
+        let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, b"<html>503 Service Unavailable</html>".to_vec());
         response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         return response;
     }
-    if !authentic(&platform, &method, &uri, &headers, &body) {
-        return json_response(StatusCode::UNAUTHORIZED, Answer::refused(401, "签名错误").bytes());
+    let incoming = Incoming { method: &method, uri: &uri, headers: &headers, body: &body };
+    if !dress.authentic(&platform.incoming, &incoming, platform.shown_ms(now)) {
+        let status = StatusCode::from_u16(dress.refused_status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        return respond(status, Answer::refused(401, "签名错误").dressed(dress, None));
     }
     if let Some(refusal) = before(&platform).await {
         return refusal;
     }
-    let writes = method == Method::POST && !uri.path().ends_with("/query");
-    let Some(answer) = dispatch(&platform, &method, &uri, &headers, &body) else {
-        return json_response(StatusCode::NOT_FOUND, Answer::refused(404, "not found").bytes());
+    let (call, answer) = match dress.read(&incoming) {
+        Ok(call) => {
+            let answer = dispatch(&platform, &call);
+            (Some(call), answer)
+        }
+        Err(Unread::Invalid(what)) => (None, Some(Answer::invalid(what))),
+        Err(Unread::Nowhere) => (None, None),
+    };
+    let Some(answer) = answer else {
+        return respond(StatusCode::NOT_FOUND, Answer::refused(404, "not found").dressed(dress, None));
     };
     if platform.ledger.settled().await.is_err() {
         platform.shutdown.cancel();
-        return json_response(StatusCode::INTERNAL_SERVER_ERROR, Answer::refused(500, "journal").bytes());
+        let bytes = Answer::refused(500, "journal").dressed(dress, None);
+        return respond(StatusCode::INTERNAL_SERVER_ERROR, bytes);
     }
-    after(&platform, &answer, writes.then(|| uri.path())).await
-}
-
-fn authentic(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let message = Signed {
-        method: method.as_str(),
-        target,
-        app_id: text("x-app-id"),
-        timestamp: text("x-timestamp"),
-        nonce: text("x-nonce"),
-        sign: text("x-sign"),
-        body,
-    };
-    platform.incoming.verify(&message, platform.shown_ms(platform.now()))
+    after(&platform, &answer, call.as_ref()).await
 }
 
 /// Faults in whose case nothing is done.
@@ -155,103 +149,87 @@ async fn before(platform: &Platform) -> Option<Response> {
             .into_iter()
             .find(|&kind| platform.inject(&mut book, kind, platform.now()))
     }?;
+    let dress = platform.options.dress;
     // A counter that is shown must survive a restart like everything else.
     let _ = platform.ledger.settled().await;
     Some(match kind {
         FaultKind::Throttle => {
-            let mut response = json_response(StatusCode::TOO_MANY_REQUESTS, Answer::refused(429, "请求过快").bytes());
+            let bytes = Answer::refused(429, "请求过快").dressed(dress, None);
+            let mut response = response(dress, StatusCode::TOO_MANY_REQUESTS, bytes);
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
             response
         }
         FaultKind::Hang => {
             tokio::time::sleep(platform.options.client_timeout + Duration::from_secs(1)).await;
-            json_response(StatusCode::SERVICE_UNAVAILABLE, Vec::new())
+            response(dress, StatusCode::SERVICE_UNAVAILABLE, Vec::new())
         }
-        _ => json_response(StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec()),
+        _ => response(dress, StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec()),
     })
 }
 
-/// Faults on the way back: what was done is done. `operation` is the path of an operation, where the call was one.
-async fn after(platform: &Platform, answer: &Answer, operation: Option<&str>) -> Response {
+/// Faults on the way back: what was done is done.
+async fn after(platform: &Platform, answer: &Answer, call: Option<&Call>) -> Response {
+    let dress = platform.options.dress;
     match answer.way {
         Way::Open => {}
-        Way::Lost => return json_response(StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec()),
+        Way::Lost => return response(dress, StatusCode::BAD_GATEWAY, b"<html>502 Bad Gateway</html>".to_vec()),
         Way::Cut => {
             let end = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("hung up")) });
             return Response::new(Body::from_stream(end));
         }
     }
+    let operation = match call {
+        Some(Call::Operate { operation, .. }) => Some(operation.as_str()),
+        _ => None,
+    };
     let now = platform.now();
     let kind = {
         let mut book = platform.ledger.lock();
         let done = operation.filter(|_| answer.code == 0);
         let kinds = [FaultKind::LateAnswer, FaultKind::TruncatedBody, FaultKind::MalformedBody];
         let possible = |kind: &FaultKind| *kind != FaultKind::LateAnswer || done.is_some();
-        if done.is_some_and(|path| path.ends_with("/complete")) && platform.late_complete(&mut book, now) {
+        if done == Some("complete") && platform.late_complete(&mut book, now) {
             Some(FaultKind::LateAnswer)
         } else {
             kinds.into_iter().filter(possible).find(|&kind| platform.inject(&mut book, kind, now))
         }
     };
-    let mut bytes = answer.bytes();
+    let mut bytes = answer.dressed(dress, call);
     match kind {
         Some(FaultKind::LateAnswer) => {
             tokio::time::sleep(platform.options.client_timeout + Duration::from_secs(1)).await
         }
         Some(FaultKind::TruncatedBody) => bytes.truncate(bytes.len() / 2),
-        Some(FaultKind::MalformedBody) => damage(&mut bytes),
+        Some(FaultKind::MalformedBody) => dress.damage(&mut bytes),
         _ => {}
     }
     if kind.is_some() {
         let _ = platform.ledger.settled().await;
     }
-    json_response(StatusCode::OK, bytes)
+    response(dress, StatusCode::OK, bytes)
 }
 
-/// Damages bytes so that they are surely no JSON any more: a byte that occurs in no UTF-8 text, in the middle.
-pub(super) fn damage(bytes: &mut [u8]) {
-    let middle = bytes.len() / 2;
-    for byte in bytes.iter_mut().skip(middle).take(3) {
-        *byte = 0xff;
-    }
-}
-
-fn dispatch(platform: &Platform, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Option<Answer> {
-    let Ok(Query(query)) = Query::<Parameters>::try_from_uri(uri) else { return Some(Answer::invalid("query")) };
-    let segments: Vec<String> = uri.path().split('/').skip(2).map(unescape).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    Some(match (method.as_str(), segments.as_slice()) {
-        ("GET", ["orders"]) => platform.list(&query),
-        ("GET", ["manifest"]) => platform.manifest(&query),
-        ("GET", ["receipts"]) => platform.receipt(&query),
-        ("POST", ["orders", "query"]) => platform.query(body),
-        ("POST", ["orders", number, operation]) => {
-            let request_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            match operation.strip_prefix("upload_") {
-                Some(kind) if platform.options.kind == PlatformKind::Province => {
-                    platform.upload(number, kind, request_id, body)
-                }
-                _ if matches!(*operation, "progress" | "result") && !platform.options.kind.is_front() => return None,
-                _ => platform.operate(number, operation, request_id, body),
+/// `None` where there is no such address at this kind of platform.
+fn dispatch(platform: &Platform, call: &Call) -> Option<Answer> {
+    Some(match call {
+        Call::List(query) => platform.list(query),
+        Call::ByNumber(numbers) => platform.query(numbers),
+        Call::Account(query, _) => platform.manifest(query),
+        Call::Receipt(query) => platform.receipt(query),
+        Call::Operate { number, operation, request_id, body } => match operation.strip_prefix("upload_") {
+            Some(kind) if platform.options.kind == PlatformKind::Province => {
+                platform.upload(number, kind, request_id, body)
             }
-        }
-        _ => return None,
+            _ if matches!(operation.as_str(), "progress" | "result") && !platform.options.kind.is_front() => return None,
+            _ => platform.operate(number, operation, request_id, body),
+        },
     })
 }
 
-fn unescape(segment: &str) -> String {
-    let bytes = segment.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| segment.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        plain.push(escaped.unwrap_or(bytes[at]));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&plain).into_owned()
+fn response(dress: Dress, status: StatusCode, bytes: Vec<u8>) -> Response {
+    let mut response = json_response(status, bytes);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(dress.content_type()));
+    response
 }
 
 pub(super) fn json_response(status: StatusCode, bytes: Vec<u8>) -> Response {

@@ -98,7 +98,10 @@ pub(super) fn tamper(
 ) {
     let Some(held) = book.order(key) else { return };
     let update = announced.then(|| next_update(platform, held, now));
-    let hit = Hit { items: difference(&held.items, &digest::items(&order)), ..hit(book, key, variant) };
+    let hit = Hit {
+        items: difference(&held.items, &digest::items_in(platform.options.dress, &order)),
+        ..hit(book, key, variant)
+    };
     platform.log(book, kind, now, hit);
     let push = if announced { Push::Record } else { Push::None };
     let edits = vec![Edit::Whole(Box::new(order))];

@@ -47,6 +47,7 @@ impl World {
             platform: ControlPoint { url: platform.url(), token: platform.token.clone() },
             desk: Some(ControlPoint { url: desk.url(), token: desk.token.clone() }),
             channel: "municipal-12345".to_owned(),
+            dress: gateway_simulator::Dress::Default,
         };
         let world = Self { dir, platform, gateway, desk, desk_options, judge };
         world.settle().await;

@@ -38,6 +38,7 @@ impl World {
             platform: at(&municipal),
             desk: None,
             channel: "municipal-12345".to_owned(),
+            dress: gateway_simulator::Dress::Default,
             forwards: Some(ForwardOptions {
                 channel: "provincial-12328".to_owned(),
                 platform: at(&province),
