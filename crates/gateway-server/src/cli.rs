@@ -1,5 +1,9 @@
 //! The command line.
 
+mod profile;
+
+pub use profile::{MapOptions, ProfileCheckOptions, ProfileCommand, ProfileOptions, ProfileTryOptions};
+
 use crate::role::NodeRole;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -25,6 +29,10 @@ pub enum Command {
     Simulate(gateway_simulator::SimulateCommand),
     /// Check the configuration, and with --connect the counterparties. 检查配置
     CheckConfig(CheckConfigOptions),
+    /// Check a wire profile, or try it against a live endpoint without writing anything. 对接配置：检查、试连
+    Profile(ProfileOptions),
+    /// Show what a sample record becomes, and what of it the profile does not know. 样例映射
+    Map(MapOptions),
     /// Bring the store's schema up to date. 升级数据库结构
     Migrate(InstallationOptions),
     /// Carry an embedded installation over to the engines that another configuration names. 迁移到 PostgreSQL 与 Kafka
@@ -170,6 +178,9 @@ pub struct DemoOptions {
     /// deploy/dev, so it is run in the source tree.
     #[arg(long, value_enum, default_value_t)]
     pub engines: DemoEngines,
+    /// The dress that the platform speaks in: default, or one of two invented cities; the gateway meets each by a profile alone.
+    #[arg(long, value_enum, default_value = "default")]
+    pub dress: gateway_simulator::Dress,
     /// What goes wrong: none, default, heavy, or a comma-separated list of kinds.
     #[arg(long, default_value = "default")]
     pub faults: String,

@@ -68,6 +68,8 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Demo(options) => demo::demo(options).await,
         Command::Simulate(options) => commands::simulate(options).await,
         Command::CheckConfig(options) => commands::check_config(options).await,
+        Command::Profile(options) => commands::profile(options).await,
+        Command::Map(options) => commands::map(&options),
         Command::Migrate(options) => commands::migrate(options).await,
         Command::MigrateTo(options) => moveup::migrate_to(options).await,
         Command::Status(options) => commands::status(options).await,

@@ -8,6 +8,7 @@ mod commands;
 mod corruption;
 mod defences;
 mod demo;
+mod dresses;
 mod gateway;
 mod incidents;
 mod kafka;

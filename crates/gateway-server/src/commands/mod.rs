@@ -11,6 +11,7 @@ mod nodes;
 mod ops;
 mod order;
 mod print;
+mod profile;
 mod report;
 mod routes;
 mod said;
@@ -25,6 +26,7 @@ pub use nodes::nodes;
 pub use ops::{backfill, reconcile, status};
 pub use order::order;
 pub use print::{say, table};
+pub use profile::{map, profile};
 pub use report::{balance, report, trace};
 pub use routes::routes;
 
