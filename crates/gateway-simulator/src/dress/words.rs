@@ -29,7 +29,7 @@ pub(super) type Names = &'static [(Of, &'static [(&'static str, &'static str)])]
 pub(super) type Codes = &'static [(&'static str, &'static str)];
 
 /// The name of a field on the wire; one that the table does not have keeps its own.
-pub(super) fn name<'a>(names: Names, of: Of, own: &'a str) -> &'a str {
+pub(super) fn name(names: Names, of: Of, own: &str) -> &str {
     let table = names.iter().find(|(whose, _)| *whose == of).map(|(_, table)| *table).unwrap_or_default();
     table.iter().find(|(word, _)| *word == own).map_or(own, |(_, wire)| wire)
 }

@@ -198,7 +198,7 @@ impl Walk {
             match self.connector.normalizer().normalize(&record.body, page.read_at) {
                 Ok(changes) => {
                     for change in &changes {
-                        odd.extend(change.oddities.iter().map(|oddity| told(oddity)));
+                        odd.extend(change.oddities.iter().map(told));
                         self.keep(change);
                     }
                 }
