@@ -220,7 +220,9 @@ fn dispatch(platform: &Platform, call: &Call) -> Option<Answer> {
             Some(kind) if platform.options.kind == PlatformKind::Province => {
                 platform.upload(number, kind, request_id, body)
             }
-            _ if matches!(operation.as_str(), "progress" | "result") && !platform.options.kind.is_front() => return None,
+            _ if matches!(operation.as_str(), "progress" | "result") && !platform.options.kind.is_front() => {
+                return None;
+            }
             _ => platform.operate(number, operation, request_id, body),
         },
     })
