@@ -63,7 +63,7 @@ bench-scaled:
 	deploy/dev/kafka.sh fetch
 	deploy/dev/connect.sh fetch
 	place=$$(mktemp -d); chmod 755 "$$place"; \
-	end() { deploy/dev/kafka.sh stop "$$place/kafka"; deploy/dev/postgres.sh stop "$$place/postgres"; rm -rf "$$place"; }; \
+	end() { deploy/dev/kafka.sh stop "$$place/kafka" || true; deploy/dev/postgres.sh stop "$$place/postgres" || true; rm -rf "$$place"; }; \
 	trap end EXIT; \
 	deploy/dev/kafka.sh start "$$place/kafka"; \
 	export KAFKA_BOOTSTRAP_SERVERS=$$(sed -n 's/^PLAINTEXT=//p' "$$place/kafka/addresses"); \
