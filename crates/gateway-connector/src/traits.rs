@@ -155,6 +155,10 @@ pub trait Normalizer: Send + Sync {
     fn record_is_whole(&self) -> bool {
         false
     }
+    /// Whether the channel handles orders of others (承办单位): its sign, reply, refusal and completion are asked of the platform whose order it is.
+    fn handles_orders(&self) -> bool {
+        false
+    }
     /// The version of the compared fields' projection; items of different versions are never compared.
     fn projection_version(&self) -> u32;
 }

@@ -1,6 +1,6 @@
 //! What is said in a delivery: the record that it came from, as the sink wants it.
 //!
-//! The record is a [`Command`] of the bureau, or, of a forwarded item, a record of the channel that stated it. A command's time is the event time of everything it does; a
+//! The record is a [`Command`] of the bureau, or, of a forwarded item and of what a handling system asks, a record of the channel that stated it. A command's time is the event time of everything it does; a
 //! reply says it once more as its own field. Person fields never leave without a grant, and a command has none.
 
 use crate::Origins;
@@ -15,9 +15,9 @@ use gateway_store::DeliveryWork;
 pub(crate) fn outbound(work: &DeliveryWork, origins: &Origins) -> Result<Option<OutboundDelivery>, Reason> {
     let row = &work.delivery;
     let body = work.raw.body.as_ref().ok_or_else(|| Reason::new("erased", "the record with the content was erased"))?;
-    let (event_time, fields) = match row.operation {
-        Operation::Forward => forwarded(work, body, origins)?,
-        operation => commanded(body, operation)?,
+    let (event_time, fields) = match row.command_id {
+        Some(_) => commanded(body, row.operation)?,
+        None => forwarded(work, body, origins)?,
     };
     let Some(number) = work.number.clone() else { return Ok(None) };
     Ok(Some(OutboundDelivery {

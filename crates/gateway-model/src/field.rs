@@ -106,6 +106,7 @@ fields! {
     EventKind "event_kind" Handling Code false "流转事件类型";
     EventText "event_text" Handling Text false "流转意见";
     Operator "operator" Handling Text false "经办人";
+    UnitRole "unit_role" Handling Code false "承办角色";
     ReplyText "reply_text" Completion Text false "答复意见";
     RepliedAt "replied_at" Completion Time false "答复时间";
     ReplyUnit "reply_unit" Completion Text false "答复单位";

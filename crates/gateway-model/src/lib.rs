@@ -39,7 +39,7 @@ pub use ids::{
     NotificationId, OrderId, RawId, SilenceId, SourceNumber,
 };
 pub use incident::{IncidentState, News, NotificationState};
-pub use lifecycle::{OrderState, Refusal, check_command, state_after};
+pub use lifecycle::{OrderState, Refusal, asked_by, check_command, state_after};
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};

@@ -3,8 +3,8 @@
 //! What a source says of its own state is always applied; the lifecycle guards only the commands that *we* send, so that a mistaken
 //! command is refused at the desk and not by the platform hours later.
 
-use crate::Operation;
 use crate::dataset::UnknownWord;
+use crate::{Dataset, Field, Fields, Operation, Part};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -139,5 +139,21 @@ pub fn state_after(operation: Operation) -> Option<OrderState> {
         Operation::Refuse => Some(OrderState::ReturnRequested),
         Operation::Complete => Some(OrderState::Completed),
         Operation::Forward => None,
+    }
+}
+
+/// What an item that a handling system states asks of the platform whose order it is: its sign, refusal and completion by their events, its reply by the
+/// completion of a round. `None` = it asks nothing.
+#[must_use]
+pub fn asked_by(dataset: Dataset, part: &Part, fields: &Fields) -> Option<Operation> {
+    match (dataset, part) {
+        (Dataset::Completion, Part::Cycle(_)) => Some(Operation::Reply),
+        (Dataset::Handling, Part::Event(_)) => match fields.text(Field::EventKind)? {
+            "sign" => Some(Operation::Sign),
+            "refuse" => Some(Operation::Refuse),
+            "complete" => Some(Operation::Complete),
+            _ => None,
+        },
+        _ => None,
     }
 }

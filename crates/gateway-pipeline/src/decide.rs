@@ -6,6 +6,7 @@
 
 mod absent;
 mod apply;
+mod ask;
 pub(crate) mod batch;
 mod command;
 mod forward;

@@ -41,6 +41,12 @@ impl Normalizers {
         self.0.get(channel).is_some_and(|connector| connector.normalizer().record_is_whole())
     }
 
+    /// Whether a channel handles orders of others: what it says of its own work is asked of the platform whose order it is.
+    #[must_use]
+    pub fn handles_orders(&self, channel: &ChannelId) -> bool {
+        self.0.get(channel).is_some_and(|connector| connector.normalizer().handles_orders())
+    }
+
     /// What a body states.
     ///
     /// # Errors

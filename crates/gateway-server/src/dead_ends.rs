@@ -50,6 +50,9 @@ impl Ends<'_> {
         let sorts = [(Part::Cycle(0), "items 事项"), (any_event(), "events 事件")];
         let taken: Vec<&str> =
             sorts.iter().filter(|(part, _)| sink.forwards(dataset, part)).map(|(_, name)| *name).collect();
+        let handles = self.connector(from).is_some_and(|connector| connector.normalizer().handles_orders());
+        let asked = commands_of(dataset).iter().filter(|operation| handles && sink.takes(**operation));
+        let taken: Vec<&str> = taken.into_iter().chain(asked.map(|operation| operation.as_str())).collect();
         if taken.is_empty() {
             return Err(format!(
                 "{from} → {to}: the wire profile of `{to}` takes no item of `{dataset}` ([write.forward])"

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The kinds that are spoken to by a wire profile alone.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 5] = [
+    connector_bureau::KIND,
     connector_municipal_12345::KIND,
     connector_provincial_12328::KIND,
     connector_taxi_qr::KIND,

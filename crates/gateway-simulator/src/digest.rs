@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock;
 use crate::dress::{Dress, Of};
-use crate::record::{Completion, Event, Order, Visit};
+use crate::record::{Completion, Event, Order, Unit, Upstream, Visit};
 
 /// A SHA-256.
 pub type Digest = [u8; 32];
@@ -168,6 +168,24 @@ fn visit_digest(dress: Dress, visit: &Visit) -> Digest {
         .digest()
 }
 
+fn unit_digest(unit: &Unit) -> Digest {
+    NormalForm::new(Dress::Default, Of::Order)
+        .field("unit", &unit.unit)
+        .field("role", &unit.role)
+        .field("state", &unit.state)
+        .field("dispatchTime", &unit.dispatch_time)
+        .digest()
+}
+
+fn upstream_digest(upstream: &Upstream) -> Digest {
+    NormalForm::new(Dress::Default, Of::Order)
+        .field("state", &upstream.state)
+        .field("unit", &upstream.unit)
+        .field("deadline", &upstream.deadline)
+        .field("round", &upstream.round.to_string())
+        .digest()
+}
+
 /// Every item of an order, in the default dress.
 pub fn items(order: &Order) -> Vec<Item> {
     items_in(Dress::Default, order)
@@ -194,6 +212,12 @@ pub fn items_in(dress: Dress, order: &Order) -> Vec<Item> {
     let visit =
         |v: &Visit| item(Dataset::Evaluation, format!("c{}", v.visit_no), &v.visit_time, visit_digest(dress, v));
     all.extend(order.visits.iter().map(visit));
+    // Of the bureau alone.
+    let part = |id: &str| format!("e:{id}");
+    all.extend(
+        order.units.iter().map(|u| item(Dataset::Handling, part(&u.unit_task), &u.dispatch_time, unit_digest(u))),
+    );
+    all.extend(order.upstream.iter().map(|u| item(Dataset::Handling, part(&u.source), &u.time, upstream_digest(u))));
     all
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Four things live here. The **platform** (`simulate 12345`) is a municipal 12345 platform with durable books of its own that
 //! speaks `docs/channels/municipal-12345.md`; the same machine is the **province** (`simulate 12328`), which takes uploads by
-//! `docs/channels/provincial-12328.md`. The **desk** (`simulate desk`) plays the bureau's handling desk through `/api/v1`.
+//! `docs/channels/provincial-12328.md`, and the **bureau** (`simulate bureau`), which works on what is dispatched to it by
+//! `docs/channels/bureau.md`. The **desk** (`simulate desk`) plays the bureau's handling desk through `/api/v1`.
 //! **Faults** are what real peers do wrong, injected by a seeded plan and counted. The **judge** compares, record by record, what
 //! the platform's and the desk's books say with what the gateway holds.
 //!

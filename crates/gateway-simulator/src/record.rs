@@ -75,6 +75,49 @@ pub struct Order {
     pub completions: Vec<Completion>,
     /// Visits 回访.
     pub visits: Vec<Visit>,
+    /// At the bureau: the units at work on it, main and assisting 主办/协办, one for each unit and round.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<Unit>,
+    /// At the bureau: what the order's origin last said of its state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<Upstream>,
+}
+
+/// A unit's part in an order 承办单位.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Unit {
+    /// The task's number; unique among the order's events too.
+    pub unit_task: String,
+    /// The unit.
+    pub unit: String,
+    /// `1` main 主办, `2` assisting 协办.
+    pub role: String,
+    /// Its own state, by the codes of the order's.
+    pub state: String,
+    /// When it got its part.
+    pub dispatch_time: String,
+    /// The round.
+    pub round: u32,
+}
+
+/// The origin's state of an order, at the bureau.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Upstream {
+    /// Always `upstream`.
+    pub source: String,
+    /// The order's acceptance, as the origin says it with its state.
+    pub time: String,
+    /// Its state.
+    pub state: String,
+    /// The unit it is with, for the origin.
+    pub unit: String,
+    /// The origin's deadline.
+    #[serde(serialize_with = "null_when_empty", deserialize_with = "empty_when_null")]
+    pub deadline: String,
+    /// Its round.
+    pub round: u32,
 }
 
 /// One event of handling: dispatch 分派, supplement 追加, urge 催办, sign 签收 …
@@ -90,6 +133,9 @@ pub struct Event {
     /// Text, where there is one.
     #[serde(serialize_with = "null_when_empty", deserialize_with = "empty_when_null")]
     pub text: String,
+    /// At the bureau: the round in which it did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
 }
 
 /// One completion 办结: the reply of one round.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A crate, its layer, and the crates of the workspace that it may use. Tests of a crate may also use the crate itself.
-const CRATES: [(&str, u8, &[&str]); 19] = [
+const CRATES: [(&str, u8, &[&str]); 20] = [
     ("gateway-model", 0, &[]),
     ("gateway-connector", 1, &["gateway-model"]),
     ("gateway-bus", 1, &["gateway-model"]),
     ("gateway-store", 1, &["gateway-model"]),
     ("gateway-runtime", 1, &[]),
+    ("connector-bureau", 2, CONNECTOR),
     ("connector-municipal-12345", 2, CONNECTOR),
     ("connector-provincial-12328", 2, CONNECTOR),
     ("connector-subscription", 2, CONNECTOR),
@@ -51,6 +52,7 @@ const SERVER: &[&str] = &[
     "gateway-reconcile",
     "gateway-alert",
     "gateway-simulator",
+    "connector-bureau",
     "connector-municipal-12345",
     "connector-provincial-12328",
     "connector-subscription",

@@ -21,6 +21,8 @@ pub struct RecordRule {
     pub ignored: Vec<String>,
     /// Whether a record states everything that the peer holds of its order (partial pushes never do).
     pub whole: bool,
+    /// Whether what the peer says of its own work is asked of the platform whose order it is: a handling system (承办单位).
+    pub handles: bool,
     /// Fields whose text is JSON, opened before anything is read; also of a partial push.
     pub embedded: Vec<String>,
     /// Objects on the way to named fields (`base` of `base.title`), opened so that their fields count as the record's own.
@@ -52,6 +54,7 @@ impl RecordRule {
         let kind = section.take_or("revision_kind", Kind::Time);
         let ignored = section.take_or("ignored", Vec::new());
         let whole = section.take_or("whole", true);
+        let handles = section.take_or("handles", false);
         let embedded = section.take_or("embedded", Vec::new());
         Some(Self {
             containers: BTreeSet::new(),
@@ -62,6 +65,7 @@ impl RecordRule {
             revision_is_time: matches!(kind?, Kind::Time),
             ignored: ignored?,
             whole: whole?,
+            handles: handles?,
         })
     }
 }

@@ -118,7 +118,8 @@ impl ForwardKind {
         let is_event = matches!(item.part, PartRule::Event(_));
         match self {
             Self::Acceptance => item.dataset == Dataset::Acceptance && !is_event,
-            Self::State => item.dataset == Dataset::Handling && !is_event,
+            // What the origin says of the state may stand beside the peer's own, as an event that is said anew.
+            Self::State => item.dataset == Dataset::Handling,
             Self::Event => item.dataset == Dataset::Handling && is_event,
             Self::Completion => item.dataset == Dataset::Completion && !is_event,
             Self::Evaluation => item.dataset == Dataset::Evaluation && !is_event,

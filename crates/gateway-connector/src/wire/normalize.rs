@@ -58,6 +58,10 @@ impl Normalizer for RecordNormalizer {
         self.profile.record.whole
     }
 
+    fn handles_orders(&self) -> bool {
+        self.profile.record.handles
+    }
+
     fn projection_version(&self) -> u32 {
         self.profile.identity.projection_version
     }

@@ -51,6 +51,7 @@ impl Decision<'_> {
                 }
                 self.said_again(order_id, change, meta, current);
                 self.forward_missing(order_id, change, meta, raw_id);
+                self.ask_missing(order_id, change, meta, raw_id);
                 FlowOutcome::Duplicate
             }
             Verdict::Replace { regressed } => {
@@ -75,5 +76,7 @@ impl Decision<'_> {
             working.replace(change, version, heard != Heard::OwnWord, meta, raw_id);
         }
         self.forward(order_id, change, &heard, meta, raw_id);
+        self.ask(order_id, change, &heard, meta, raw_id);
+        self.heard_state(order_id, change, meta);
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Decision<'a> {
     pub(super) tallies: BTreeMap<(ChannelId, Option<Dataset>, FlowOutcome), u64>,
     pub(super) jobs: BTreeMap<(ChannelId, String), NewJob>,
     pub(super) next_delivery_id: i64,
+    /// What the record at hand asks of platforms.
+    pub(super) asked: Vec<super::ask::Asked>,
+    /// Who told the state of which order anew in the record at hand.
+    pub(super) states_told: BTreeSet<(OrderId, ChannelId)>,
     positions: BTreeMap<(String, u32), u64>,
     next_raw_id: i64,
     next_feed_seq: u64,
@@ -69,6 +73,8 @@ impl<'a> Decision<'a> {
             tallies: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_delivery_id: loaded.next_delivery_id,
+            asked: Vec::new(),
+            states_told: BTreeSet::new(),
             positions: loaded
                 .positions
                 .into_iter()

@@ -76,7 +76,10 @@ impl Decision<'_> {
         owed.retain(|destination| {
             let came_from_there = matches!(heard, Heard::EchoOf(origin) if origin == destination);
             let sink = self.decider.normalizers.sink(destination);
+            // Of its own order a platform that takes operations is asked by these.
+            let asked = self.asks(order_id, &meta.channel, destination);
             !came_from_there
+                && !asked
                 && sink.is_some_and(|sink| {
                     sink.forwards(change.dataset, &change.part) && (takes_orders(sink) || has_number(destination))
                 })

@@ -21,6 +21,7 @@ impl Decision<'_> {
             let outcome = self.apply(order_id, change, meta, raw_id);
             self.tally(&meta.channel, Some(change.dataset), outcome);
         }
+        self.owe_asked();
         if let (Some(first), Some(body)) = (orderless.first(), body) {
             // A partial record speaks of one order, so all its changes wait for the same number.
             self.park(first.number.clone(), orderless.len(), body, meta, raw_id);

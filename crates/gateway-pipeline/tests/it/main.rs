@@ -4,6 +4,7 @@
 mod absence;
 mod absence_property;
 mod accounts;
+mod ask;
 mod books_by_day;
 mod commands;
 mod convergence;

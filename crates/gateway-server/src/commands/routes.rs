@@ -179,6 +179,10 @@ impl RouteMap {
         if self.desk.as_ref() == Some(&rule.from) {
             return "it goes with a command of its order 随指令投递".to_owned();
         }
+        let handles = ends.connector(&rule.from).is_some_and(|connector| connector.normalizer().handles_orders());
+        if !sink.forwards(item.dataset, &item.part) && handles {
+            return "it asks nothing of the platform 不要求对方办理".to_owned();
+        }
         if !sink.forwards(item.dataset, &item.part) {
             return format!("the wire profile of `{}` takes no such item 对方不接收此类事项", rule.to);
         }

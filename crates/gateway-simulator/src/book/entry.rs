@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Dataset;
 use crate::faults::injected::Injected;
-use crate::record::{Completion, Event, Order, Visit};
+use crate::record::{Completion, Event, Order, Unit, Upstream, Visit};
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -150,6 +150,10 @@ pub enum Edit {
     PutCompletion(Completion),
     /// A visit in the place of that of its number, or a further one.
     PutVisit(Visit),
+    /// What the origin says of its state.
+    Upstream(Upstream),
+    /// A unit's part in the place of that of its task, or a further one.
+    PutUnit(Unit),
     /// Another record in its place, except for the update time.
     Whole(Box<Order>),
 }
@@ -172,6 +176,8 @@ impl Edit {
             Self::PutEvent(value) => put(&mut order.events, value, |a, b| a.event_id == b.event_id),
             Self::PutCompletion(value) => put(&mut order.completions, value, |a, b| a.round == b.round),
             Self::PutVisit(value) => put(&mut order.visits, value, |a, b| a.visit_no == b.visit_no),
+            Self::Upstream(value) => put(&mut order.upstream, value, |a, b| a.source == b.source),
+            Self::PutUnit(value) => put(&mut order.units, value, |a, b| a.unit_task == b.unit_task),
             Self::Whole(value) => {
                 let update_time = std::mem::take(&mut order.update_time);
                 *order = Order { update_time, ..(**value).clone() };

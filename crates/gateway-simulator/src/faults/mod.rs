@@ -178,6 +178,35 @@ impl FaultKind {
         Self::ALL.iter().copied().filter(|kind| suits(*kind)).collect()
     }
 
+    /// The kinds of a heavy plan of the bureau: what befalls pushes, transport and dispatches. A dispatch refused for good would leave an order
+    /// with nobody, so none is.
+    fn of_the_bureau() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|kind| kind.befalls_the_bureau()).collect()
+    }
+
+    /// Whether it can befall the bureau.
+    pub fn befalls_the_bureau(self) -> bool {
+        matches!(
+            self,
+            Self::Duplicate
+                | Self::Late
+                | Self::OutOfOrder
+                | Self::ServerError
+                | Self::Throttle
+                | Self::Hang
+                | Self::LateAnswer
+                | Self::TruncatedBody
+                | Self::MalformedBody
+                | Self::MissedPush
+                | Self::RepeatedPush
+                | Self::PlatformRestart
+                | Self::StaleManifest
+                | Self::LostUpload
+                | Self::SubmittedUpload
+                | Self::UploadHangUp
+        )
+    }
+
     /// The kinds of a heavy plan of a municipal platform.
     pub fn heavy() -> Vec<Self> {
         Self::ALL.iter().copied().filter(|kind| kind.habit().2 <= Severe).collect()
@@ -239,6 +268,8 @@ impl FaultPlan {
         match (self, platform) {
             (Self::Default, PlatformKind::Province) => FaultKind::provincial().into_iter().filter(mild).collect(),
             (Self::Heavy, PlatformKind::Province) => FaultKind::provincial(),
+            (Self::Default, PlatformKind::Bureau) => FaultKind::of_the_bureau().into_iter().filter(mild).collect(),
+            (Self::Heavy, PlatformKind::Bureau) => FaultKind::of_the_bureau(),
             _ => self.named(),
         }
     }

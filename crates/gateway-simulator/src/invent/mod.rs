@@ -154,7 +154,13 @@ pub fn event(rng: &mut ChaCha8Rng, id: String, kind: &str, now_ms: i64) -> Event
         "return_agreed" => "同意退单。",
         _ => "",
     };
-    Event { event_id: id, kind: kind.to_owned(), time: clock::wire_time(now_ms), text: text.to_owned() }
+    Event {
+        event_id: id,
+        kind: kind.to_owned(),
+        time: clock::wire_time(now_ms),
+        text: text.to_owned(),
+        ..Event::default()
+    }
 }
 
 /// A visit with its rating.

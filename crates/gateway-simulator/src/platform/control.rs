@@ -13,8 +13,8 @@ use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::Platform;
 use super::server::json_response;
+use super::{Platform, PlatformKind};
 use crate::book::Held;
 use crate::control::authorized;
 use crate::digest::{self, Dataset};
@@ -54,6 +54,8 @@ async fn stop(State(platform): State<Arc<Platform>>) -> Response {
 /// `stopped`: nothing spontaneous any more. `settled`: and nothing queued, no verdict owed.
 async fn life(State(platform): State<Arc<Platform>>) -> Json<Value> {
     let book = platform.ledger.lock();
+    // Other than a desk, the bureau is done when nothing is planned any more and what it did has had time to come back as its origin's word.
+    let at_work = platform.options.kind == PlatformKind::Bureau && super::bureau::is_at_work(&platform, &book);
     let verdicts = if book.stopped {
         book.from_position(0).filter(|held| !held.uploaded && held.order.state == state::RETURN_ASKED).count()
     } else {
@@ -63,7 +65,7 @@ async fn life(State(platform): State<Arc<Platform>>) -> Json<Value> {
     let items: serde_json::Map<String, Value> =
         Dataset::ALL.iter().map(|&dataset| (dataset.as_str().to_owned(), json!(book.account.count(dataset)))).collect();
     Json(json!({
-        "stopped": book.stopped, "settled": book.stopped && verdicts == 0 && queued == 0,
+        "stopped": book.stopped, "settled": book.stopped && verdicts == 0 && queued == 0 && !at_work,
         "created": book.created_in_life(), "orders": book.len(), "pushes_queued": queued, "items": items,
     }))
 }

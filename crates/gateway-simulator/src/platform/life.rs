@@ -111,7 +111,7 @@ pub(super) fn next_due(platform: &Platform) -> Option<i64> {
     if stopped {
         return planned;
     }
-    let over = options.orders.is_some_and(|orders| created as u64 >= orders);
+    let over = options.kind == PlatformKind::Bureau || options.orders.is_some_and(|orders| created as u64 >= orders);
     let creation = (!over).then(|| lock(&platform.life).next_creation(options, created));
     creation.into_iter().chain(planned).min()
 }
@@ -160,6 +160,10 @@ fn is_over(platform: &Platform, book: &Book, now: i64) -> bool {
 
 fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
     let options = &platform.options;
+    if options.kind == PlatformKind::Bureau {
+        // It has no orders but those that are dispatched to it.
+        return;
+    }
     let mut life = lock(&platform.life);
     let wanted = life.wanted(options, book.created_in_life(), now);
     let most = options.orders.map_or(usize::MAX, |orders| orders as usize);
@@ -176,7 +180,7 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
             let shown = platform.shown_ms(now);
             let day = clock::day_of(&clock::wire_time(shown)).replace('-', "");
             match options.kind {
-                PlatformKind::Municipal => {
+                PlatformKind::Municipal | PlatformKind::Bureau => {
                     invent::order(options.seed, format!("GZ{day}{:06}", book.next_number), shown)
                 }
                 PlatformKind::Province => {
@@ -196,7 +200,7 @@ fn from_row(row: &Row, now: i64) -> Order {
         event_id: format!("E{}-0", row.number),
         kind: "dispatch".to_owned(),
         time: clock::wire_time(now),
-        text: String::new(),
+        ..crate::record::Event::default()
     };
     Order {
         order_no: row.number.clone(),
@@ -248,6 +252,7 @@ fn create(platform: &Platform, book: &mut MutexGuard<'_, Book>, mut order: Order
                 kind: "supplement".to_owned(),
                 time: "2099-01-01 00:00:00".to_owned(),
                 text: "补充:预约时间。".to_owned(),
+                ..crate::record::Event::default()
             }),
         },
         Some(FaultKind::Late) => late = Some(late_by(platform, &number)),
@@ -364,6 +369,13 @@ fn follow_up(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
 
 fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, version: u64, now: i64) {
     let Some(held) = book.order(number).filter(|held| held.version == version && !held.hidden) else { return };
+    if platform.options.kind == PlatformKind::Bureau {
+        // What was dispatched to it is brought to its end, also when nothing new comes.
+        if let Some(edits) = super::bureau::work(platform.options.seed, held, platform.shown_ms(now)) {
+            change(platform, book, number, edits, Push::Record, now);
+        }
+        return;
+    }
     if book.stopped && held.order.state != state::RETURN_ASKED {
         return;
     }

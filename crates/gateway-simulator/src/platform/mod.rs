@@ -1,9 +1,10 @@
-//! The simulated platform, a municipal one 市12345热线 or the province's 省12328热线中心: a peer with a durable book of its own.
+//! The simulated platform, a municipal one 市12345热线, the province's 省12328热线中心 or the bureau's own system 局业务系统: a peer with a durable book of its own.
 //!
 //! Parts: [`server`] answers the gateway (reading, writing), [`push`] calls it, [`life`] lets orders happen, [`control`] is the
 //! surface for the demo and the judge. All of them change the book only through [`crate::book::Ledger`], and nothing is answered
 //! before what it depends on is on disk.
 
+mod bureau;
 mod control;
 mod disruption;
 mod handle;

@@ -20,6 +20,8 @@ pub enum PlatformKind {
     Municipal,
     /// The province's 12328 centre: `docs/channels/provincial-12328.md`. It takes uploads and pushes nothing.
     Province,
+    /// The bureau's own handling system: `docs/channels/bureau.md`. It takes orders of others, works on them and pushes what it did.
+    Bureau,
     /// The taxi QR-code platform: `docs/channels/taxi-qr.md`. What the bureau does and answers goes back to it.
     TaxiQr,
     /// 12328 WeChat or website: `docs/channels/web-12328.md`. The same.
@@ -38,6 +40,7 @@ impl PlatformKind {
             Self::Municipal | Self::Province => "municipal-12345",
             Self::TaxiQr => "taxi-qr",
             Self::Web => "web-12328",
+            Self::Bureau => "bureau",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use rand::RngExt as _;
 
-use super::PlatformOptions;
+use super::{PlatformKind, PlatformOptions};
 use crate::book::Held;
 use crate::book::entry::Edit;
 use crate::invent;
@@ -33,6 +33,13 @@ pub(super) struct Planner {
 impl Planner {
     /// Plans the next step of an order as it is now.
     pub(super) fn plan(&mut self, options: &PlatformOptions, held: &Held, stopped: bool, now: i64) {
+        if options.kind == PlatformKind::Bureau {
+            if super::bureau::has_work(options.seed, held) {
+                let mut rng = invent::rng_for(options.seed, &held.order.order_no, held.version * 2 + 1);
+                self.steps.push(Reverse((now + rng.random_range(300..1_500), held.key.clone(), held.version)));
+            }
+            return;
+        }
         // With played data the life of an order is simple: what the desk does, and nothing else. After the end of life too, except
         // that a question of the desk (a return) still gets its answer.
         let simple = stopped || options.data.is_some();

@@ -217,6 +217,10 @@ fn dispatch(platform: &Platform, call: &Call) -> Option<Answer> {
         Call::Account(query, _) => platform.manifest(query),
         Call::Receipt(query) => platform.receipt(query),
         Call::Operate { number, operation, request_id, body } => match operation.strip_prefix("upload_") {
+            // To the bureau nobody replies.
+            None if platform.options.kind == PlatformKind::Bureau => {
+                platform.upload(number, operation, request_id, body)
+            }
             Some(kind) if platform.options.kind == PlatformKind::Province => {
                 platform.upload(number, kind, request_id, body)
             }

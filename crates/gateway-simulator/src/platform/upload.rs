@@ -1,4 +1,5 @@
-//! Uploads 上报 (section 4 of `docs/channels/provincial-12328.md`): what a city tells the province of its orders, item by item.
+//! Uploads 上报 (section 4 of `docs/channels/provincial-12328.md`): what a city tells the province of its orders, item by item; and dispatches
+//! 转办 (section 4 of `docs/channels/bureau.md`), by which an order gets to the bureau.
 //!
 //! The first upload of an acceptance makes the order; everything else of an order that is not there is refused. The same request id is
 //! answered as the first time and changes nothing. Unknown keys and codes are refused, so that a city that maps wrongly hears of it.
@@ -8,18 +9,18 @@ use std::sync::MutexGuard;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Platform;
 use super::inject::hit;
 use super::life::next_update;
 use super::server::{Answer, Way};
 use super::write::receipt;
+use super::{Platform, PlatformKind};
 use crate::book::Book;
 use crate::book::entry::{Edit, Entry, Operation, upload_form, uploaded_part};
 use crate::clock;
 use crate::digest::ItemKey;
 use crate::faults::injected::{Heals, Hit};
 use crate::faults::{FaultKind, FaultPlan};
-use crate::record::{Completion, Event, Order, Visit};
+use crate::record::{Completion, Event, Order, Upstream, Visit};
 
 /// The code of a row that was refused for a reason of business.
 const REFUSED: u16 = 2001;
@@ -44,6 +45,7 @@ const STATE: &[&str] = &["state", "unit", "deadline", "round"];
 const EVENT: &[&str] = &["eventId", "kind", "time", "text"];
 const COMPLETION: &[&str] = &["round", "replyContent", "replyTime", "replyUnit"];
 const VISIT: &[&str] = &["visitNo", "round", "visitTime", "connected", "satisfaction", "isSolved", "opinion"];
+const UPSTREAM: &[&str] = &["time", "state", "unit", "deadline", "round"];
 const STATES: &[&str] = &["10", "20", "30", "35", "40", "50", "60", "70", "80", "90"];
 
 /// What an upload says, checked.
@@ -80,12 +82,13 @@ impl Platform {
         if number.is_empty() || number.len() > 128 || number.chars().any(char::is_control) {
             return Answer::invalid("orderNo");
         }
-        let said = match read(kind, body) {
+        let bureau = self.options.kind == PlatformKind::Bureau;
+        let said = match read(kind, body, bureau) {
             Ok(said) => said,
             Err(field) => return Answer::invalid(field),
         };
         let mut book = self.ledger.lock();
-        let operation = format!("upload_{kind}");
+        let operation = if bureau { kind.to_owned() } else { format!("upload_{kind}") };
         if let Some(earlier) = book.operations.get(request_id) {
             return match earlier.operation == operation && earlier.order_no == number {
                 false => Answer::invalid("X-Request-Id"),
@@ -159,7 +162,10 @@ impl Platform {
             told.update_time.clone_from(&update);
         }
         let update = (!edits.is_empty()).then_some(update);
-        self.ledger.write(book, &Entry::Upload { at: now, no, new, update, edits, operation: done });
+        self.ledger.write(book, &Entry::Upload { at: now, no: no.clone(), new, update, edits, operation: done });
+        if self.options.kind == PlatformKind::Bureau {
+            self.plan(book, &no, now);
+        }
         answer
     }
 
@@ -218,18 +224,29 @@ fn with(held: &Order, told: Order) -> Order {
         events: held.events.clone(),
         completions: held.completions.clone(),
         visits: held.visits.clone(),
+        units: held.units.clone(),
+        upstream: held.upstream.clone(),
         ..told
     }
 }
 
 /// What a body says, or the field that is wrong.
-fn read(kind: &str, body: &[u8]) -> Result<Said, &'static str> {
+fn read(kind: &str, body: &[u8], bureau: bool) -> Result<Said, &'static str> {
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return Err("body") };
+    let types: &[&str] = if bureau { &["01", "02", "03", "04", "05", "06", "09"] } else { &["1", "2", "3", "9"] };
     match kind {
-        "acceptance" => {
+        "upstream" if bureau => {
+            let told: Upstream = typed(body, UPSTREAM)?;
+            check(is_time(&told.time), "time")?;
+            check(among(&told.state, STATES), "state")?;
+            check(told.deadline.is_empty() || is_time(&told.deadline), "deadline")?;
+            Ok(Said::Part(vec![Edit::Upstream(Upstream { source: "upstream".to_owned(), ..told })]))
+        }
+        "acceptance" | "state" | "completion" if bureau => Err("operation"),
+        "acceptance" | "dispatch" if bureau == (kind == "dispatch") => {
             let order: Order = typed(body, ACCEPTANCE)?;
             check(is_time(&order.create_time), "createTime")?;
-            check(among(&order.order_type, &["1", "2", "3", "9"]), "orderType")?;
+            check(among(&order.order_type, types), "orderType")?;
             check(order.occur_time.is_empty() || is_time(&order.occur_time), "occurTime")?;
             check(among(&order.urgency, &["", "1", "2", "3"]), "urgency")?;
             check(is_flag(&order.is_secret), "isSecret")?;

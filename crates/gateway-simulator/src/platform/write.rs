@@ -185,7 +185,13 @@ fn hear(order: &Order, operation: &str, body: &Body) -> Verdict {
         if kind == "sign" && matches!(current, state::ACCEPTED | state::DISPATCHED) {
             edits.push(Edit::State(state::SIGNED.to_owned()));
         }
-        edits.push(Edit::Event(Event { event_id, kind, time: at, text: body.text.clone().unwrap_or_default() }));
+        edits.push(Edit::Event(Event {
+            event_id,
+            kind,
+            time: at,
+            text: body.text.clone().unwrap_or_default(),
+            ..Event::default()
+        }));
     }
     Verdict::Done(edits)
 }
@@ -194,7 +200,7 @@ fn judge(order: &Order, operation: &str, body: &Body, request_id: &str) -> Verdi
     let current = order.state.as_str();
     let time = |text: &Option<String>| text.clone().filter(|text| clock::wire_ms(text).is_some());
     let event = |kind: &str, time: String, text: String| {
-        Edit::Event(Event { event_id: request_id.to_owned(), kind: kind.to_owned(), time, text })
+        Edit::Event(Event { event_id: request_id.to_owned(), kind: kind.to_owned(), time, text, ..Event::default() })
     };
     let to = |code: &str| Edit::State(code.to_owned());
     match operation {
