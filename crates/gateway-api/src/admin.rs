@@ -3,8 +3,8 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, flow, gap_export, gap_groups, gaps, health,
-    incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences, status, trace,
+    ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, exports, flow, gap_export, gap_groups, gaps,
+    health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -60,6 +60,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/comparisons", get(reconcile::comparisons))
         .route("/api/v1/gaps/{id}", get(gaps::one))
         .route("/api/v1/reconcile", get(reconcile::totals))
+        .route("/api/v1/exports", get(exports::list))
         .route("/api/v1/dead-letters", get(dead_letters::list))
         .route("/api/v1/dead-letters/{id}", get(dead_letters::one))
         .route("/api/v1/reports/daily/{day}", get(report::daily))
@@ -83,6 +84,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/reconcile", post(reconcile::ask))
         .route("/api/v1/registry/{kind}", post(registry::import))
         .route("/api/v1/backfill", post(backfill::ask))
+        .route("/api/v1/exports", post(exports::ask))
         .route("/api/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/v1/dead-letters/{id}/waive", post(dead_letters::waive))
         .route("/api/v1/incidents/{id}/acknowledge", post(incidents::acknowledge))

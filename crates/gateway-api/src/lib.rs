@@ -17,6 +17,7 @@ mod config;
 mod cursor;
 mod dead_letters;
 mod deliveries;
+mod exports;
 mod extract;
 mod flow;
 mod gap_export;

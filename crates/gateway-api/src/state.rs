@@ -28,6 +28,8 @@ pub struct ChannelInfo {
     pub sink: bool,
     /// Whether it gives an account to compare with; without one it is *unverifiable*, never complete.
     pub manifest: bool,
+    /// Whether files are exchanged with it over a front-end box.
+    pub files: bool,
 }
 
 /// A configured notifier, or the heartbeat.

@@ -4,6 +4,7 @@
 //! documents (Java's), not strftime's, because a profile is written beside such a document.
 
 use gateway_model::{CHINA, Day, Moment, Timestamp, parse_moment};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// A format that is none.
@@ -205,7 +206,8 @@ fn write_pattern(tokens: &[Token], at: Timestamp) -> String {
                     Part::Second => i64::from(local.second()),
                     Part::Millis => i64::from(local.millisecond()),
                 };
-                text.push_str(&format!("{number:0width$}"));
+                // Writing to a text can't fail.
+                let _ = write!(text, "{number:0width$}");
             }
         }
     }

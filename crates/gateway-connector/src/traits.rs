@@ -48,6 +48,10 @@ pub trait Connector: Send + Sync + 'static {
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         None
     }
+    /// How files are exchanged with it over a front-end box.
+    fn files(&self) -> Option<&crate::wire::FileDress> {
+        None
+    }
     /// What the channel's answers last told of its clock; `None` where nothing was told.
     fn peer_clock(&self) -> Option<PeerClock> {
         None

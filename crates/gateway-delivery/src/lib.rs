@@ -11,6 +11,7 @@ mod attempt;
 mod config;
 mod content;
 mod failure;
+pub mod files;
 mod origin;
 pub mod policy;
 mod question;

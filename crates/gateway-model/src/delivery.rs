@@ -122,6 +122,8 @@ words!(
     Echo "echo",
     /// The peer answered that it has it already.
     AlreadySubmitted "already_submitted",
+    /// A receipt file named its row.
+    File "file",
 );
 
 /// A destination's proof of a delivery.

@@ -49,6 +49,8 @@ pub enum Command {
     Routes(RoutesOptions),
     /// Read a channel's past again. 补采
     Backfill(BackfillOptions),
+    /// Write a channel's files to its front-end box, or show how the last ones stand. 前置机文件导出
+    Export(ExportOptions),
     /// Take operating data: cars, drivers, companies, trips. 导入登记数据
     Import(ImportOptions),
     /// List, show, retry and waive dead letters. 死信
@@ -461,6 +463,26 @@ pub struct BackfillOptions {
     /// And before this.
     #[arg(long)]
     pub to: String,
+    /// Where to ask.
+    #[command(flatten)]
+    pub query: QueryOptions,
+}
+
+/// Options of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportOptions {
+    /// The channel.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Everything; so also where no day is given.
+    #[arg(long, conflicts_with = "day")]
+    pub whole: bool,
+    /// Only what was owed on this day, as 2026-11-26.
+    #[arg(long)]
+    pub day: Option<String>,
+    /// Show the last batches and what receipts said of them.
+    #[arg(long, conflicts_with_all = ["whole", "day"])]
+    pub show: bool,
     /// Where to ask.
     #[command(flatten)]
     pub query: QueryOptions,

@@ -126,6 +126,8 @@ pub struct ChannelConfig {
     pub expires_on: Option<gateway_model::Day>,
     /// The secrets that pushes may be signed with: one, or two while one replaces the other.
     pub webhook_secret_files: Vec<PathBuf>,
+    /// Its front-end box; no files are exchanged where absent.
+    pub files: Option<gateway_delivery::files::FilesConfig>,
 }
 
 /// A mistake in the configuration.
@@ -190,6 +192,9 @@ pub fn read(
         let paths = channel.profile.iter_mut().chain(&mut channel.request_secret_file);
         for path in paths.chain(&mut channel.webhook_secret_files) {
             *path = dir.join(&*path);
+        }
+        if let Some(files) = &mut channel.files {
+            files.dir = dir.join(&files.dir);
         }
     }
     for path in config.alert.paths_mut() {
@@ -275,6 +280,9 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
                 mistakes.push(mistake(key("id"), format!("{} is there twice", channel.id)))
             }
             Ok(_) => {}
+        }
+        for (name, text) in channel.files.iter().flat_map(gateway_delivery::files::FilesConfig::mistakes) {
+            mistakes.push(mistake(key(&format!("files.{name}")), text));
         }
         let known = crate::registry::kind_names();
         if !known.contains(&channel.kind.as_str()) {

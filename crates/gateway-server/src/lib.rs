@@ -78,6 +78,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Reconcile(options) => commands::reconcile(options).await,
         Command::Routes(options) => commands::routes(options).await,
         Command::Backfill(options) => commands::backfill(options).await,
+        Command::Export(options) => commands::export(options).await,
         Command::Import(options) => commands::import(options).await,
         Command::DeadLetters(options) => commands::dead_letters(options).await,
         Command::Report(options) => commands::report(options).await,

@@ -35,7 +35,13 @@ pub fn connect_all(
     for (at, channel) in config.channels.iter().enumerate() {
         let Ok(id) = ChannelId::new(channel.id.clone()) else { continue };
         match connect(at, channel, &id, clock.clone()) {
-            Ok(connector) => channels.push((id, connector)),
+            Ok(connector) => {
+                if channel.files.is_some() && connector.files().is_none() {
+                    let text = "needs `[files]` in the channel's profile, which says how files are written";
+                    mistakes.push(mistake(format!("channel[{at}].files"), text));
+                }
+                channels.push((id, connector));
+            }
             Err(found) => mistakes.extend(found),
         }
     }

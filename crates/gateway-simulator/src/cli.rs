@@ -12,7 +12,7 @@ use crate::desk::{DeskOptions, start_desk};
 use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::FaultPlan;
-use crate::platform::{LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
+use crate::platform::{BoxFault, LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
 use crate::sign::SignatureMethod;
 
 /// Exit code with which a platform asks its supervisor to start it again (`EX_TEMPFAIL`).
@@ -102,6 +102,12 @@ pub struct SimulatePlatform {
     /// How long the gateway waits for an answer, in milliseconds; hangs last longer.
     #[arg(long, default_value_t = 5_000)]
     pub client_timeout_ms: u64,
+    /// Directory of the front-end box that the province shares with the city.
+    #[arg(long)]
+    pub front_box: Option<PathBuf>,
+    /// Wrong receipts that it writes first, in this order: half, digest, torn, columns, name, reject, twice.
+    #[arg(long, value_delimiter = ',')]
+    pub box_faults: Vec<BoxFault>,
     /// End when standard input ends.
     #[arg(long)]
     pub exit_with_parent: bool,
@@ -141,6 +147,8 @@ impl SimulatePlatform {
             stepped: false,
             pace: None,
             durable: true,
+            front_box: self.front_box.clone(),
+            box_faults: self.box_faults.clone(),
         })
     }
 }

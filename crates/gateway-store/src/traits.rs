@@ -140,6 +140,29 @@ pub trait DeliveryStore: Send + Sync {
     ) -> Result<Vec<DeliveryRow>>;
     /// Its attempts.
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>>;
+    /// What was forwarded to a destination: of each item of the scope the delivery that was decided last, without what was superseded or given up; ascending by
+    /// delivery, above `after`, at most `limit`.
+    async fn forwarded(
+        &self,
+        destination: &ChannelId,
+        scope: ForwardedScope,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryWork>>;
+    /// The delivery that was decided last, of all destinations; 0 where there is none.
+    async fn last_delivery(&self) -> Result<DeliveryId>;
+    /// Takes a destination's verdicts on rows that we told it: a row that it has acknowledges its delivery, one that it refuses reopens it as
+    /// [`DeliveryStore::redeliver`] does, with the reason kept. Each counts for its own generation only, so the same verdicts again change nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], and nothing is changed, when the lease has another epoch by now.
+    async fn take_verdicts(
+        &self,
+        destination: &ChannelId,
+        verdicts: &[RowVerdict],
+        at: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<VerdictTally>;
     /// The flow book, outbound.
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>>;
 }

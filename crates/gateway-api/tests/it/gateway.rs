@@ -202,7 +202,7 @@ pub async fn send(request: RequestBuilder) -> Answer {
 fn info(channel: ChannelId, peer: bool) -> ChannelInfo {
     let connector = channel.to_string();
     let datasets = if peer { gateway_model::Dataset::ALL[..4].to_vec() } else { Vec::new() };
-    ChannelInfo { channel, connector, datasets, source: peer, receiver: peer, sink: peer, manifest: peer }
+    ChannelInfo { channel, connector, datasets, source: peer, receiver: peer, sink: peer, manifest: peer, files: peer }
 }
 
 #[derive(Default)]

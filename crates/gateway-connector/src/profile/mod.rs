@@ -9,6 +9,7 @@ mod answer;
 mod codes;
 mod endpoint;
 mod exchange;
+mod filing;
 mod identity;
 mod inquiry;
 mod items;
@@ -22,6 +23,9 @@ pub use answer::{AnswerClass, AnswerRule};
 pub use codes::{CodeTable, CodeTables};
 pub use endpoint::{Endpoint, ParameterPlace};
 pub use exchange::{Encoding, ExchangeRule, Format, Template, UndecodableBytes};
+pub use filing::{
+    DataFileRule, DigestKind, FileColumns, FilesRule, QuoteStyle, ReceiptFileRule, VerdictWords, is_plain_name,
+};
 pub use identity::{Identity, Limits};
 pub use inquiry::InquiryRule;
 pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
@@ -74,6 +78,8 @@ pub struct Profile {
     pub write: Option<WriteRule>,
     /// What its own front end may ask us; `None` = nothing.
     pub inquiry: Option<InquiryRule>,
+    /// Files over a front-end box; `None` = there are none.
+    pub files: Option<FilesRule>,
 }
 
 impl Profile {
@@ -119,6 +125,13 @@ impl Profile {
         let inquiry = root
             .optional_section("inquiry")
             .map(|section| section.map(|section| InquiryRule::read(section, items.as_ref())));
+        let written = write.as_ref().and_then(|write| write.as_ref()?.as_ref());
+        let files = root.optional_section("files").map(|section| {
+            section.map(|section| {
+                section.check(written.is_some(), "data", "needs `[write.forward]`, which says what rows are");
+                FilesRule::read(section, written)
+            })
+        });
         if let (Some(items), Some(datasets)) = (&items, &datasets) {
             for item in &items.readable {
                 root.check(
@@ -167,6 +180,7 @@ impl Profile {
             push: flatten(push?)?,
             write: flatten(write?)?,
             inquiry: flatten(inquiry?)?,
+            files: flatten(files?)?,
         })
     }
 

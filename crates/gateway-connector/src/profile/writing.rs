@@ -102,9 +102,12 @@ pub enum ForwardKind {
 }
 
 impl ForwardKind {
-    const ALL: [Self; 5] = [Self::Acceptance, Self::State, Self::Event, Self::Completion, Self::Evaluation];
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Acceptance, Self::State, Self::Event, Self::Completion, Self::Evaluation];
 
-    fn as_str(self) -> &'static str {
+    /// The name in profiles.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Acceptance => "acceptance",
             Self::State => "state",

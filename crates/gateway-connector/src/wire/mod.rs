@@ -6,6 +6,7 @@
 
 mod answer;
 mod charset;
+mod files;
 mod inquiry;
 mod json;
 mod manifest;
@@ -16,6 +17,8 @@ mod request;
 mod sink;
 mod source;
 mod xml;
+
+pub use files::{DataFile, FileDigest, FileDress, FileFault, ReadyMark, ReceiptReading, ReceiptRow, Verdict};
 
 use crate::http::HttpClient;
 use crate::profile::Mistake;
@@ -120,6 +123,7 @@ struct WireChannel {
     inquiry: Option<inquiry::OrderInquiry>,
     sink: Option<sink::OrderSink>,
     manifest: Option<manifest::AccountSource>,
+    files: Option<FileDress>,
     http: Arc<HttpClient>,
 }
 
@@ -152,6 +156,9 @@ impl WireChannel {
                 .push
                 .clone()
                 .map(|rule| receiver::PushReceiver::new(Arc::clone(profile), rule, credentials)),
+            files: profile.files.clone().zip(profile.write.clone()).map(|(files, write)| {
+                FileDress::new(sink::OrderSink::new(Arc::clone(&http), write, Arc::clone(&normalizer)), files)
+            }),
             sink: profile
                 .write
                 .clone()
@@ -191,6 +198,10 @@ impl Connector for WireChannel {
 
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         self.manifest.as_ref().map(|manifest| manifest as &dyn ManifestSource)
+    }
+
+    fn files(&self) -> Option<&FileDress> {
+        self.files.as_ref()
     }
 
     fn peer_clock(&self) -> Option<PeerClock> {

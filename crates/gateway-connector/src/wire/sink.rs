@@ -113,6 +113,37 @@ impl OrderSink {
         })
     }
 
+    /// The texts of these wire fields of a forwarded item's body, in this order; a field without a value is an empty text.
+    ///
+    /// # Errors
+    /// Why the item can't be told.
+    pub(super) fn texts(
+        &self,
+        delivery: &OutboundDelivery,
+        columns: &[String],
+        each: &mut dyn FnMut(&str),
+    ) -> Result<(), Reason> {
+        let rule = self.operation(delivery)?;
+        for column in columns {
+            let value = rule.body.iter().find(|value| value.wire == *column);
+            let value = value.map(|value| self.value(delivery, value)).transpose()?.flatten();
+            let empty = match &value {
+                None | Some(Value::Null) => true,
+                Some(Value::String(text)) => text.is_empty(),
+                Some(_) => false,
+            };
+            if empty && rule.required.contains(column) {
+                return Err(Reason::new("missing_field", format!("`{column}` is missing")));
+            }
+            match value {
+                None | Some(Value::Null) => each(""),
+                Some(Value::String(text)) => each(&text),
+                Some(other) => each(&other.to_string()),
+            }
+        }
+        Ok(())
+    }
+
     fn object(&self, delivery: &OutboundDelivery, rules: &[ValueRule]) -> Result<Map<String, Value>, Reason> {
         let mut object = Map::new();
         for rule in rules {

@@ -3,6 +3,7 @@
 
 mod answered;
 mod bench;
+mod files;
 mod forwarded;
 mod lease;
 mod sink;

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, ItemKey, Timestamp};
 use gateway_store::{
-    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, LeaseGrant, OutboundTally,
-    SqliteStore, StoreError,
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, LeaseGrant,
+    OutboundTally, RowVerdict, SqliteStore, StoreError, VerdictTally,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,6 +80,30 @@ impl DeliveryStore for FaultyDeliveries {
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
         self.store.attempts(id).await
+    }
+
+    async fn forwarded(
+        &self,
+        destination: &ChannelId,
+        scope: ForwardedScope,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryWork>> {
+        self.store.forwarded(destination, scope, after, limit).await
+    }
+
+    async fn last_delivery(&self) -> Result<DeliveryId> {
+        self.store.last_delivery().await
+    }
+
+    async fn take_verdicts(
+        &self,
+        destination: &ChannelId,
+        verdicts: &[RowVerdict],
+        at: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<VerdictTally> {
+        self.store.take_verdicts(destination, verdicts, at, under).await
     }
 
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {

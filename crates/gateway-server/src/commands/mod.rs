@@ -4,6 +4,7 @@
 mod alert;
 mod check;
 mod client;
+mod export;
 mod gaps;
 mod import;
 mod letters;
@@ -19,6 +20,7 @@ mod said;
 pub use alert::alert;
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
+pub use export::export;
 pub use gaps::gaps;
 pub use import::import;
 pub use letters::dead_letters;

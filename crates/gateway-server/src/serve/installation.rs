@@ -13,6 +13,7 @@ use gateway_intake::PushConflicts;
 use gateway_model::{ChannelId, Clock, PersonKey, Timestamp};
 use gateway_pipeline::ContentKey;
 use gateway_store::{NodeSpool, Store};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct Installation {
     pub roles: Roles,
     /// Whether other processes can share the store.
     pub shared: bool,
+    /// The channels with a front-end box.
+    boxes: BTreeSet<ChannelId>,
 }
 
 impl Installation {
@@ -83,6 +86,7 @@ impl Installation {
         // A new holder with every start: what a killed process held stays its own until the lease runs out.
         let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let started_at = clock.now();
+        let boxed = config.channels.iter().filter(|channel| channel.files.is_some());
         let installation = Self {
             dir: dir.to_owned(),
             clock,
@@ -100,6 +104,7 @@ impl Installation {
             started_at,
             roles,
             shared: config.store.engine == StoreEngine::Postgres,
+            boxes: boxed.filter_map(|channel| ChannelId::new(channel.id.clone()).ok()).collect(),
         };
         installation.must_have_the_key_of_the_others().await?;
         installation.ensure_topics(config).await?;
@@ -199,6 +204,7 @@ impl Installation {
             receiver: connector.receiver().is_some(),
             sink: connector.sink().is_some(),
             manifest: connector.manifest_source().is_some(),
+            files: connector.files().is_some() && self.boxes.contains(id),
         });
         let desk = ChannelInfo {
             channel: self.desk.clone(),
@@ -208,6 +214,7 @@ impl Installation {
             receiver: false,
             sink: false,
             manifest: false,
+            files: false,
         };
         connected.chain([desk]).collect()
     }

@@ -12,6 +12,7 @@ use gateway_alert::node::{NodeTeller, nodes_check};
 use gateway_api::Waker;
 use gateway_bus::{Bus, TopicName};
 use gateway_connector::{Breaker, Connector};
+use gateway_delivery::files::{FileExchange, FilesDeps};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::ChannelId;
@@ -122,6 +123,7 @@ pub fn start(
         }
         if roles.has(NodeRole::Deliver) {
             breakers.extend(start_delivering(installation, config, host, (channel, connector), &mut waker));
+            start_filing(installation, config, host, (channel, connector), &mut waker);
         }
         if roles.has(NodeRole::Monitor) && config.reconcile.enabled {
             start_comparing(installation, config, host, defences, (channel, connector), &mut waker);
@@ -211,6 +213,32 @@ fn start_delivering(
     );
     waker.deliveries.insert(channel.clone(), task);
     Some((channel.clone(), breaker))
+}
+
+/// Starts exchanging files with a channel, where it has a front-end box.
+fn start_filing(
+    installation: &Installation,
+    config: &GatewayConfig,
+    host: &impl TaskHost,
+    (channel, connector): (&ChannelId, &Arc<dyn Connector>),
+    waker: &mut TaskWaker,
+) {
+    let Installation { store, clock, holder, .. } = installation;
+    let configured = config.channels.iter().find(|configured| configured.id == channel.as_str());
+    let Some(files) = configured.and_then(|configured| configured.files.clone()) else { return };
+    let deps = FilesDeps {
+        channel: channel.clone(),
+        connector: connector.clone(),
+        deliveries: store.clone(),
+        jobs: store.clone(),
+        leases: store.clone(),
+        clock: clock.clone(),
+        origins: origins(installation, config),
+    };
+    let Some(exchange) = FileExchange::new(deps, holder.clone(), files) else { return };
+    let schedule = exchange.schedule();
+    let task = host.spawn(exchange, schedule);
+    waker.jobs.insert((JobKind::Export, channel.clone()), task);
 }
 
 /// Who states what is forwarded, and what was granted of it.

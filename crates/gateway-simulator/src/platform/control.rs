@@ -31,6 +31,7 @@ pub(super) fn routes(platform: Arc<Platform>) -> Router<Arc<Platform>> {
         .route("/book/orders", get(orders))
         .route("/book/refusals", get(refusals))
         .route("/book/corrupt", post(corrupt))
+        .route("/box", get(front_box))
         .layer(middleware::from_fn_with_state(platform, guard))
 }
 
@@ -119,6 +120,11 @@ async fn refusals(State(platform): State<Arc<Platform>>) -> Json<Value> {
         .map(|operation| operation.request_id.as_str())
         .collect();
     Json(json!({"refused": refused}))
+}
+
+/// What came and went over the front-end box.
+async fn front_box(State(platform): State<Arc<Platform>>) -> Json<Value> {
+    Json(super::lock(&platform.front_box).show())
 }
 
 fn row(dress: Dress, held: &Held) -> Value {

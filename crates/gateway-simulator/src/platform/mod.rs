@@ -7,6 +7,7 @@
 mod bureau;
 mod control;
 mod disruption;
+mod front_box;
 mod handle;
 mod inject;
 mod lies;
@@ -39,6 +40,7 @@ use crate::faults::{FaultKind, FaultPlan, Faults};
 use crate::http;
 use crate::sign::Signer;
 use disruption::Disruption;
+pub use front_box::BoxFault;
 pub use handle::PlatformHandle;
 use lies::Lie;
 use life::Life;
@@ -81,6 +83,8 @@ struct Platform {
     /// What is told of each dataset's account instead of the truth.
     lies: Mutex<[Option<Lie>; 4]>,
     disruption: Mutex<Disruption>,
+    /// What came and went over the front-end box.
+    front_box: front_box::Kept,
     client: reqwest::Client,
     /// The last moment at which a peer was answered, in ms: what life catches up on happens later.
     answered_ms: AtomicI64,
@@ -163,6 +167,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         retries: Mutex::default(),
         lies: Mutex::default(),
         disruption: Mutex::default(),
+        front_box: Mutex::new(front_box::FrontBox::new(&options.box_faults)),
         client: http::client(options.client_timeout)?,
         answered_ms: AtomicI64::new(now),
         late: Mutex::default(),

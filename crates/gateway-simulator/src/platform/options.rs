@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::BoxFault;
 use crate::clock::SimClock;
 use crate::dress::Dress;
 use crate::faults::FaultPlan;
@@ -100,6 +101,10 @@ pub struct PlatformOptions {
     pub pace: Option<Pace>,
     /// Whether its journal is synced to disk before anything is answered. Only a campaign, whose platform is never killed, does without.
     pub durable: bool,
+    /// The front-end box that it shares with a city; of a province only.
+    pub front_box: Option<PathBuf>,
+    /// The wrong receipts that it writes first, in this order.
+    pub box_faults: Vec<BoxFault>,
 }
 
 impl PlatformOptions {
@@ -132,6 +137,8 @@ impl PlatformOptions {
             stepped: false,
             pace: None,
             durable: true,
+            front_box: None,
+            box_faults: Vec::new(),
         }
     }
 }

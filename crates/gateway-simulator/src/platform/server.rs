@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::disruption::Gate;
-use super::{Platform, PlatformEnd, PlatformKind, control, life, push};
+use super::{Platform, PlatformEnd, PlatformKind, control, front_box, life, push};
 use crate::dress::{Call, Dress, Incoming, Said, Unread};
 use crate::error::SimError;
 use crate::faults::FaultKind;
@@ -83,6 +83,7 @@ pub(super) async fn run(platform: Arc<Platform>, listener: TcpListener) -> Resul
         vec![
             tokio::spawn(life::run(platform.clone())).abort_handle(),
             tokio::spawn(push::run(platform.clone())).abort_handle(),
+            tokio::spawn(front_box::run(platform.clone())).abort_handle(),
         ]
     };
     let gate = Gate { listener, platform: platform.clone() };

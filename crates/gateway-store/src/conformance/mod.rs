@@ -16,6 +16,7 @@ mod crash;
 mod dead_letter;
 mod delivery;
 mod delivery_end;
+mod delivery_file;
 mod fault;
 mod feed;
 mod fixture;
@@ -40,6 +41,7 @@ pub use crash::*;
 pub use dead_letter::*;
 pub use delivery::*;
 pub use delivery_end::*;
+pub use delivery_file::*;
 pub use fault::*;
 pub use feed::*;
 pub use fixture::fill;
@@ -102,6 +104,8 @@ macro_rules! store_conformance {
             due_ones_come_in_the_order_they_fell_due
             a_delivery_knows_the_newest_number_at_its_destination
             an_attempt_begins_only_from_owed
+            what_was_forwarded_is_told_once_by_item
+            a_verdict_counts_once_for_its_generation
             an_acknowledgement_puts_the_item_into_the_sent_side
             ending_an_attempt_does_not_undo_an_echo
             an_answer_of_the_generation_before_is_void

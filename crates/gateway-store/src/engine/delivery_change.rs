@@ -3,8 +3,13 @@
 use super::Result;
 use super::column::{Cells, Columns};
 use super::delivery_row::{StoredDelivery, read_delivery};
-use crate::{AttemptResult, AttemptStart, BookPut, DeliveryRow, DeliveryUpdate, Latency, Leg, NewDelivery, StoreError};
-use gateway_model::{BookItem, BookSide, ChannelId, Dataset, Day, DeliveryId, DeliveryState, Timestamp, day_of};
+use crate::{
+    AttemptResult, AttemptStart, BookPut, DeliveryRow, DeliveryUpdate, Latency, Leg, NewDelivery, RowVerdict,
+    StoreError, VerdictTally,
+};
+use gateway_model::{
+    BookItem, BookSide, ChannelId, Dataset, Day, DeliveryId, DeliveryState, OrderId, Timestamp, day_of,
+};
 use std::collections::BTreeMap;
 
 /// Deliveries that are being changed in a transaction.
@@ -137,6 +142,43 @@ impl Changing {
         Ok((row.destination.clone(), row.item.clone()))
     }
 
+    /// Takes a destination's verdicts: what its book side gains, and what it loses of what we had sent.
+    pub(crate) fn hear(&mut self, destination: &ChannelId, verdicts: &[&RowVerdict], now: Timestamp) -> Result<Heard> {
+        let mut heard = Heard::default();
+        for verdict in verdicts {
+            let known = self.after.get(&verdict.key.id).map(|stored| Standing::of(&stored.row));
+            let meaning = Meaning::of(destination, verdict, known.as_ref());
+            meaning.count(&mut heard.tally);
+            match (meaning, &verdict.said) {
+                (Meaning::Acknowledges, Ok(receipt)) => {
+                    let stored = self.get(verdict.key.id)?;
+                    let row = &mut stored.row;
+                    row.state = DeliveryState::Acknowledged;
+                    row.receipt = Some(receipt.clone());
+                    row.reason_code = None;
+                    row.reason = None;
+                    if let Some(item) = &row.item {
+                        heard.puts.push(BookPut::Put {
+                            channel: row.destination.clone(),
+                            side: BookSide::Sent,
+                            projection_version: stored.projection_version,
+                            item: item.clone(),
+                        });
+                    }
+                }
+                (Meaning::Reopens, Err((code, text))) => {
+                    let (destination, item) = self.redeliver(verdict.key.id, now)?;
+                    heard.removes.extend(item.map(|item| (destination, item)));
+                    let row = &mut self.get(verdict.key.id)?.row;
+                    row.reason_code = Some(code.clone());
+                    row.reason = Some(text.clone());
+                }
+                _ => {}
+            }
+        }
+        Ok(heard)
+    }
+
     /// Gives one up, by a person's word.
     pub(crate) fn waive(&mut self, id: DeliveryId, reason: &str, now: Timestamp) -> Result<()> {
         let row = &mut self.get(id)?.row;
@@ -173,6 +215,115 @@ impl Changing {
         };
         self.after.values_mut().map(interrupt).collect()
     }
+}
+
+/// What verdicts change, besides the deliveries themselves.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) tally: VerdictTally,
+    pub(crate) puts: Vec<BookPut>,
+    pub(crate) removes: Vec<(ChannelId, BookItem)>,
+}
+
+/// As much of a delivery as a verdict is judged by.
+pub(crate) struct Standing {
+    pub(crate) order_id: OrderId,
+    pub(crate) destination: ChannelId,
+    pub(crate) state: DeliveryState,
+    pub(crate) generation: u32,
+}
+
+impl Standing {
+    fn of(row: &DeliveryRow) -> Self {
+        Self {
+            order_id: row.order_id,
+            destination: row.destination.clone(),
+            state: row.state,
+            generation: row.generation,
+        }
+    }
+}
+
+/// What a verdict means for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Confirms,
+    Acknowledges,
+    Reopens,
+    InFlight,
+    Stale,
+    Unknown,
+}
+
+impl Meaning {
+    pub(crate) fn of(destination: &ChannelId, verdict: &RowVerdict, known: Option<&Standing>) -> Self {
+        let ours = |known: &&Standing| known.destination == *destination && verdict.key.is_of(known.order_id);
+        let Some(known) = known.filter(ours) else { return Meaning::Unknown };
+        if known.generation < verdict.key.generation {
+            return Meaning::Unknown;
+        }
+        if known.generation > verdict.key.generation {
+            return Meaning::Stale;
+        }
+        match (known.state, verdict.said.is_ok()) {
+            (DeliveryState::Acknowledged, true) => Meaning::Confirms,
+            // An answer is awaited: it would be acknowledged, and the row proves that it arrived.
+            (
+                DeliveryState::Pending | DeliveryState::Ambiguous | DeliveryState::Held | DeliveryState::Rejected,
+                true,
+            ) => Meaning::Acknowledges,
+            (DeliveryState::Acknowledged | DeliveryState::Rejected | DeliveryState::Held, false) => Meaning::Reopens,
+            (state, _) if state.is_in_flight() => Meaning::InFlight,
+            _ => Meaning::Stale,
+        }
+    }
+
+    /// Whether anything is to be written.
+    pub(crate) fn changes(self) -> bool {
+        matches!(self, Meaning::Acknowledges | Meaning::Reopens)
+    }
+
+    pub(crate) fn count(self, tally: &mut VerdictTally) {
+        *match self {
+            Meaning::Confirms => &mut tally.confirmed,
+            Meaning::Acknowledges => &mut tally.acknowledged,
+            Meaning::Reopens => &mut tally.reopened,
+            Meaning::InFlight => &mut tally.in_flight,
+            Meaning::Stale => &mut tally.stale,
+            Meaning::Unknown => &mut tally.unknown,
+        } += 1;
+    }
+}
+
+/// Reads the columns of `queries/delivery/standing.sql`.
+pub(crate) fn read_standings<R: Cells>(rows: &[R]) -> Result<BTreeMap<DeliveryId, Standing>> {
+    let read = |row| {
+        let mut columns = Columns::of("delivery", row);
+        let id = DeliveryId(columns.int()?);
+        let standing = Standing {
+            order_id: columns.order_id()?,
+            destination: columns.id()?,
+            state: columns.word()?,
+            generation: columns.small()?,
+        };
+        Ok((id, standing))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Counts the verdicts that change nothing, and returns the others.
+pub(crate) fn changing<'a>(
+    destination: &ChannelId,
+    verdicts: &'a [RowVerdict],
+    standing: &BTreeMap<DeliveryId, Standing>,
+    tally: &mut VerdictTally,
+) -> Vec<&'a RowVerdict> {
+    let mut changing = Vec::new();
+    for verdict in verdicts {
+        let meaning = Meaning::of(destination, verdict, standing.get(&verdict.key.id));
+        if meaning.changes() { changing.push(verdict) } else { meaning.count(tally) }
+    }
+    changing
 }
 
 /// The refusal of a delivery that is not in the right state.

@@ -28,22 +28,22 @@ pub(super) async fn apply(connection: &mut PgConnection, puts: Vec<BookPut>, at:
     write_sums(connection, change, at).await
 }
 
-/// Takes an item out of the sent side; what the channel itself said, or a newer delivery of the same key, stays.
+/// Takes items out of the sent side; what the channel itself said, or a newer delivery of the same key, stays.
 pub(super) async fn remove_sent(
     connection: &mut PgConnection,
-    channel: &ChannelId,
-    item: &BookItem,
+    items: Vec<(ChannelId, BookItem)>,
     at: Timestamp,
 ) -> Result<()> {
-    let key = (channel.clone(), item.key.clone());
-    let held = held(connection, [&key]).await?;
-    match held.get(&key) {
-        Some(held) if held.side == BookSide::Sent && held.item == *item => {
-            let (channel, key) = key;
-            apply(connection, vec![BookPut::Remove { channel, key }], at).await
-        }
-        _ => Ok(()),
+    if items.is_empty() {
+        return Ok(());
     }
+    let items: Vec<_> = items.into_iter().map(|(channel, item)| ((channel, item.key.clone()), item)).collect();
+    let held = held(connection, items.iter().map(|(key, _)| key)).await?;
+    let sent = items
+        .into_iter()
+        .filter(|(key, item)| held.get(key).is_some_and(|held| held.side == BookSide::Sent && held.item == *item));
+    let removes = sent.map(|((channel, key), _)| BookPut::Remove { channel, key }).collect();
+    apply(connection, removes, at).await
 }
 
 fn bind_key(values: &mut Values, (channel, key): &Key) {

@@ -5,12 +5,13 @@ use super::column::{Columns, to_ms};
 use super::lease::{holds, must_hold};
 use super::transaction::{commit, turn, turn_of_deliveries};
 use super::{PostgresStore, Result, book_put, delivery_write};
-use crate::engine::delivery_change::{Changing, Ended};
+use crate::engine::delivery_change::{Changing, Ended, changing, read_standings};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::read_number;
 use crate::engine::raw_row::read_raw;
 use crate::{
-    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, LeaseGrant, OutboundTally,
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, LeaseGrant,
+    OutboundTally, RowVerdict, VerdictTally,
 };
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
@@ -27,17 +28,7 @@ impl DeliveryStore for PostgresStore {
             .bind(i64::from(limit))
             .fetch_all(&mut *tx)
             .await?;
-        let mut due = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut columns = Columns::of("delivery", row);
-            let delivery = read_delivery(&mut columns)?.row;
-            due.push((delivery, read_raw(&mut columns)?));
-        }
-        let numbers = numbers_at(&mut tx, destination, due.iter().map(|(delivery, _)| delivery.order_id)).await?;
-        Ok(due
-            .into_iter()
-            .map(|(delivery, raw)| DeliveryWork { number: numbers.get(&delivery.order_id).cloned(), delivery, raw })
-            .collect())
+        with_numbers(&mut tx, destination, &rows).await
     }
 
     async fn next_due(&self, destination: &ChannelId) -> Result<Option<Timestamp>> {
@@ -132,9 +123,7 @@ impl DeliveryStore for PostgresStore {
             let mut changing = delivery_write::load(&mut tx, [id]).await?;
             let (destination, item) = changing.redeliver(id, now)?;
             delivery_write::save(&mut tx, changing, now).await?;
-            if let Some(item) = item {
-                book_put::remove_sent(&mut tx, &destination, &item, now).await?;
-            }
+            book_put::remove_sent(&mut tx, item.map(|item| (destination, item)).into_iter().collect(), now).await?;
             commit(tx).await?;
             Ok(())
         })
@@ -195,6 +184,63 @@ impl DeliveryStore for PostgresStore {
             .collect()
     }
 
+    async fn forwarded(
+        &self,
+        destination: &ChannelId,
+        scope: ForwardedScope,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryWork>> {
+        let mut tx = self.begin_read().await?;
+        let rows = sqlx::query(sql!("delivery/forwarded"))
+            .bind(destination.as_str())
+            .bind(after.0)
+            .bind(scope.upto.0)
+            .bind(to_ms(scope.owed_from))
+            .bind(to_ms(scope.owed_before))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *tx)
+            .await?;
+        with_numbers(&mut tx, destination, &rows).await
+    }
+
+    async fn last_delivery(&self) -> Result<DeliveryId> {
+        let row = sqlx::query(sql!("delivery/last")).fetch_one(&self.pool).await?;
+        Ok(DeliveryId(Columns::of("delivery", &row).int()?))
+    }
+
+    async fn take_verdicts(
+        &self,
+        destination: &ChannelId,
+        verdicts: &[RowVerdict],
+        at: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<VerdictTally> {
+        self.repeated(|| async {
+            let ids: Vec<i64> = verdicts.iter().map(|verdict| verdict.key.id.0).collect();
+            let rows = sqlx::query(pg!("delivery/standing")).bind(ids).fetch_all(&self.pool).await?;
+            let mut tally = VerdictTally::default();
+            let changing = changing(destination, verdicts, &read_standings(&rows)?, &mut tally);
+            if changing.is_empty() {
+                return Ok(tally);
+            }
+            let mut tx = self.begin_write().await?;
+            if let Some(lease) = under {
+                must_hold(&mut tx, lease).await?;
+            }
+            turn_of_deliveries(&mut tx, changing.iter().map(|verdict| verdict.key.id)).await?;
+            let mut loaded = delivery_write::load(&mut tx, changing.iter().map(|verdict| verdict.key.id)).await?;
+            let heard = loaded.hear(destination, &changing, at)?;
+            delivery_write::save(&mut tx, loaded, at).await?;
+            book_put::apply(&mut tx, heard.puts, at).await?;
+            book_put::remove_sent(&mut tx, heard.removes, at).await?;
+            commit(tx).await?;
+            tally += heard.tally;
+            Ok(tally)
+        })
+        .await
+    }
+
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {
         let rows = sqlx::query(sql!("delivery_tally/list")).fetch_all(&self.pool).await?;
         rows.iter()
@@ -233,6 +279,25 @@ async fn end_attempt_rows(connection: &mut PgConnection, ended: &[Ended]) -> Res
             .text(end.reason_code.as_deref());
     })
     .await
+}
+
+/// Deliveries with their records, as `delivery/due.sql` has them, and the orders' numbers there.
+async fn with_numbers(
+    connection: &mut PgConnection,
+    destination: &ChannelId,
+    rows: &[sqlx::postgres::PgRow],
+) -> Result<Vec<DeliveryWork>> {
+    let mut works = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut columns = Columns::of("delivery", row);
+        let delivery = read_delivery(&mut columns)?.row;
+        works.push((delivery, read_raw(&mut columns)?));
+    }
+    let numbers = numbers_at(connection, destination, works.iter().map(|(delivery, _)| delivery.order_id)).await?;
+    Ok(works
+        .into_iter()
+        .map(|(delivery, raw)| DeliveryWork { number: numbers.get(&delivery.order_id).cloned(), delivery, raw })
+        .collect())
 }
 
 /// The newest number of each order at a channel.

@@ -110,8 +110,99 @@ impl DeliveryRow {
     /// also towards a peer that outlives this store: a new store counts its deliveries from 1 again.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        let order = self.order_id.0.as_u128() as u32;
-        format!("d{}-{}-{order:08x}", self.id, self.generation)
+        DeliveryKey::of(self).to_string()
+    }
+}
+
+/// An idempotency key, taken apart: what a receipt names a row by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryKey {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Its generation.
+    pub generation: u32,
+    /// The tail of its order's id.
+    pub order_tail: u32,
+}
+
+impl DeliveryKey {
+    /// The key of a delivery as it stands.
+    #[must_use]
+    pub fn of(row: &DeliveryRow) -> Self {
+        Self { id: row.id, generation: row.generation, order_tail: tail(row.order_id) }
+    }
+
+    /// Reads one, written in no other way than ours.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix('d')?.split('-');
+        let (id, generation, order) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
+        let key = Self { id: DeliveryId(id), generation, order_tail: u32::from_str_radix(order, 16).ok()? };
+        (key.to_string() == text).then_some(key)
+    }
+
+    /// Whether it is of this order.
+    #[must_use]
+    pub fn is_of(&self, order: OrderId) -> bool {
+        self.order_tail == tail(order)
+    }
+}
+
+impl std::fmt::Display for DeliveryKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "d{}-{}-{:08x}", self.id, self.generation, self.order_tail)
+    }
+}
+
+fn tail(order: OrderId) -> u32 {
+    order.0.as_u128() as u32
+}
+
+/// Which of what was forwarded to a destination is told: of each item what was said last, by delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForwardedScope {
+    /// Owed since this time.
+    pub owed_from: Timestamp,
+    /// And before this one.
+    pub owed_before: Timestamp,
+    /// No delivery that was decided later counts: what comes meanwhile changes nothing.
+    pub upto: DeliveryId,
+}
+
+/// What a destination says of one row that we told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowVerdict {
+    /// Which row.
+    pub key: DeliveryKey,
+    /// Its number and time of the proof, where it holds the row; else why not, as code and sentence.
+    pub said: Result<Receipt, (String, String)>,
+}
+
+/// What became of verdicts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerdictTally {
+    /// Acknowledged before, and proved once more.
+    pub confirmed: u64,
+    /// Acknowledged by the verdict.
+    pub acknowledged: u64,
+    /// Refused there: owed again under a new generation.
+    pub reopened: u64,
+    /// In flight: refused rows of these are sent anyhow, and what was not sent yet can't have arrived.
+    pub in_flight: u64,
+    /// About an earlier generation, or about what has ended otherwise: void.
+    pub stale: u64,
+    /// No row of ours.
+    pub unknown: u64,
+}
+
+impl std::ops::AddAssign for VerdictTally {
+    fn add_assign(&mut self, other: Self) {
+        self.confirmed += other.confirmed;
+        self.acknowledged += other.acknowledged;
+        self.reopened += other.reopened;
+        self.in_flight += other.in_flight;
+        self.stale += other.stale;
+        self.unknown += other.unknown;
     }
 }
 

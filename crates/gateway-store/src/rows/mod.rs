@@ -21,8 +21,8 @@ pub use alert::{
 pub use audit::{BucketDamage, DayAudit};
 pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, ReconcileRound, StoredItem};
 pub use delivery::{
-    AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryRow, DeliveryUpdate, DeliveryWork, NewDelivery,
-    OutboundTally,
+    AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryKey, DeliveryRow, DeliveryUpdate, DeliveryWork,
+    ForwardedScope, NewDelivery, OutboundTally, RowVerdict, VerdictTally,
 };
 pub use gap_group::{GapGroupFilter, GapGroupRow, GapTally, RepairStop};
 pub use history::{

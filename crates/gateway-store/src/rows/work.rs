@@ -11,6 +11,8 @@ pub enum JobKind {
     Reconcile,
     /// Fetch a window again; the subject is `<dataset> <start> <end>`.
     Backfill,
+    /// Tell a channel by file what it was told; the subject is `whole` or a day.
+    Export,
 }
 
 impl JobKind {
@@ -21,6 +23,7 @@ impl JobKind {
             JobKind::Reread => "reread",
             JobKind::Reconcile => "reconcile",
             JobKind::Backfill => "backfill",
+            JobKind::Export => "export",
         }
     }
 }

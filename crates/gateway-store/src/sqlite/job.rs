@@ -121,7 +121,7 @@ fn read(row: &SqliteRow) -> Result<Job> {
 
 fn read_kind(columns: &mut Columns<'_>) -> Result<JobKind> {
     let text = columns.string()?;
-    [JobKind::Reread, JobKind::Reconcile, JobKind::Backfill]
+    [JobKind::Reread, JobKind::Reconcile, JobKind::Backfill, JobKind::Export]
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| StoreError::damaged(format!("job has kind `{text}`")))

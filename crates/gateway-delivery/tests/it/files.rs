@@ -1,0 +1,204 @@
+//! Files over a front-end box: what is written, which receipts count, and what they do.
+
+use crate::bench::{Bench, at, config, id, number, round, run};
+use gateway_connector::wire::{Kind, ProfileSource, connect};
+use gateway_connector::{Connector, Credentials, Secret};
+use gateway_delivery::files::{FILES_CHECKPOINT, FileExchange, FilesConfig, FilesDeps, FilesState};
+use gateway_delivery::{DeliveryWorker, Origins};
+use gateway_model::{ChannelId, Clock, DeliveryId, DeliveryState, Operation};
+use gateway_runtime::{Ran, Task};
+use gateway_store::{JobKind, JobStore, LeaseStore, NewJob};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const PROVINCE: Kind = Kind {
+    name: "provincial-12328",
+    default_profile: include_str!("../../../../connectors/provincial-12328/profiles/default.toml"),
+};
+const RECORD: &str = r#"{"orderNo":"X1","createTime":"2026-09-21 10:00:00","updateTime":"2026-09-21 10:00:00","orderType":"2",
+    "completions":[{"round":0,"replyContent":"已处理，\"满意\"，路径 C:\\","replyTime":"2026-09-21 11:00:00"}]}"#;
+
+struct Exchange {
+    bench: Bench,
+    task: FileExchange,
+    dir: tempfile::TempDir,
+}
+
+fn province(clock: Arc<dyn Clock>) -> Arc<dyn Connector> {
+    let secret = || Secret::new("a secret of the tests");
+    let credentials = Credentials { app_id: "app".into(), request_secret: secret(), webhook_secrets: vec![secret()] };
+    connect(PROVINCE, id(), &ProfileSource::Default, "http://127.0.0.1:1", credentials, clock).unwrap()
+}
+
+/// Three orders, forwarded and acknowledged.
+async fn exchange() -> Exchange {
+    let bench = Bench::new().await;
+    let connector = province(bench.clock.clone());
+    let origins = Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector.clone())]));
+    for order in 1..=3 {
+        bench.owe_body(order, Operation::Forward, RECORD.into(), Some(number(order))).await;
+    }
+    let mut deps = bench.deps();
+    deps.origins = origins.clone();
+    run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    let deps = FilesDeps {
+        channel: id(),
+        connector,
+        deliveries: bench.store.clone(),
+        jobs: bench.store.clone(),
+        leases: bench.store.clone(),
+        clock: bench.clock.clone(),
+        origins,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let task = FileExchange::new(deps, "me", FilesConfig::new(dir.path().to_path_buf())).unwrap();
+    Exchange { bench, task, dir }
+}
+
+fn text(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let (text, _, wrong) = encoding_rs::GB18030.decode(&bytes);
+    assert!(!wrong);
+    text.into_owned()
+}
+
+impl Exchange {
+    fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn rest(&mut self) {
+        while self.task.run(&round()).await.unwrap() == Ran::Busy {}
+    }
+
+    /// The name and lines of the file of completions.
+    async fn export(&mut self) -> (String, Vec<String>) {
+        let job = NewJob {
+            kind: JobKind::Export,
+            channel: id(),
+            subject: "whole".into(),
+            reason: "asked".into(),
+            run_at: at(0),
+        };
+        self.bench.store.enqueue(&[job]).await.unwrap();
+        self.rest().await;
+        let names = std::fs::read_dir(self.folder("upload")).unwrap();
+        let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let name = names.into_iter().rfind(|name| name.starts_with("completion_")).unwrap();
+        let lines = text(&self.folder("upload").join(&name)).split_terminator("\r\n").map(str::to_owned).collect();
+        (name, lines)
+    }
+
+    fn receipt(&self, name: &str, body: &str, rows: usize, digest: Option<&str>) {
+        use sm3::Digest as _;
+        std::fs::create_dir_all(self.folder("receipt")).unwrap();
+        let bytes = encoding_rs::GB18030.encode(body).0.into_owned();
+        let digest = digest.map_or_else(|| hex::encode(sm3::Sm3::digest(&bytes)), str::to_owned);
+        std::fs::write(self.folder("receipt").join(format!("{name}.csv")), bytes).unwrap();
+        let ready = format!("\"fileName\",\"rows\",\"digest\"\r\n\"{name}.csv\",\"{rows}\",\"{digest}\"\r\n");
+        std::fs::write(self.folder("receipt").join(format!("{name}.ok")), ready).unwrap();
+    }
+
+    fn answer(&self, name: &str) -> String {
+        text(&self.folder("upload").join(format!("answer_{name}.csv")))
+    }
+
+    async fn state(&self) -> FilesState {
+        let text = self.bench.store.checkpoint(&id(), FILES_CHECKPOINT).await.unwrap().unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+const HEAD: &str = "\"fileName\",\"rowKey\",\"verdict\",\"code\",\"message\"\r\n";
+
+fn row(file: &str, line: &str, verdict: &str) -> String {
+    let key = line.split('"').nth(1).unwrap();
+    format!("\"{file}\",\"{key}\",\"{verdict}\",\"c1\",\"核对\"\r\n")
+}
+
+#[tokio::test]
+async fn a_batch_is_whole_and_a_receipt_proves_or_reopens_row_by_row() {
+    let mut exchange = exchange().await;
+    let (file, lines) = exchange.export().await;
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0], r#""rowKey","orderNo","round","replyContent","replyTime","replyUnit""#);
+    assert!(lines[1].ends_with(r#","GZ1","0","已处理，\"满意\"，路径 C:\\","2026-09-21 11:00:00","""#), "{}", lines[1]);
+    let manifest = text(&exchange.folder("upload").join(file.replace("completion", "manifest")));
+    assert_eq!(manifest.lines().count(), 4, "{manifest}");
+    assert!(manifest.contains(&format!("\"{file}\",\"completion\",\"whole\",\"3\",\"SM3\",\"")), "{manifest}");
+
+    let body =
+        HEAD.to_owned() + &row(&file, &lines[1], "0") + &row(&file, &lines[2], "1") + &row(&file, &lines[3], "0");
+    exchange.receipt("receipt_1", &body, 3, None);
+    exchange.rest().await;
+    let states = [1, 2, 3].map(DeliveryId);
+    let mut found = Vec::new();
+    for id in states {
+        let row = exchange.bench.row(id).await;
+        found.push((row.state, row.generation));
+    }
+    let held = (DeliveryState::Acknowledged, 1);
+    assert_eq!(found, [held, (DeliveryState::Owed, 2), held]);
+    assert_eq!(exchange.bench.row(DeliveryId(2)).await.reason_code.as_deref(), Some("file_row_rejected"));
+    assert!(exchange.answer("receipt_1").contains("\"receipt_1.csv\",\"0\""));
+    let state = exchange.state().await;
+    let told = state.batches[0].files.iter().find(|told| told.name == file).unwrap();
+    assert_eq!((told.rows, told.accepted, told.rejected, told.reopened), (3, 2, 1, 1));
+
+    // The same file again is one, under its name and under another.
+    for name in ["receipt_1", "receipt_2"] {
+        exchange.receipt(name, &body, 3, None);
+        exchange.rest().await;
+        assert_eq!(exchange.bench.row(DeliveryId(2)).await.generation, 2);
+    }
+    assert_eq!((exchange.state().await.receipts_again, exchange.state().await.receipts_applied), (1, 2));
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_not_whole_changes_nothing_and_is_told_why() {
+    let mut exchange = exchange().await;
+    let (file, lines) = exchange.export().await;
+    let body = HEAD.to_owned() + &row(&file, &lines[1], "1");
+    let torn = &body[..body.len() - 3];
+    let few = format!("{HEAD}\"{file}\",\"x\"\r\n");
+    let other = body.replace(&file, "completion_19990101000000.csv");
+    let word = body.replace("\"1\",\"c1\"", "\"maybe\",\"c1\"");
+    for (name, body, rows, digest, code) in [
+        ("receipt_torn", torn, 1, None, "\"torn\",\"line 2:"),
+        ("receipt_digest", body.as_str(), 1, Some("00"), "\"digest_mismatch\""),
+        ("receipt_count", body.as_str(), 2, None, "\"wrong_count\""),
+        ("receipt_columns", few.as_str(), 1, None, "\"wrong_columns\",\"line 2:"),
+        ("receipt_other", other.as_str(), 1, None, "\"unknown_file\""),
+        ("receipt_word", word.as_str(), 1, None, "\"wrong_verdict\",\"line 2:"),
+        ("receipt_head", "", 0, None, "\"wrong_columns\""),
+    ] {
+        exchange.receipt(name, body, rows, digest);
+        exchange.rest().await;
+        let answer = exchange.answer(name);
+        assert!(answer.contains(&format!("\"{name}.csv\",\"2\",{code}")), "{answer}");
+        assert!(exchange.folder("receipt/quarantine").join(format!("{name}.csv")).exists());
+    }
+    assert_eq!(exchange.state().await.receipts_refused, 7);
+
+    // Without the file beside it a receipt is not whole; one that names another file, and a link, lead nowhere.
+    std::fs::write(exchange.folder("receipt").join("receipt_half.csv"), &body).unwrap();
+    std::fs::write(exchange.folder("receipt").join("receipt_name.csv"), &body).unwrap();
+    let ready = "\"fileName\",\"rows\",\"digest\"\r\n\"../../store.db\",\"1\",\"00\"\r\n";
+    std::fs::write(exchange.folder("receipt").join("receipt_name.ok"), ready).unwrap();
+    std::fs::write(exchange.folder("receipt").join("receipt_link.ok"), ready).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", exchange.folder("receipt").join("receipt_link.csv")).unwrap();
+    exchange.rest().await;
+    assert!(exchange.answer("receipt_name").contains("\"wrong_name\""));
+    for left in ["receipt_half.csv", "receipt_link.csv", "receipt_link.ok"] {
+        assert!(std::fs::symlink_metadata(exchange.folder("receipt").join(left)).is_ok(), "{left}");
+    }
+    assert_eq!(exchange.bench.row(DeliveryId(1)).await.generation, 1);
+
+    // A file that they could not use is written again.
+    exchange.receipt("receipt_again", &format!("{HEAD}\"{file}\",\"\",\"2\",\"digest\",\"\"\r\n"), 1, None);
+    exchange.rest().await;
+    let batches = exchange.state().await.batches;
+    assert_eq!(batches.len(), 2);
+    assert_eq!(batches[1].scope, "whole");
+}

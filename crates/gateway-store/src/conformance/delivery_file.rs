@@ -1,0 +1,93 @@
+//! What was forwarded, told by file, and what a destination's verdicts on its rows do.
+
+use super::StoreUnderTest;
+use super::fixture::*;
+use crate::*;
+use gateway_model::*;
+
+fn all(upto: DeliveryId) -> ForwardedScope {
+    ForwardedScope { owed_from: Timestamp::MIN, owed_before: Timestamp::MAX, upto }
+}
+
+async fn told(store: &dyn Store, scope: ForwardedScope) -> Vec<DeliveryId> {
+    let mut told = Vec::new();
+    // One at a time: pages leave nothing out and repeat nothing.
+    while let Some(work) =
+        store.forwarded(&municipal(), scope, told.last().copied().unwrap_or(DeliveryId(0)), 1).await.unwrap().pop()
+    {
+        told.push(work.delivery.id);
+    }
+    told
+}
+
+/// The last of each item, without commands, and only what was owed in the scope's time.
+pub async fn what_was_forwarded_is_told_once_by_item(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write_orders(&*store, 0, 2).await;
+    assert_eq!(store.last_delivery().await.unwrap(), DeliveryId(0));
+    let first = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
+    let other = owe_item(&*store, 0, Operation::Forward, Dataset::Acceptance, at(10)).await;
+    owe(&*store, 0, Operation::Reply, at(20)).await;
+    let newer = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(30)).await;
+    let second = owe_item(&*store, 1, Operation::Forward, Dataset::Completion, at(40)).await;
+    assert_eq!(store.last_delivery().await.unwrap(), second);
+    assert_eq!(told(&*store, all(second)).await, [other, newer, second]);
+    assert_eq!(told(&*store, all(other)).await, [first, other], "as it was before the others were decided");
+    let scope = ForwardedScope { owed_from: at(10), owed_before: at(40), upto: second };
+    assert_eq!(told(&*store, scope).await, [other, newer]);
+    store.waive_delivery(newer, "not needed", at(50)).await.unwrap();
+    assert_eq!(told(&*store, all(second)).await, [first, other, second], "what was waived was never said");
+    assert!(store.forwarded(&desk(), all(second), DeliveryId(0), 10).await.unwrap().is_empty());
+}
+
+fn verdict(row: &DeliveryRow, held: bool) -> RowVerdict {
+    let said = if held { Ok(receipt()) } else { Err(("checked".to_owned(), "refused there".to_owned())) };
+    RowVerdict { key: DeliveryKey::of(row), said }
+}
+
+/// A rejected row reopens its delivery and takes its item back, an accepted one acknowledges; the same verdict again, one of another generation,
+/// order or destination change nothing.
+pub async fn a_verdict_counts_once_for_its_generation(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write_orders(&*store, 0, 2).await;
+    let id = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
+    let row = async || store.delivery(id).await.unwrap().unwrap();
+    let take =
+        async |verdicts: Vec<RowVerdict>| store.take_verdicts(&municipal(), &verdicts, at(900), None).await.unwrap();
+    let owed = row().await;
+    assert_eq!(take(vec![verdict(&owed, false), verdict(&owed, true)]).await.in_flight, 2);
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    let sent = row().await;
+    assert_eq!(take(vec![verdict(&sent, true)]).await.confirmed, 1);
+    assert_eq!(row().await, sent, "what is known changes nothing");
+
+    assert_eq!(take(vec![verdict(&sent, false)]).await.reopened, 1);
+    let reopened = row().await;
+    assert_eq!((reopened.state, reopened.generation), (DeliveryState::Owed, sent.generation + 1));
+    assert_eq!(reopened.reason_code.as_deref(), Some("checked"));
+    assert!(store.items(&municipal(), Dataset::Completion, always()).await.unwrap().is_empty());
+    assert_book_agrees(&*store, &municipal()).await;
+    assert_eq!(take(vec![verdict(&sent, false), verdict(&sent, true)]).await.stale, 2, "the receipt came again");
+    assert_eq!(row().await, reopened);
+
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Ambiguous).await;
+    assert_eq!(take(vec![verdict(&reopened, true)]).await.acknowledged, 1);
+    assert_eq!((row().await.state, row().await.receipt), (DeliveryState::Acknowledged, Some(receipt())));
+    assert_eq!(store.items(&municipal(), Dataset::Completion, always()).await.unwrap().len(), 1);
+    assert_book_agrees(&*store, &municipal()).await;
+
+    let mut strange = verdict(&row().await, false);
+    strange.key.order_tail ^= 1;
+    let mut later = verdict(&row().await, false);
+    later.key.generation += 1;
+    let mut none = verdict(&row().await, false);
+    none.key.id = DeliveryId(99);
+    assert_eq!(take(vec![strange, later, none]).await.unknown, 3);
+    let ours = [verdict(&row().await, false)];
+    assert_eq!(store.take_verdicts(&desk(), &ours, at(900), None).await.unwrap().unknown, 1);
+    let text = row().await.idempotency_key();
+    assert_eq!(DeliveryKey::read(&text), Some(DeliveryKey::of(&row().await)));
+    for wrong in ["", "d1", "d1-1", "d1-1-x", "d01-1-00000001", "D1-1-00000001", "d1-1-00000001-"] {
+        assert_eq!(DeliveryKey::read(wrong), None, "{wrong}");
+    }
+}
