@@ -183,6 +183,7 @@ fn upstream_digest(upstream: &Upstream) -> Digest {
         .field("unit", &upstream.unit)
         .field("deadline", &upstream.deadline)
         .field("round", &upstream.round.to_string())
+        .field("time", &upstream.time)
         .digest()
 }
 
