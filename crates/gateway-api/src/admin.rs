@@ -3,8 +3,9 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, exports, flow, gap_export, gap_groups, gaps,
-    health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences, status, trace,
+    ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, duplicates, exports, flow, gap_export,
+    gap_groups, gaps, health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences,
+    status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -48,7 +49,9 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/orders/{id}", get(orders::one))
         .route("/api/v1/orders/{id}/timeline", get(orders::timeline))
         .route("/api/v1/commands/{id}", get(commands::outcome))
-        .route("/api/v1/deliveries/{id}", get(deliveries::one));
+        .route("/api/v1/deliveries/{id}", get(deliveries::one))
+        .route("/api/v1/duplicates", get(duplicates::list))
+        .route("/api/v1/duplicates/{id}", get(duplicates::one));
     let send_commands = Router::new().route("/api/v1/orders/{id}/commands", post(commands::send));
     let read_books = Router::new()
         .route("/api/v1/flow", get(flow::flow))
@@ -76,6 +79,9 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
     let operate = Router::new()
+        .route("/api/v1/duplicates", post(duplicates::join))
+        .route("/api/v1/duplicates/{id}/confirm", post(duplicates::confirm))
+        .route("/api/v1/duplicates/{id}/reject", post(duplicates::reject))
         .route("/api/v1/nodes/{name}/forget", post(nodes::forget))
         .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
         .route("/api/v1/gaps/{id}/waive", post(gaps::waive))

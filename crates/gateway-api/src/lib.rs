@@ -17,6 +17,7 @@ mod config;
 mod cursor;
 mod dead_letters;
 mod deliveries;
+mod duplicates;
 mod exports;
 mod extract;
 mod flow;

@@ -5,8 +5,8 @@
 
 use crate::views::ChinaTime;
 use gateway_model::{
-    ChannelId, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId, OrderNumber, OrderState,
-    Part, RawId, Revision, Verification,
+    ChannelId, ChannelState, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId,
+    OrderNumber, OrderPair, OrderState, Part, RawId, Revision, Verification, channel_states,
 };
 use gateway_store::{NumberReading, OrderView, PersonRow, VerificationRow};
 use serde::Serialize;
@@ -31,7 +31,15 @@ pub(crate) struct OrderJson<'a> {
     state: Option<OrderState>,
     round: u32,
     fields: &'a Fields,
-    conflicts: &'a [Conflict],
+    conflicts: Vec<ConflictJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    states: Vec<ChannelState>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined_into: Option<OrderId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<serde_json::Value>,
     facets: Vec<FacetJson<'a>>,
     events: Vec<EventJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +57,15 @@ struct VerificationJson<'a> {
     raw_id: RawId,
     registry_seq: u64,
     at: ChinaTime,
+}
+
+/// A field of which channels say different things: whose word counts, and each one's.
+#[derive(Serialize)]
+struct ConflictJson<'a> {
+    #[serde(flatten)]
+    conflict: &'a Conflict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted: Option<&'a ChannelId>,
 }
 
 #[derive(Serialize)]
@@ -113,12 +130,34 @@ impl<'a> OrderJson<'a> {
             state: all.order.state,
             round: all.order.round,
             fields: &all.order.fields,
-            conflicts: &all.order.conflicts,
+            conflicts: all.order.conflicts.iter().map(conflict).collect(),
+            states: channel_states(&all.facets),
+            aliases: Vec::new(),
+            joined_into: None,
+            duplicates: Vec::new(),
             facets: all.facets.iter().map(|row| facet(row, shown)).collect(),
             events: all.events.iter().filter_map(event).collect(),
             verifications: Vec::new(),
             persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
         }
+    }
+
+    /// With the orders that are one with it.
+    pub(crate) fn grouped(mut self, groups: &BTreeMap<OrderId, OrderId>) -> Self {
+        let Some(lead) = groups.get(&self.id) else { return self };
+        if *lead == self.id {
+            let members = groups.iter().filter(|(member, of)| *of == lead && *member != lead);
+            self.aliases = members.map(|(member, _)| *member).collect();
+        } else {
+            self.joined_into = Some(*lead);
+        }
+        self
+    }
+
+    /// With the orders that may be one with it, and what was said of them.
+    pub(crate) fn paired(mut self, pairs: &[OrderPair]) -> Self {
+        self.duplicates = pairs.iter().map(crate::duplicates::show).collect();
+        self
     }
 
     /// With how it compares with the operating data.
@@ -135,6 +174,10 @@ impl<'a> OrderJson<'a> {
             .collect();
         self
     }
+}
+
+fn conflict(conflict: &Conflict) -> ConflictJson<'_> {
+    ConflictJson { conflict, counted: conflict.values.first().map(|word| &word.channel) }
 }
 
 fn number_json<'a>(number: &'a OrderNumber, readings: &[NumberReading]) -> NumberJson<'a> {

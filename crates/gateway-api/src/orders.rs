@@ -2,6 +2,7 @@
 
 use crate::auth::{Caller, Right};
 use crate::cursor;
+use crate::duplicates::{group, whole};
 use crate::extract::{PageSize, Params, Segment};
 use crate::order_json::{OrderJson, Shown};
 use crate::state::Channels;
@@ -49,7 +50,9 @@ pub(crate) async fn feed(
     let shown = shown(caller, params.person)?;
     let after = params.after.as_deref().map_or(Ok(0), cursor::read)?;
     let page = store.orders_after(after, PageSize::new(params.limit)?.rows(), params.person).await?;
-    let orders: Vec<_> = page.orders.iter().map(|view| OrderJson::new(view, shown)).collect();
+    let ids: Vec<_> = page.orders.iter().map(|view| view.aggregate.order.id).collect();
+    let groups = store.groups_of(&ids).await?;
+    let orders: Vec<_> = page.orders.iter().map(|view| OrderJson::new(view, shown).grouped(&groups)).collect();
     Ok(Json(json!({"orders": orders, "next": cursor::write(page.next), "more": page.more})).into_response())
 }
 
@@ -63,8 +66,15 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let shown = shown(caller, params.person)?;
     let view = find(&*store, &channels, &segment.0, params.channel, params.person).await?;
-    let verifications = store.verifications(view.aggregate.order.id).await?;
-    Ok(Json(OrderJson::new(&view, shown).verified(&verifications)).into_response())
+    let members = group(&*store, view.aggregate.order.id).await?;
+    let mut verifications = Vec::new();
+    for member in &members {
+        verifications.extend(store.verifications(*member).await?);
+    }
+    let groups = store.groups_of(&members).await?;
+    let pairs = store.pairs_of(&members).await?;
+    let order = OrderJson::new(&view, shown).grouped(&groups).paired(&pairs).verified(&verifications);
+    Ok(Json(order).into_response())
 }
 
 /// `GET /api/v1/orders/{id}/timeline`
@@ -76,7 +86,11 @@ pub(crate) async fn timeline(
 ) -> Result<Json<Value>, Problem> {
     let view = find(&*store, &channels, &segment.0, params.channel, false).await?;
     let id = view.aggregate.order.id;
-    let rows = store.timeline(id).await?;
+    let mut rows = Vec::new();
+    for member in group(&*store, id).await? {
+        rows.extend(store.timeline(member).await?);
+    }
+    rows.sort_by_key(|row| row.at);
     let timeline: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -105,16 +119,21 @@ pub(crate) async fn find(
     let channel = channel.map(ChannelId::new).transpose().map_err(|error| Problem::parameter(error.to_string()))?;
     channels.known(channel.as_ref())?;
     if let Ok(id) = text.parse::<OrderId>()
-        && let Some(view) = store.order(id, persons).await?
+        && let Some((view, _)) = whole(store, id, persons).await?
     {
         return Ok(view);
     }
     // A text that can't be a number names nothing.
     let Ok(number) = SourceNumber::new(text) else { return Err(unknown()) };
-    let ids = store.orders_by_number(&number, channel.as_ref()).await?;
+    let mut ids = store.orders_by_number(&number, channel.as_ref()).await?;
+    let groups = store.groups_of(&ids).await?;
+    // Orders that are one are one here too.
+    ids.iter_mut().for_each(|id| *id = *groups.get(id).unwrap_or(id));
+    ids.sort_unstable();
+    ids.dedup();
     match ids.as_slice() {
         [] => Err(unknown()),
-        [id] => store.order(*id, persons).await?.ok_or_else(unknown),
+        [id] => Ok(whole(store, *id, persons).await?.ok_or_else(unknown)?.0),
         several => {
             let mut candidates = Vec::new();
             for id in several.iter().take(CANDIDATES) {

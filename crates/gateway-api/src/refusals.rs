@@ -14,6 +14,7 @@ pub(crate) fn thing(what: &str) -> &str {
         "delivery" => "投递",
         "incident" => "告警事件",
         "silence" => "静默",
+        "pair of orders" => "疑似重复",
         "stopped repair" => "已暂停的修复",
         "raw record" => "原始记录",
         other => other,

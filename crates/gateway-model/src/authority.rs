@@ -136,6 +136,45 @@ pub fn compose(facets: &[FacetRow], authority: &AuthorityTable) -> Composed {
     composed
 }
 
+/// Where one channel sees an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChannelState {
+    /// Who.
+    pub channel: ChannelId,
+    /// The furthest state that it tells.
+    pub state: OrderState,
+    /// The round of that state.
+    pub round: u32,
+    /// Whether it is the order's state.
+    pub counted: bool,
+}
+
+/// Where each channel sees the order, the furthest first; empty while all see it alike. No contradiction, since each learns of the other's step later,
+/// but what a person asks first when one side shows 办结 and the other 办理中.
+#[must_use]
+pub fn channel_states(facets: &[FacetRow]) -> Vec<ChannelState> {
+    let mut told: BTreeMap<&ChannelId, (u32, OrderState)> = BTreeMap::new();
+    for facet in facets.iter().filter(|facet| facet.gone_at.is_none()) {
+        if let Some(stage) = stage(facet) {
+            let furthest = told.entry(&facet.channel).or_insert(stage);
+            *furthest = (*furthest).max(stage);
+        }
+    }
+    let Some(counted) = told.values().copied().max() else { return Vec::new() };
+    if told.values().all(|stage| *stage == counted) {
+        return Vec::new();
+    }
+    let mut states: Vec<_> = told.into_iter().collect();
+    states.sort_by_key(|(_, stage)| std::cmp::Reverse(*stage));
+    let shown = states.into_iter().map(|(channel, stage)| ChannelState {
+        channel: channel.clone(),
+        state: stage.1,
+        round: stage.0,
+        counted: stage == counted,
+    });
+    shown.collect()
+}
+
 fn stage(facet: &FacetRow) -> Option<(u32, OrderState)> {
     let state = facet.fields.text(Field::State)?.parse().ok()?;
     let round = facet.fields.number(Field::Round).and_then(|round| u32::try_from(round).ok()).unwrap_or(0);

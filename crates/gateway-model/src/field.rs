@@ -99,6 +99,7 @@ fields! {
     Dropoff "dropoff" Acceptance Text false "下车地点";
     QrCode "qr_code" Acceptance Text false "车载二维码编号";
     Pictures "pictures" Acceptance Text false "图片引用";
+    RelatedNumber "related_number" Acceptance Text false "关联工单编号";
     State "state" Handling Code false "工单状态";
     HandlingUnit "handling_unit" Handling Text false "承办单位";
     DeadlineAt "deadline_at" Handling Time false "办理截止时间";

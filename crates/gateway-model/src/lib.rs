@@ -14,16 +14,18 @@ mod field;
 mod gap;
 mod gap_group;
 mod gap_repair;
+mod identity;
 mod ids;
 mod incident;
 mod lifecycle;
+mod likeness;
 mod manifest;
 mod moment;
 mod order;
 mod plate;
 mod verification;
 
-pub use authority::{AuthorityTable, Composed, Conflict, ConflictingValue, compose};
+pub use authority::{AuthorityTable, ChannelState, Composed, Conflict, ConflictingValue, channel_states, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
 pub use change::{Change, Oddity, Origin, Revision};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -34,12 +36,14 @@ pub use field::{Field, FieldKind, FieldValue, Fields};
 pub use gap::{GapEvidence, GapKind, GapState, Severity};
 pub use gap_group::{Direction, GapStanding, Owner, gap_severity};
 pub use gap_repair::RepairStep;
+pub use identity::{Likeness, OrderPair, PairId, PairState, groups};
 pub use ids::{
     ChannelId, CommandId, DeadLetterId, DeliveryId, EventId, GapGroupId, GapId, IncidentId, InvalidId, JobId,
     NotificationId, OrderId, RawId, SilenceId, SourceNumber,
 };
 pub use incident::{IncidentState, News, NotificationState};
 pub use lifecycle::{OrderState, Refusal, asked_by, check_command, state_after};
+pub use likeness::{MATCH_WINDOW_MS, MatchKey, MatchSubject};
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};

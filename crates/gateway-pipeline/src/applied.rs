@@ -18,6 +18,8 @@ pub(crate) fn is_future(revision: Option<Revision>, seen_at: Timestamp, toleranc
 /// An order being changed.
 pub(crate) struct Working {
     pub(crate) aggregate: OrderAggregate,
+    /// What all orders of the group say, where this one is its lead.
+    pub(crate) together: Option<Vec<FacetRow>>,
     changed: bool,
     facets: BTreeSet<Place>,
     events: BTreeSet<Place>,
@@ -38,6 +40,7 @@ impl Working {
     pub(crate) fn loaded(aggregate: OrderAggregate) -> Self {
         Self {
             aggregate,
+            together: None,
             changed: false,
             facets: BTreeSet::new(),
             events: BTreeSet::new(),
@@ -337,20 +340,29 @@ impl Working {
         self.changed = true;
     }
 
-    /// Composes the head row anew.
-    pub(crate) fn compose(&mut self, authority: &AuthorityTable) {
-        // What a source took back says nothing any more; an order that it has lost altogether is shown as it was last.
+    /// Whether people can see a difference.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The facets that count. What a source took back says nothing any more; an order that it has lost altogether is shown as it was last.
+    pub(crate) fn speaking(&self) -> Vec<FacetRow> {
         let all = &self.aggregate;
         let lost = |channel: &ChannelId| {
             let mut numbers = all.numbers.iter().filter(|number| number.channel == *channel);
             numbers.all(|number| self.is_absent(number))
         };
         let speaks = |facet: &FacetRow| facet.gone_at.is_none() || lost(&facet.channel);
-        let composed = if all.facets.iter().all(speaks) {
-            compose(&all.facets, authority)
-        } else {
-            let speaking: Vec<FacetRow> = all.facets.iter().filter(|facet| speaks(facet)).cloned().collect();
-            compose(&speaking, authority)
+        all.facets.iter().filter(|facet| speaks(facet)).cloned().collect()
+    }
+
+    /// Composes the head row anew.
+    pub(crate) fn compose(&mut self, authority: &AuthorityTable) {
+        let whole = self.aggregate.facets.iter().all(|facet| facet.gone_at.is_none());
+        let composed = match &self.together {
+            Some(facets) => compose(facets, authority),
+            None if whole => compose(&self.aggregate.facets, authority),
+            None => compose(&self.speaking(), authority),
         };
         let order = &mut self.aggregate.order;
         order.state = composed.state;

@@ -11,13 +11,14 @@ pub(crate) mod batch;
 mod command;
 mod forward;
 mod hear;
+pub(crate) mod identity;
 mod note;
 mod place;
 mod supersede;
 
 use crate::{ContentKey, Normalized, Normalizers, Routes, Statement, Verifying};
 use batch::Decision;
-use gateway_model::{AuthorityTable, ChannelId, Timestamp};
+use gateway_model::{AuthorityTable, ChannelId, OrderId, OrderPair, Timestamp};
 use gateway_store::{IngestRequest, IngestWrites, Loaded};
 use std::collections::BTreeSet;
 
@@ -66,22 +67,40 @@ impl Decider {
     #[must_use]
     pub fn request(&self, batch: &[Normalized]) -> IngestRequest {
         let mut numbers = BTreeSet::new();
+        let mut related = BTreeSet::new();
         let mut partitions = BTreeSet::new();
         let mut request = IngestRequest::default();
         for record in batch {
             partitions.insert((record.meta.topic.clone(), record.meta.partition));
+            related.extend(record.related());
             numbers.extend(record.numbers().map(|number| (record.meta.channel.clone(), number.clone())));
             if let Statement::Command(command) = &record.statement {
                 request.orders.push(command.order_id);
                 request.commands.push(command.id);
             }
         }
+        request.related = related.into_iter().collect();
         request.numbers = numbers.into_iter().collect();
         request.partitions = partitions.into_iter().collect();
         if let Some(verifying) = &self.verifying {
             request.lookups = verifying.lookups(batch);
         }
         request
+    }
+
+    /// What has to be seen to show what persons said of pairs.
+    #[must_use]
+    pub fn request_pairs(pairs: &[OrderPair]) -> IngestRequest {
+        let orders: BTreeSet<OrderId> = pairs.iter().flat_map(|pair| [pair.a, pair.b]).collect();
+        IngestRequest { orders: orders.into_iter().collect(), pairs: true, ..IngestRequest::default() }
+    }
+
+    /// What is written to show what persons said of pairs, given what is held.
+    #[must_use]
+    pub fn decide_pairs(&self, loaded: Loaded, pairs: &[OrderPair], now: Timestamp) -> IngestWrites {
+        let mut decision = Decision::new(self, loaded, now);
+        decision.show_decided(pairs);
+        decision.finish()
     }
 
     /// What is written for a batch, given what is held. Records before the accounted positions were written before and are passed over.

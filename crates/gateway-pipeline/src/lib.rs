@@ -9,6 +9,7 @@ mod applied;
 mod command;
 mod content;
 mod decide;
+mod duplicates;
 mod echo;
 mod normalize;
 mod parked;
@@ -18,7 +19,9 @@ mod version;
 mod worker;
 
 pub use content::ContentKey;
+pub use decide::identity::MOST_IN_GROUP;
 pub use decide::{Decider, Defences};
+pub use duplicates::{DuplicateFinder, PairShower};
 pub use normalize::{Normalized, Normalizers, Statement};
 pub use parked::ParkedSweeper;
 pub use routes::{Route, RouteError, Routes};

@@ -1,7 +1,8 @@
 //! From an envelope to statements: everything that can be done outside the transaction.
 
+use crate::decide::identity;
 use gateway_connector::{Connector, NormalizeError, Sink};
-use gateway_model::{Change, ChannelId, Command, Origin, SourceNumber, Timestamp};
+use gateway_model::{Change, ChannelId, Command, Field, Origin, SourceNumber, Timestamp};
 use gateway_store::RawMeta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,6 +126,17 @@ impl Normalized {
             },
         };
         Self { meta, body, statement }
+    }
+
+    /// Numbers of other channels that it names.
+    pub fn related(&self) -> impl Iterator<Item = SourceNumber> + '_ {
+        let changes: &[Change] = match &self.statement {
+            Statement::Changes(changes) => changes,
+            _ => &[],
+        };
+        changes.iter().filter_map(|change| {
+            identity::named(change.dataset, &change.part, change.fields.text(Field::RelatedNumber))
+        })
     }
 
     /// The numbers of the orders that it speaks of.

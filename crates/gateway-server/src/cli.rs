@@ -63,6 +63,8 @@ pub enum Command {
     Trace(TraceOptions),
     /// List, show and acknowledge incidents, silence them, and try the notifiers. 告警
     Alert(AlertOptions),
+    /// List and decide orders that may be one; join and separate orders. 疑似重复与归一
+    Duplicates(DuplicatesOptions),
     /// Show the processes of a gateway that runs in several, and sign off one that will not come back. 节点
     Nodes(NodesOptions),
 }
@@ -738,6 +740,71 @@ pub enum SilenceAction {
         /// Who; the name of the user by default.
         #[arg(long)]
         by: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+}
+
+/// Options of `duplicates`.
+#[derive(Debug, Clone, Args)]
+pub struct DuplicatesOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DuplicatesAction,
+}
+
+/// What to do with orders that may be one.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DuplicatesAction {
+    /// List pairs of orders. 列表
+    List {
+        /// Those in this state.
+        #[arg(long, default_value = "candidate", value_parser = ["candidate", "joined", "rejected", "withdrawn"])]
+        state: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Show a pair: in what its orders are alike, and who said what of it. 详情
+    Show {
+        /// Its id.
+        id: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// The two orders are one: they are shown as one from now on. 确认为同一工单
+    Confirm {
+        /// The pair's id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// The two orders are two: joined ones are separated, and they are never offered again. 否认或拆分
+    Reject {
+        /// The pair's id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Two orders that nobody offered are one. 手工合并
+    Join {
+        /// Any side's number of the one, or its id.
+        order: String,
+        /// The other's.
+        other: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
         /// Where to ask.
         #[command(flatten)]
         query: QueryOptions,

@@ -85,6 +85,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Balance(options) => commands::balance(options).await,
         Command::Trace(options) => commands::trace(options).await,
         Command::Alert(options) => commands::alert(options).await,
+        Command::Duplicates(options) => commands::duplicates(options).await,
         Command::Nodes(options) => commands::nodes(options).await,
     }
 }

@@ -32,6 +32,6 @@ pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
     AlertStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore, GapStore,
-    HistoryStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader, RegistryStore, RepairStopStore, Store,
-    TraceStore, WatchStore,
+    HistoryStore, IdentityStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader, RegistryStore,
+    RepairStopStore, Store, TraceStore, WatchStore,
 };

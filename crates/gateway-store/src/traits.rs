@@ -4,9 +4,11 @@ use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
     Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain,
-    IncidentId, JobId, NotificationId, NotificationState, OrderId, OrderState, RawId, RegistryEntry, RegistryExtract,
-    RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict, Window,
+    IncidentId, JobId, MatchKey, NotificationId, NotificationState, OrderId, OrderPair, OrderState, PairId, PairState,
+    RawId, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict,
+    Window,
 };
+use std::collections::BTreeMap;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -55,6 +57,8 @@ pub trait OrderReader: Send + Sync {
     async fn orders_after(&self, after: u64, limit: u32, persons: bool) -> Result<OrderPage>;
     /// An order.
     async fn order(&self, id: OrderId, persons: bool) -> Result<Option<OrderView>>;
+    /// Those of these orders that there are, ascending by id.
+    async fn orders(&self, ids: &[OrderId], persons: bool) -> Result<Vec<OrderView>>;
     /// The orders that some side knows by this number.
     async fn orders_by_number(&self, number: &SourceNumber, channel: Option<&ChannelId>) -> Result<Vec<OrderId>>;
     /// The applied changes of an order, ascending.
@@ -88,6 +92,38 @@ pub trait RegistryStore: Send + Sync {
     async fn verify_again(&self, rows: &[VerificationRow]) -> Result<()>;
     /// How many orders of each channel have which verdict.
     async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>>;
+}
+
+/// Orders that are one, and orders that may be.
+#[async_trait]
+pub trait IdentityStore: Send + Sync {
+    /// A pair.
+    async fn pair(&self, id: &PairId) -> Result<Option<OrderPair>>;
+    /// The pairs in a state, the oldest first.
+    async fn pairs(&self, state: PairState, after: Option<&PairId>, limit: u32) -> Result<Vec<OrderPair>>;
+    /// The pairs that have one of these orders.
+    async fn pairs_of(&self, orders: &[OrderId]) -> Result<Vec<OrderPair>>;
+    /// What was said of a pair, the oldest first.
+    async fn pair_steps(&self, id: &PairId) -> Result<Vec<PairStep>>;
+    /// Writes what a person said of a pair, and that it was said; `was` = what held when it was looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and nothing is written, when something else holds meanwhile; [`StoreError::NotFound`] when one of the orders is not
+    /// there.
+    async fn decide_pair(&self, pair: &OrderPair, was: Option<PairState>) -> Result<()>;
+    /// Pairs that the orders' rows do not show yet, the oldest first.
+    async fn pending_pairs(&self, limit: u32) -> Result<Vec<OrderPair>>;
+    /// The groups that these orders belong to: every order of each, with its lead. Nothing of an order that is alone.
+    async fn groups_of(&self, orders: &[OrderId]) -> Result<BTreeMap<OrderId, OrderId>>;
+    /// Up to which place in the feed orders were compared.
+    async fn match_position(&self) -> Result<u64>;
+    /// The orders that are found by a key and happened from `from_ms` until before `until_ms` (ms since 1970 UTC), the latest `limit` of each key.
+    async fn matches(&self, keys: &[MatchKey], from_ms: i64, until_ms: i64, limit: u32) -> Result<Vec<OrderId>>;
+    /// Writes what a round found. What is joined or rejected is not offered again.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`], and nothing is written, when another round began at the same place and has ended.
+    async fn save_matches(&self, round: &MatchRound) -> Result<()>;
 }
 
 /// What is owed, and what became of it. `under` is the destination's lease: who has lost it begins nothing any more, and of what it brings only a proof
@@ -569,6 +605,7 @@ pub trait Store:
     + AlertStore
     + NodeStore
     + RegistryStore
+    + IdentityStore
     + 'static
 {
     /// Whether it can be written now.

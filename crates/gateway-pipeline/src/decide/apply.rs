@@ -71,10 +71,12 @@ impl Decision<'_> {
         self.legs(change, version, meta);
         self.come_back(order_id, change, meta);
         let heard = self.hear(order_id, change, meta);
+        let named_before = self.named_before(order_id, change, &meta.channel);
         if let Some(working) = self.orders.get_mut(&order_id) {
             self.writes.changes.push(working.line(change.dataset, &change.part, &meta.channel, raw_id, self.now));
             working.replace(change, version, heard != Heard::OwnWord, meta, raw_id);
         }
+        self.identify(order_id, change, named_before, meta, raw_id);
         self.forward(order_id, change, &heard, meta, raw_id);
         self.ask(order_id, change, &heard, meta, raw_id);
         self.heard_state(order_id, change, meta);

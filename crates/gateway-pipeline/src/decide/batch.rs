@@ -1,9 +1,12 @@
 //! A batch while it is decided: what was loaded, what has become of it so far, and the account of each record.
 
+use super::identity::{Identity, named};
 use super::{Decider, PLAIN};
 use crate::applied::Working;
 use crate::{Normalized, Statement};
-use gateway_model::{ChannelId, CommandId, Dataset, Day, OrderId, RawId, RegistryExtract, SourceNumber, Timestamp};
+use gateway_model::{
+    ChannelId, CommandId, Dataset, Day, Field, OrderId, RawId, RegistryExtract, SourceNumber, Timestamp,
+};
 use gateway_store::{
     FlowOutcome, FlowPosition, FlowTally, IngestWrites, Loaded, NewDeadLetter, NewJob, NewRaw, RawMeta,
 };
@@ -39,6 +42,8 @@ pub(crate) struct Decision<'a> {
     pub(super) asked: Vec<super::ask::Asked>,
     /// Who told the state of which order anew in the record at hand.
     pub(super) states_told: BTreeSet<(OrderId, ChannelId)>,
+    pub(super) identity: Identity,
+    pub(super) aliases: BTreeMap<OrderId, OrderId>,
     positions: BTreeMap<(String, u32), u64>,
     next_raw_id: i64,
     next_feed_seq: u64,
@@ -51,6 +56,14 @@ impl<'a> Decision<'a> {
             for number in &aggregate.numbers {
                 let places = by_number.entry((number.channel.clone(), number.number.clone())).or_default();
                 places.insert(number.day, aggregate.order.id);
+            }
+        }
+        let mut identity = Identity { groups: loaded.groups, ..Identity::default() };
+        identity.pairs = loaded.pairs.into_iter().map(|pair| ((pair.a, pair.b), pair)).collect();
+        for aggregate in &loaded.orders {
+            for facet in aggregate.facets.iter().filter(|facet| facet.gone_at.is_none()) {
+                let number = named(facet.dataset, &facet.part, facet.fields.text(Field::RelatedNumber));
+                identity.naming.extend(number.map(|number| (number, aggregate.order.id, facet.channel.clone())));
             }
         }
         let waiting = loaded.parked.into_iter().filter_map(|parked| {
@@ -75,6 +88,8 @@ impl<'a> Decision<'a> {
             next_delivery_id: loaded.next_delivery_id,
             asked: Vec::new(),
             states_told: BTreeSet::new(),
+            identity,
+            aliases: BTreeMap::new(),
             positions: loaded
                 .positions
                 .into_iter()
@@ -132,6 +147,7 @@ impl<'a> Decision<'a> {
     }
 
     pub(super) fn finish(mut self) -> IngestWrites {
+        self.write_identity();
         let mut feed_seq = self.next_feed_seq;
         for (_, working) in std::mem::take(&mut self.orders) {
             working.write(&self.decider.authority, &mut feed_seq, self.now, &mut self.writes);

@@ -3,7 +3,7 @@
 //! A command that the order's state does not allow any more is refused, and the refusal is its account. Only routing rules create deliveries.
 
 use super::batch::Decision;
-use gateway_model::{Change, ChannelId, Command, CommandState, Dataset, DeliveryId, Operation, RawId, check_command};
+use gateway_model::{Change, Command, CommandState, Dataset, DeliveryId, RawId, check_command};
 use gateway_store::{CommandRow, FlowOutcome, NewDelivery, RawMeta};
 
 impl Decision<'_> {
@@ -12,7 +12,10 @@ impl Decision<'_> {
             self.tally(&meta.channel, Some(Dataset::Handling), FlowOutcome::Duplicate);
             return;
         }
-        let Some(working) = self.orders.get_mut(&command.order_id) else {
+        let lead = self.identity.groups.get(&command.order_id).copied();
+        self.speak_together(lead);
+        let shown = lead.unwrap_or(command.order_id);
+        let Some(working) = self.orders.get_mut(&shown) else {
             self.dead("unknown_order", &format!("no order {}", command.order_id), meta, raw_id);
             return;
         };
@@ -55,10 +58,13 @@ impl Decision<'_> {
     fn route(&mut self, command: &Command, change: &Change, meta: &RawMeta, raw_id: RawId) {
         let Some(operation) = change.operation else { return };
         for destination in self.decider.routes.destinations(&meta.channel, change.dataset) {
-            self.supersede(command, operation, &destination);
+            let member = self.member_at(command.order_id, &destination);
+            self.supersede_owed(member, &destination, |other, _, _, round| {
+                other == operation && round == command.round
+            });
             let delivery = NewDelivery {
                 id: DeliveryId(self.next_delivery_id),
-                order_id: command.order_id,
+                order_id: member,
                 destination,
                 from: meta.channel.clone(),
                 operation,
@@ -72,11 +78,5 @@ impl Decision<'_> {
             self.next_delivery_id += 1;
             self.writes.new_deliveries.push(delivery);
         }
-    }
-
-    fn supersede(&mut self, command: &Command, operation: Operation, destination: &ChannelId) {
-        self.supersede_owed(command.order_id, destination, |other, _, _, round| {
-            other == operation && round == command.round
-        });
     }
 }

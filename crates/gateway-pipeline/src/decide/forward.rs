@@ -15,11 +15,17 @@ impl Decision<'_> {
         for destination in
             self.takers(self.decider.routes.destinations(&meta.channel, change.dataset), order_id, change, heard, meta)
         {
-            self.number_at(order_id, change, &meta.channel, &destination);
-            self.supersede_owed(order_id, &destination, |operation, dataset, part, _| {
+            let member = self.member_at(order_id, &destination);
+            if self.is_spared(order_id, member, change.dataset, &change.part, &meta.channel, &destination) {
+                continue;
+            }
+            if member == order_id {
+                self.number_at(order_id, change, &meta.channel, &destination);
+            }
+            self.supersede_owed(member, &destination, |operation, dataset, part, _| {
                 operation == Operation::Forward && dataset == change.dataset && *part == change.part
             });
-            self.owe(order_id, change, destination, meta, raw_id);
+            self.owe(member, change, destination, meta, raw_id);
         }
     }
 
@@ -31,14 +37,21 @@ impl Decision<'_> {
         }
         // Nearly always each was owed it long ago; whose word it is, is asked for the others alone.
         let mut missing = self.decider.routes.destinations(&meta.channel, change.dataset);
-        missing.retain(|destination| !self.was_forwarded(order_id, change, destination));
+        let members = self.members(order_id);
+        missing.retain(|destination| !members.iter().any(|member| self.was_forwarded(*member, change, destination)));
         if missing.is_empty() {
             return;
         }
         let heard = self.whose(order_id, change, meta);
         for destination in self.takers(missing, order_id, change, &heard, meta) {
-            self.number_at(order_id, change, &meta.channel, &destination);
-            self.owe(order_id, change, destination, meta, raw_id);
+            let member = self.member_at(order_id, &destination);
+            if self.is_spared(order_id, member, change.dataset, &change.part, &meta.channel, &destination) {
+                continue;
+            }
+            if member == order_id {
+                self.number_at(order_id, change, &meta.channel, &destination);
+            }
+            self.owe(member, change, destination, meta, raw_id);
         }
     }
 
@@ -69,9 +82,10 @@ impl Decision<'_> {
         if !self.decider.normalizers.has(&meta.channel) {
             return Vec::new();
         }
+        let members = self.members(order_id);
         let has_number = |destination: &ChannelId| {
-            let numbers = self.orders.get(&order_id).into_iter().flat_map(|working| &working.aggregate.numbers);
-            numbers.into_iter().any(|number| number.channel == *destination)
+            let orders = members.iter().filter_map(|member| self.orders.get(member));
+            orders.flat_map(|working| &working.aggregate.numbers).any(|number| number.channel == *destination)
         };
         owed.retain(|destination| {
             let came_from_there = matches!(heard, Heard::EchoOf(origin) if origin == destination);

@@ -14,7 +14,7 @@ impl Decision<'_> {
         let mut created = Vec::new();
         let mut orderless: Vec<&Change> = Vec::new();
         for change in changes {
-            let Some(order_id) = self.resolve(change, &meta.channel, &mut created) else {
+            let Some(order_id) = self.resolve(change, meta, raw_id, &mut created) else {
                 orderless.push(change);
                 continue;
             };
@@ -30,12 +30,20 @@ impl Decision<'_> {
             self.contradict(changes, meta);
             self.read_whole(changes, meta, raw_id);
         }
+        self.spare_joined();
         for number in created {
             self.unpark(&meta.channel, &number);
         }
     }
 
-    fn resolve(&mut self, change: &Change, channel: &ChannelId, created: &mut Vec<SourceNumber>) -> Option<OrderId> {
+    fn resolve(
+        &mut self,
+        change: &Change,
+        meta: &RawMeta,
+        raw_id: RawId,
+        created: &mut Vec<SourceNumber>,
+    ) -> Option<OrderId> {
+        let channel = &meta.channel;
         let places = self.by_number.entry((channel.clone(), change.number.clone())).or_default();
         let Some(day) = change.day else {
             // What the source does not have any more is spoken of only where there is nothing else.
@@ -57,6 +65,7 @@ impl Decision<'_> {
         self.orders.insert(order_id, working);
         self.writes.numbers.push((order_id, number));
         created.push(change.number.clone());
+        self.may_be_named(&change.number, meta, raw_id);
         Some(order_id)
     }
 

@@ -53,16 +53,16 @@ impl Sink for Taker {
     }
 }
 
-fn province() -> ChannelId {
+pub fn province() -> ChannelId {
     ChannelId::new("province").unwrap()
 }
 
-fn route(from: ChannelId, to: ChannelId) -> Route {
+pub fn route(from: ChannelId, to: ChannelId) -> Route {
     let datasets = vec![Dataset::Acceptance, Dataset::Handling, Dataset::Completion];
     Route { from, datasets, to, person_fields: Vec::new() }
 }
 
-async fn world(routes: Vec<Route>) -> World {
+pub async fn world(routes: Vec<Route>) -> World {
     let channels = [
         (peer(), Arc::new(Taker(Peer::new())) as Arc<dyn Connector>),
         (province(), Arc::new(Taker(Peer::new())) as Arc<dyn Connector>),

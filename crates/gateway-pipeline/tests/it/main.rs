@@ -11,6 +11,7 @@ mod convergence;
 mod deliveries;
 mod forward;
 mod history;
+mod identity;
 mod parking;
 mod peer;
 mod replay;

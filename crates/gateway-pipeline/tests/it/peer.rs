@@ -125,6 +125,11 @@ impl WireItem {
                 set(Field::Plate, words.next().unwrap_or_default());
                 set(Field::OperatorCompany, words.next().unwrap_or_default());
             }
+            (Dataset::Acceptance, _) if self.text.starts_with("关联 ") => {
+                let mut words = self.text.split(' ').skip(1);
+                set(Field::RelatedNumber, words.next().unwrap_or_default());
+                set(Field::Title, words.next().unwrap_or_default());
+            }
             _ => set(Field::Title, &self.text),
         }
         fields

@@ -4,6 +4,7 @@
 mod alert;
 mod check;
 mod client;
+mod duplicates;
 mod export;
 mod gaps;
 mod import;
@@ -20,6 +21,7 @@ mod said;
 pub use alert::alert;
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
+pub use duplicates::duplicates;
 pub use export::export;
 pub use gaps::gaps;
 pub use import::import;

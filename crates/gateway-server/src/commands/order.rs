@@ -39,7 +39,13 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         &order["facets"],
     );
     section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &order["events"]);
-    section("conflicts 不一致", &["field", "part", "values"], &order["conflicts"]);
+    section("states 各方状态", &["channel", "state", "round", "counted"], &order["states"]);
+    section("conflicts 不一致", &["field", "part", "counted", "values"], &order["conflicts"]);
+    section(
+        "duplicates 疑似重复与归一",
+        &["id", "state", "score", "likeness", "orders", "by", "reason", "at"],
+        &order["duplicates"],
+    );
     section(
         "verification 核查",
         &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "at"],
@@ -103,6 +109,9 @@ fn head(order: &Value) {
             if absent.is_null() { String::new() } else { format!("  absent since 来源缺失于 {}", cell(absent)) };
         let (channel, text, day) = (cell(&number["channel"]), cell(&number["number"]), cell(&number["day"]));
         say(format_args!("  {channel} {text} ({day}){absent}"));
+    }
+    for alias in order["aliases"].as_array().into_iter().flatten() {
+        say(format_args!("  one with 已归一 {}", cell(alias)));
     }
     for (name, value) in order["fields"].as_object().into_iter().flatten() {
         let chinese = name.parse::<Field>().map(Field::chinese).unwrap_or_default();

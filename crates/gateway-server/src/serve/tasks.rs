@@ -16,7 +16,9 @@ use gateway_delivery::files::{FileExchange, FilesDeps};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::ChannelId;
-use gateway_pipeline::{Decider, Normalizers, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying};
+use gateway_pipeline::{
+    Decider, DuplicateFinder, Normalizers, PairShower, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying,
+};
 use gateway_reconcile::{Auditor, Reconciler};
 use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHealth, TaskHost, TaskStatus};
 use gateway_store::JobKind;
@@ -111,6 +113,11 @@ pub fn start(
             let again = Reverifier::new(store.clone(), clock.clone());
             host.spawn(again, Schedule::every(Duration::from_secs(5)));
         }
+        // A person waits for the first.
+        let shower = PairShower::new(store.clone(), decider.clone(), clock.clone());
+        host.spawn(shower, Schedule::every(Duration::from_millis(500)));
+        let finder = DuplicateFinder::new(store.clone(), clock.clone(), installation.person_key.clone());
+        host.spawn(finder, Schedule::every(Duration::from_secs(2)));
         let patience = Duration::from_secs(config.pipeline.park_patience_s);
         host.spawn(
             ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),

@@ -23,6 +23,7 @@ mod fixture;
 mod gap;
 mod gap_group;
 mod history;
+mod identity;
 mod ingest;
 mod job;
 mod lease;
@@ -48,6 +49,7 @@ pub use fixture::fill;
 pub use gap::*;
 pub use gap_group::*;
 pub use history::*;
+pub use identity::*;
 pub use ingest::*;
 pub use job::*;
 pub use lease::*;
@@ -152,6 +154,9 @@ macro_rules! store_conformance {
             a_later_process_takes_a_nodes_name
             a_registry_is_imported_and_looked_up
             verifications_follow_order_and_registry
+            a_pair_lives_as_agreed
+            a_group_is_loaded_whole
+            duplicates_are_offered_once
             the_registry_is_loaded_for_who_asks
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs

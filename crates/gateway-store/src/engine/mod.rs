@@ -7,6 +7,7 @@ pub(crate) mod column;
 pub(crate) mod delivery_change;
 pub(crate) mod delivery_row;
 pub(crate) mod gap_row;
+pub(crate) mod identity_row;
 pub(crate) mod node_row;
 pub(crate) mod order_row;
 pub(crate) mod raw_row;

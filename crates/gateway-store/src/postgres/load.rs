@@ -3,7 +3,7 @@
 use super::batch::arrays;
 use super::column::Columns;
 use super::transaction::{Anew, lock_orders, turn};
-use super::{Result, ingest, park, registry};
+use super::{Result, identity, ingest, park, registry};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
 use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow};
@@ -16,19 +16,27 @@ pub(super) async fn load(connection: &mut PgConnection, request: &IngestRequest)
     let numbers: BTreeSet<(&ChannelId, &SourceNumber)> =
         request.numbers.iter().map(|(channel, number)| (channel, number)).collect();
     let numbers: Vec<_> = numbers.into_iter().collect();
-    let mut ids: BTreeSet<OrderId> = request.orders.iter().copied().collect();
-    let named = orders_of(connection, &numbers).await?;
-    ids.extend(&named);
-    let ids: Vec<OrderId> = ids.into_iter().collect();
+    let (wanted, groups) = wanted(connection, request, &numbers).await?;
+    let ids: Vec<OrderId> = wanted.iter().copied().collect();
     lock_orders(connection, &ids).await?;
     let orders = aggregates(connection, &ids).await?;
 
     turn(connection).await?;
     // Nobody else writes from here on; what somebody wrote between the look at the orders and the turn would be missed.
-    let late = orders_of(connection, &numbers).await? != named || existing(connection, &ids).await? != orders.len();
+    let late = self::wanted(connection, request, &numbers).await? != (wanted, groups.clone())
+        || existing(connection, &ids).await? != orders.len();
     if late {
         return Err(Anew::Overtaken.into());
     }
+    let pairs = if request.pairs
+        || !request.related.is_empty()
+        || !groups.is_empty()
+        || orders.iter().any(OrderAggregate::names_another)
+    {
+        identity::among(connection, &ids).await?
+    } else {
+        Vec::new()
+    };
     let known = ingest::positions(connection, &request.partitions).await?;
     let positions = request
         .partitions
@@ -51,6 +59,8 @@ pub(super) async fn load(connection: &mut PgConnection, request: &IngestRequest)
         next_feed_seq,
         next_delivery_id,
         orders,
+        groups,
+        pairs,
         parked: park::waiting_for(connection, &numbers).await?,
         commands: known_commands(connection, &request.commands).await?,
         registry: match request.lookups.as_slice() {
@@ -58,6 +68,20 @@ pub(super) async fn load(connection: &mut PgConnection, request: &IngestRequest)
             lookups => Some(registry::look_up(connection, lookups).await?),
         },
     })
+}
+
+/// The orders that are to be seen, and the groups that they belong to.
+async fn wanted(
+    connection: &mut PgConnection,
+    request: &IngestRequest,
+    numbers: &[(&ChannelId, &SourceNumber)],
+) -> Result<(BTreeSet<OrderId>, BTreeMap<OrderId, OrderId>)> {
+    let mut ids: BTreeSet<OrderId> = request.orders.iter().copied().collect();
+    ids.extend(orders_of(connection, numbers).await?);
+    ids.extend(identity::named(connection, &request.related).await?);
+    let groups = identity::groups_of(connection, &ids.iter().copied().collect::<Vec<_>>()).await?;
+    ids.extend(groups.keys());
+    Ok((ids, groups))
 }
 
 /// The orders that have one of the numbers.
@@ -95,7 +119,7 @@ async fn known_commands(connection: &mut PgConnection, ids: &[CommandId]) -> Res
     rows.iter().map(|row| Columns::of("command", row).uuid().map(CommandId)).collect()
 }
 
-fn uuids(ids: &[OrderId]) -> Vec<uuid::Uuid> {
+pub(super) fn uuids(ids: &[OrderId]) -> Vec<uuid::Uuid> {
     ids.iter().map(|id| id.0).collect()
 }
 

@@ -47,6 +47,7 @@ mod gap;
 mod gap_group;
 mod history;
 mod history_write;
+mod identity;
 mod ingest;
 mod ingest_write;
 mod job;

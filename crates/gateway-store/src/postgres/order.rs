@@ -34,6 +34,11 @@ impl OrderReader for PostgresStore {
         Ok(views(&mut tx, &[id], persons).await?.pop())
     }
 
+    async fn orders(&self, ids: &[OrderId], persons: bool) -> Result<Vec<OrderView>> {
+        let mut tx = self.begin_read().await?;
+        views(&mut tx, ids, persons).await
+    }
+
     async fn orders_by_number(&self, number: &SourceNumber, channel: Option<&ChannelId>) -> Result<Vec<OrderId>> {
         let rows = sqlx::query(sql!("order_number/by_number"))
             .bind(number.as_str())

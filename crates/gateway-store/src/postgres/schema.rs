@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126000200 "create_moving",
     20261126000300 "add_spool_to_node",
     20261126000400 "create_registry",
+    20261126000700 "create_identity",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

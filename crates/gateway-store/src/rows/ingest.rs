@@ -1,13 +1,14 @@
 //! What the pipeline's transaction loads and writes.
 
 use super::{
-    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading, OrderAggregate, PersonRow,
-    VerificationRow, WorkOrderRow,
+    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading, OrderAggregate, OrderReference,
+    PairStep, PersonRow, VerificationRow, WorkOrderRow,
 };
 use gateway_model::{
-    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, Origin, Part, RawId, RegistryExtract,
-    RegistryLookup, SourceNumber, Timestamp,
+    ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, OrderPair, Origin, Part, RawId,
+    RegistryExtract, RegistryLookup, SourceNumber, Timestamp,
 };
+use std::collections::BTreeMap;
 
 /// A place on the bus up to which everything is accounted for: the flow book's captured side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub struct IngestRequest {
     pub commands: Vec<CommandId>,
     /// Operating data; where nothing is looked for, nothing is read.
     pub lookups: Vec<RegistryLookup>,
+    /// Orders by a number of any channel, since a record names it.
+    pub related: Vec<SourceNumber>,
+    /// Whether pairs among the orders are asked for in any case. Else they are loaded where a group or a record that names another number is there.
+    pub pairs: bool,
 }
 
 /// What there is, read and locked in the transaction.
@@ -61,6 +66,10 @@ pub struct Loaded {
     pub commands: Vec<CommandId>,
     /// What of the operating data was looked for; `None` = nothing was.
     pub registry: Option<RegistryExtract>,
+    /// The lead of each of the orders that belongs to a group. All orders of a group are loaded, and those whose records name one of the asked numbers.
+    pub groups: BTreeMap<OrderId, OrderId>,
+    /// What is held of pairs among the orders.
+    pub pairs: Vec<OrderPair>,
 }
 
 /// The envelope of a record, without its bytes.
@@ -236,6 +245,8 @@ pub struct IngestWrites {
     pub numbers: Vec<(OrderId, OrderNumber)>,
     /// Readings of numbers, replaced.
     pub readings: Vec<(OrderId, NumberReading)>,
+    /// Which other numbers records name, inserted or replaced.
+    pub references: Vec<OrderReference>,
     /// Facets, inserted or replaced.
     pub facets: Vec<(OrderId, FacetRow)>,
     /// Events, inserted or replaced.
@@ -254,6 +265,12 @@ pub struct IngestWrites {
     pub delivery_updates: Vec<DeliveryUpdate>,
     /// Commands with their verdict.
     pub commands: Vec<CommandRow>,
+    /// Pairs, inserted or replaced, each once.
+    pub pairs: Vec<OrderPair>,
+    /// What was said of pairs.
+    pub pair_steps: Vec<PairStep>,
+    /// The lead of an order's group; the order itself where it is alone again. Each order once.
+    pub aliases: Vec<(OrderId, OrderId)>,
     /// Dead letters.
     pub dead_letters: Vec<NewDeadLetter>,
     /// Records to park.

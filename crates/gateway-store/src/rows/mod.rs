@@ -6,6 +6,7 @@ mod book;
 mod delivery;
 mod gap_group;
 mod history;
+mod identity;
 mod ingest;
 mod node;
 mod order;
@@ -29,6 +30,7 @@ pub use history::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, IncidentLife, Latency,
     LatencyDay, Leg, NewAccount,
 };
+pub use identity::{MatchRound, OrderReference, PairStep};
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
     NewPark, NewRaw, Parked, RawMeta, RawRow, left_topic,

@@ -2,7 +2,8 @@
 
 use super::DeliveryRow;
 use gateway_model::{
-    ChannelId, Conflict, Dataset, EventRow, FacetRow, Fields, OrderId, OrderNumber, OrderState, Part, RawId, Timestamp,
+    ChannelId, Conflict, Dataset, EventRow, FacetRow, Field, Fields, OrderId, OrderNumber, OrderState, Part, RawId,
+    Timestamp,
 };
 
 /// The head row of an order: the composed record.
@@ -71,6 +72,14 @@ pub struct OrderAggregate {
     pub events: Vec<EventRow>,
     /// What is and was owed of it, ascending by id.
     pub deliveries: Vec<DeliveryRow>,
+}
+
+impl OrderAggregate {
+    /// Whether a record of it names a number of another channel.
+    #[must_use]
+    pub fn names_another(&self) -> bool {
+        self.facets.iter().any(|facet| facet.fields.get(Field::RelatedNumber).is_some())
+    }
 }
 
 /// An order for people and API.

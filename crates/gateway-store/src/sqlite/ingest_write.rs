@@ -2,8 +2,8 @@
 
 use super::batch::{Step, run, steps};
 use super::{
-    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, ingest, job, park, raw, registry,
-    watch,
+    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job, park, raw,
+    registry, watch,
 };
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
@@ -20,6 +20,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
         persons(&writes.persons),
         changes(&writes.changes),
         registry::upsert(&writes.verifications),
+        identity::references(&writes.references),
+        identity::upsert(&writes.pairs),
+        identity::told(&writes.pair_steps),
+        identity::aliases(&writes.aliases),
     ];
     run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;

@@ -3,7 +3,7 @@
 use super::batch::list;
 use super::column::Columns;
 use super::soon::soon;
-use super::{Result, ingest, park, registry};
+use super::{Result, identity, ingest, park, registry};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::{read_event, read_facet, read_number, read_order};
 use crate::{IngestRequest, Loaded, NumberReading, OrderAggregate, PersonRow};
@@ -41,13 +41,28 @@ pub(super) async fn load(connection: &mut SqliteConnection, request: &IngestRequ
             ids.insert(Columns::of("order_number", row).order_id()?);
         }
     }
+    ids.extend(identity::named(connection, &request.related).await?);
+    let groups = identity::groups_of(connection, &ids.iter().copied().collect::<Vec<_>>()).await?;
+    ids.extend(groups.keys());
+    let orders = aggregates(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let pairs = if request.pairs
+        || !groups.is_empty()
+        || orders.iter().any(OrderAggregate::names_another)
+        || !request.related.is_empty()
+    {
+        identity::among(connection, &orders.iter().map(|order| order.order.id).collect::<Vec<_>>()).await?
+    } else {
+        Vec::new()
+    };
 
     Ok(Loaded {
         positions,
         next_raw_id,
         next_feed_seq,
         next_delivery_id,
-        orders: aggregates(connection, &ids.into_iter().collect::<Vec<_>>()).await?,
+        orders,
+        groups,
+        pairs,
         parked: park::waiting_for(connection, &numbers).await?,
         commands: known_commands(connection, &request.commands).await?,
         registry: match request.lookups.as_slice() {
@@ -68,7 +83,7 @@ async fn known_commands(connection: &mut SqliteConnection, ids: &[CommandId]) ->
     rows.iter().map(|row| Columns::of("command", row).uuid().map(CommandId)).collect()
 }
 
-fn hex_list(ids: &[OrderId]) -> Result<String> {
+pub(super) fn hex_list(ids: &[OrderId]) -> Result<String> {
     list(ids.iter().map(|id| id.0.simple().to_string()))
 }
 

@@ -36,6 +36,12 @@ impl OrderReader for SqliteStore {
         Ok(views(&mut tx, &[id], persons).await?.pop())
     }
 
+    async fn orders(&self, ids: &[OrderId], persons: bool) -> Result<Vec<OrderView>> {
+        let mut reader = self.readers.lend().await?;
+        let mut tx = reader.snapshot().await?;
+        views(&mut tx, ids, persons).await
+    }
+
     async fn orders_by_number(&self, number: &SourceNumber, channel: Option<&ChannelId>) -> Result<Vec<OrderId>> {
         let rows = sqlx::query(sql!("order_number/by_number"))
             .bind(number.as_str())

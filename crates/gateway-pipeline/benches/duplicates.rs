@@ -1,0 +1,124 @@
+//! What looking for duplicates costs for each new order, while ever more orders are held.
+//!
+//! `cargo bench -p gateway-pipeline --bench duplicates`; `GATEWAY_BENCH_HELD=10000,100000,1000000` names how many are held. The orders are of three channels, a
+//! week apart at most from each other, each plate on fifty of them, each place on a thousand: more than any key may find.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use gateway_model::{
+    ChannelId, Dataset, Day, Digest, FacetRow, Field, FieldValue, Fields, MatchSubject, Moment, OrderId, OrderNumber,
+    Part, PersonKey, RawId, Revision, SourceNumber, SystemClock, Timestamp, day_of,
+};
+use gateway_pipeline::DuplicateFinder;
+use gateway_store::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+const NEW: u64 = 1_000;
+const BATCH: u64 = 500;
+
+fn at(n: u64) -> Timestamp {
+    // Spread over 180 days, whatever the number.
+    let minutes = (n * 7_919) % (180 * 1_440);
+    Timestamp::from_second(1_780_000_000 + minutes as i64 * 60).unwrap()
+}
+
+fn id(n: u64) -> OrderId {
+    OrderId(uuid::Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0000 + u128::from(n)))
+}
+
+fn facet(n: u64, held: u64) -> FacetRow {
+    let plates = (held / 50).max(1);
+    let fields: Fields = [
+        (Field::Plate, format!("粤A{:05}", n % plates.min(100_000))),
+        (Field::Address, format!("天河区第{}号路口东侧", n % (held / 1_000).max(1))),
+        (Field::Title, format!("出租车拒载第{n}次")),
+        (Field::Content, "乘客在路口等候时司机以交班为由拒绝前往目的地，要求核实处理并回复".to_owned()),
+    ]
+    .into_iter()
+    .map(|(field, text)| (field, FieldValue::from(text.as_str())))
+    .collect();
+    FacetRow {
+        channel: ChannelId::new(["municipal-12345", "provincial-12328", "taxi-qr"][(n % 3) as usize]).unwrap(),
+        dataset: Dataset::Acceptance,
+        part: Part::Cycle(0),
+        revision: Some(Revision(1)),
+        revision_doubtful: false,
+        event_time: Moment::At(at(n)),
+        digest: Digest([1; 32]),
+        content_hash: [1; 32],
+        echo: false,
+        fields,
+        unmapped: Default::default(),
+        read_at: at(n),
+        received_at: at(n),
+        raw_id: RawId(1),
+        gone_at: None,
+    }
+}
+
+async fn write(store: &SqliteStore, from: u64, to: u64, held: u64) {
+    for start in (from..to).step_by(BATCH as usize) {
+        let fill = |loaded: Loaded| {
+            let mut writes = IngestWrites { at: at(start), ..IngestWrites::default() };
+            for (place, n) in (start..(start + BATCH).min(to)).enumerate() {
+                let facet = facet(n, held);
+                let day: Day = day_of(at(n));
+                let number = SourceNumber::new(format!("N{n:09}")).unwrap();
+                writes.numbers.push((id(n), OrderNumber { channel: facet.channel.clone(), number, day }));
+                writes.orders.push(WorkOrderRow {
+                    id: id(n),
+                    seq: 1,
+                    feed_seq: loaded.next_feed_seq + place as u64,
+                    created_at: at(n),
+                    changed_at: at(n),
+                    state: None,
+                    round: 0,
+                    fields: facet.fields.clone(),
+                    conflicts: Vec::new(),
+                });
+                writes.facets.push((id(n), facet));
+            }
+            writes
+        };
+        store.ingest(IngestRequest::default(), &fill).await.unwrap();
+    }
+}
+
+/// Writes down the keys of what is held, as rounds of the finder would have.
+async fn keys(store: &SqliteStore, held: u64, key: &PersonKey) {
+    for start in (0..held).step_by(5_000) {
+        let end = (start + 5_000).min(held);
+        let of = |n: u64| {
+            let subject = MatchSubject::of(&facet(n, held), &Fields::new(), key);
+            (id(n), subject.at_ms(), subject.keys().into_iter().collect())
+        };
+        let round = MatchRound { from: start, to: end, keys: (start..end).map(of).collect(), ..MatchRound::default() };
+        store.save_matches(&round).await.unwrap();
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let sizes = std::env::var("GATEWAY_BENCH_HELD").unwrap_or_else(|_| "10000,100000,1000000".into());
+    let key = PersonKey::of_installation(&[7; 32]);
+    for held in sizes.split(',').filter_map(|size| size.trim().parse::<u64>().ok()) {
+        let directory = tempfile::tempdir_in(".").unwrap();
+        let store = Arc::new(SqliteStore::open(SqliteOptions::at(directory.path().join("store.db"))).await.unwrap());
+        write(&store, 0, held, held).await;
+        keys(&store, held, &key).await;
+        write(&store, held, held + NEW, held).await;
+        let finder = DuplicateFinder::new(store.clone(), Arc::new(SystemClock), key.clone());
+        let began = Instant::now();
+        let mut looked = 0;
+        loop {
+            match finder.look().await.unwrap() {
+                0 => break,
+                some => looked += some,
+            }
+        }
+        let ms = began.elapsed().as_secs_f64() * 1e3 / looked as f64;
+        let offered = store.pairs(gateway_model::PairState::Candidate, None, 100_000).await.unwrap().len();
+        println!("{held} orders held: {ms:.2} ms for each of {looked} new ones, {offered} candidates");
+        store.close().await;
+    }
+}

@@ -1,0 +1,1 @@
+DELETE FROM match_key WHERE order_id = ANY ($1)
