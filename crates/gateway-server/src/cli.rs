@@ -1,7 +1,11 @@
 //! The command line.
 
+mod alert;
+mod gaps;
 mod profile;
 
+pub use alert::{AlertAction, AlertOptions, SilenceAction};
+pub use gaps::{ExportFormat, GapsAction, GapsOptions};
 pub use profile::{MapOptions, ProfileCheckOptions, ProfileCommand, ProfileOptions, ProfileTryOptions};
 
 use crate::role::NodeRole;
@@ -278,119 +282,6 @@ pub enum OrderAction {
     },
 }
 
-/// Options of `gaps`.
-#[derive(Debug, Clone, Args)]
-pub struct GapsOptions {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: GapsAction,
-}
-
-/// What to do with gaps.
-#[derive(Debug, Clone, Subcommand)]
-pub enum GapsAction {
-    /// List gaps by the outage that they belong to; one by one with --all, --group or --state.
-    List {
-        /// One by one, only those in this state.
-        #[arg(long, value_parser = ["suspected", "open", "repairing", "closed", "waived"])]
-        state: Option<String>,
-        /// The gaps of this group, one by one.
-        #[arg(long)]
-        group: Option<i64>,
-        /// Every gap, one by one.
-        #[arg(long)]
-        all: bool,
-        /// Groups that are over, too.
-        #[arg(long, conflicts_with_all = ["state", "group", "all"])]
-        finished: bool,
-        /// Only those of this channel.
-        #[arg(long)]
-        channel: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Show a gap.
-    Show {
-        /// Its id.
-        id: i64,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Repair a gap now, the unfinished gaps of a group, or all; a group as fast as live traffic allows.
-    Repair {
-        /// The gap.
-        #[arg(required_unless_present_any = ["group", "all"], conflicts_with_all = ["group", "all"])]
-        id: Option<i64>,
-        /// The group.
-        #[arg(long, conflicts_with = "all")]
-        group: Option<i64>,
-        /// Every unfinished gap.
-        #[arg(long)]
-        all: bool,
-        /// Tell what would be done, and do nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Settle a gap without repair.
-    Waive {
-        /// Its id.
-        id: i64,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// Who decides.
-        #[arg(long)]
-        by: String,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Let the repair of a dataset go on that was stopped because so much of it differs.
-    Approve {
-        /// The channel.
-        #[arg(long)]
-        channel: String,
-        /// The dataset.
-        #[arg(long, value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
-        dataset: String,
-        /// Who approves.
-        #[arg(long)]
-        by: String,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// The list of unfinished gaps to send to the other side; no personal data. 导出差异清单
-    Export {
-        /// Of this group.
-        #[arg(long)]
-        group: Option<i64>,
-        /// Of this channel.
-        #[arg(long)]
-        channel: Option<String>,
-        /// csv (for Excel), which is the default, or json.
-        #[arg(long, value_enum, conflicts_with = "json")]
-        format: Option<ExportFormat>,
-        /// Where to ask; --json is --format json.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-}
-
-/// The dress of a list that leaves the house.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportFormat {
-    /// Comma-separated, UTF-8 with a byte order mark, Chinese heads.
-    Csv,
-    /// One line of JSON.
-    Json,
-}
-
 /// Options of `reconcile`.
 #[derive(Debug, Clone, Args)]
 pub struct ReconcileOptions {
@@ -625,125 +516,6 @@ pub struct TraceOptions {
     /// Where to ask.
     #[command(flatten)]
     pub query: QueryOptions,
-}
-
-/// Options of `alert`.
-#[derive(Debug, Clone, Args)]
-pub struct AlertOptions {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: AlertAction,
-}
-
-/// What to do with incidents.
-#[derive(Debug, Clone, Subcommand)]
-pub enum AlertAction {
-    /// List incidents; open ones unless told otherwise. 告警列表
-    List {
-        /// Those in this state.
-        #[arg(long, value_parser = ["suspected", "open", "resolved", "all"], default_value = "open")]
-        state: String,
-        /// Only those of this channel.
-        #[arg(long)]
-        channel: Option<String>,
-        /// Only those with this code.
-        #[arg(long)]
-        code: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Show an incident: what is wrong, what to do, and who was told when. 告警详情
-    Show {
-        /// Its id.
-        id: i64,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Say that you care for it: it is not escalated and rarely repeated. 确认告警
-    Acknowledge {
-        /// Its id.
-        id: i64,
-        /// Who; the name of the user by default.
-        #[arg(long)]
-        by: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// Make, list and end silences. 静默
-    Silence {
-        /// What to do.
-        #[command(subcommand)]
-        action: SilenceAction,
-    },
-    /// Tell how the notifiers fare. 通知渠道状态
-    Notifiers(QueryOptions),
-    /// Send a test notice through every notifier and tell what came of it; works without a running gateway. 测试通知
-    Test {
-        /// Only through this one.
-        #[arg(long)]
-        notifier: Option<String>,
-        /// Which installation.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-}
-
-/// What to do with silences.
-#[derive(Debug, Clone, Subcommand)]
-pub enum SilenceAction {
-    /// Be told nothing of matching incidents for a while. 新建静默
-    Add {
-        /// Incidents of this channel.
-        #[arg(long)]
-        channel: Option<String>,
-        /// Incidents with this code.
-        #[arg(long)]
-        code: Option<String>,
-        /// Incidents with this subject.
-        #[arg(long)]
-        subject: Option<String>,
-        /// From when, as 2026-11-25T22:00:00+08:00; from now on by default.
-        #[arg(long)]
-        from: Option<String>,
-        /// Until when, as 2026-11-26T06:00:00+08:00.
-        #[arg(long, required_unless_present = "lasting", conflicts_with = "lasting")]
-        until: Option<String>,
-        /// For how long, as 30m, 8h or 2d.
-        #[arg(long = "for", id = "lasting")]
-        lasting: Option<String>,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// Who; the name of the user by default.
-        #[arg(long)]
-        by: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// List silences. 静默列表
-    List {
-        /// Those that are over too.
-        #[arg(long)]
-        all: bool,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
-    /// End a silence now. 结束静默
-    End {
-        /// Its id.
-        id: i64,
-        /// Who; the name of the user by default.
-        #[arg(long)]
-        by: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
 }
 
 /// Options of `duplicates`.
