@@ -51,6 +51,9 @@ enum At {
     Return,
 }
 
+/// What gets each line: the number of the text line at which it began, and its values.
+pub(super) type EachLine<'a> = &'a mut dyn FnMut(u64, &[String]) -> Result<(), FileFault>;
+
 /// Takes text piece by piece and gives out lines.
 pub(super) struct Reading {
     style: QuoteStyle,
@@ -80,11 +83,7 @@ impl Reading {
     }
 
     /// Reads on; `each` gets every line that ended, with the number of the text line at which it began.
-    pub(super) fn feed(
-        &mut self,
-        text: &str,
-        each: &mut dyn FnMut(u64, &[String]) -> Result<(), FileFault>,
-    ) -> Result<(), FileFault> {
+    pub(super) fn feed(&mut self, text: &str, each: EachLine<'_>) -> Result<(), FileFault> {
         let backslash = self.style == QuoteStyle::Backslash;
         for letter in text.chars() {
             self.at = match (self.at, letter) {
