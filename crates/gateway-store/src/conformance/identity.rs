@@ -46,7 +46,7 @@ pub async fn a_pair_lives_as_agreed(place: &dyn StoreUnderTest) {
     let third = pair(3, 4, PairState::Rejected, "王");
     store.decide_pair(&third, None).await.unwrap();
     let first = store.pairs(PairState::Rejected, None, 1).await.unwrap();
-    assert_eq!(first, [third.clone()], "the older first");
+    assert_eq!(first, std::slice::from_ref(&third), "the older first");
     assert_eq!(store.pairs(PairState::Rejected, Some(&third.id()), 9).await.unwrap(), [rejected]);
     assert_eq!(store.pairs_of(&[order_id(4), order_id(3)]).await.unwrap(), [third]);
 }
