@@ -10,4 +10,4 @@ FROM (
     CROSS JOIN order_reference AS r ON r.number = wanted.value ->> 1 AND r.channel <> wanted.value ->> 0
     ORDER BY r.number, r.order_id
     LIMIT 500
-)
+) AS referring

@@ -24,6 +24,8 @@ const WHOLE: &[&str] = &[
     "node/list",
     "registry_import/list",
     "verification/tally",
+    // Its index holds nothing but what is asked for.
+    "order_pair/pending",
     // A row for each job that one process does at a time; once, when a process ends.
     "lease/release_all",
 ];
@@ -49,8 +51,9 @@ async fn every_statement_is_served_by_an_index() {
             let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut connection).await;
             for step in plan.unwrap_or_else(|error| panic!("{name}: {error}")) {
                 let detail: String = step.get("detail");
-                let harmless =
-                    ["json_each", "wanted", "CONSTANT ROW", "sqlite_sequence"].iter().any(|word| detail.contains(word));
+                // A list that came with the statement, or the few rows that an index has found.
+                let harmless = ["json_each", "wanted", "referring", "CONSTANT ROW", "sqlite_sequence"];
+                let harmless = harmless.iter().any(|word| detail.contains(word));
                 if detail.starts_with("SCAN") && !harmless {
                     scans.push(format!("{name}: {detail}"));
                 }
