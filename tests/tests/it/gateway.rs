@@ -12,9 +12,12 @@ use std::time::Duration;
 
 /// The channel under test.
 pub const CHANNEL: &str = "municipal-12345";
-const APP: &str = "transport-bureau";
-const REQUEST_SECRET: &str = "the secret of requests";
-const WEBHOOK_SECRET: &str = "the secret of pushes";
+/// `X-App-Id` of both directions.
+pub const APP: &str = "transport-bureau";
+/// The secret of what the gateway asks.
+pub const REQUEST_SECRET: &str = "the secret of requests";
+/// The secret of what it is pushed and asked.
+pub const WEBHOOK_SECRET: &str = "the secret of pushes";
 
 /// A gateway and what it stands between.
 pub struct Gateway {

@@ -9,6 +9,7 @@ mod corruption;
 mod defences;
 mod demo;
 mod dresses;
+mod fronts;
 mod gateway;
 mod incidents;
 mod kafka;

@@ -12,8 +12,8 @@ use gateway_connector::sign::mac_hex;
 use gateway_connector::wire::{ProfileSource, connect};
 use gateway_connector::{Connector, Credentials, OutboundDelivery, Secret, WebhookRequest};
 use gateway_model::{
-    ChannelId, Clock, Dataset, DeliveryId, Field, FieldValue, Fields, ManualClock, Operation, OrderId, OrderNumber,
-    Part, SourceNumber, Timestamp, parse_moment,
+    ChannelId, Clock, Dataset, DeliveryId, EventId, Field, FieldValue, Fields, ManualClock, Operation, OrderId,
+    OrderNumber, Part, SourceNumber, Timestamp, parse_moment,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -255,7 +255,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn deliveries(&self) -> Vec<OutboundDelivery> {
-        Operation::COMMANDS.into_iter().map(delivery).collect()
+        Operation::COMMANDS.into_iter().map(delivery).chain(forwards()).collect()
     }
 
     // Written from the contract alone, not from the profile.
@@ -277,7 +277,13 @@ impl ChannelUnderTest for Fake {
             Operation::Complete => {
                 ("events", json!({"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"}))
             }
-            Operation::Forward => unreachable!("the platform takes no items of other channels"),
+            Operation::Forward if delivery.dataset == Dataset::Completion => (
+                "completions",
+                json!({"round": 1, "replyContent": "已处理", "replyTime": "2026-11-24", "replyUnit": "市交通运输局"}),
+            ),
+            Operation::Forward => {
+                ("events", json!({"eventId": "B7", "kind": "sign", "time": "2026-11-23 09:30:00", "text": "已签收"}))
+            }
         };
         record[list].as_array_mut().unwrap().push(element);
         record.to_string().into_bytes()
@@ -349,4 +355,27 @@ pub(crate) fn delivery(operation: Operation) -> OutboundDelivery {
         generation: 1,
         idempotency_key: "d17-1".to_owned(),
     }
+}
+
+/// Progress and result, as the bureau's channel says them.
+pub(crate) fn forwards() -> [OutboundDelivery; 2] {
+    let forward = |dataset, part, at: &str, fields: Vec<(Field, FieldValue)>| OutboundDelivery {
+        from: ChannelId::new("bureau").unwrap(),
+        dataset,
+        part,
+        event_time: parse_moment(at).unwrap(),
+        fields: fields.into_iter().collect(),
+        ..delivery(Operation::Forward)
+    };
+    let signed = vec![(Field::EventKind, "sign".into()), (Field::EventText, "已签收".into())];
+    let replied = vec![
+        (Field::ReplyText, "已处理".into()),
+        (Field::ReplyUnit, "市交通运输局".into()),
+        (Field::RepliedAt, FieldValue::Time(parse_moment("2026-11-24").unwrap())),
+    ];
+    let event = Part::Event(EventId::new("B7").unwrap());
+    [
+        forward(Dataset::Handling, event, "2026-11-23T09:30:00+08:00", signed),
+        forward(Dataset::Completion, Part::Cycle(1), "2026-11-24", replied),
+    ]
 }
