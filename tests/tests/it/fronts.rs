@@ -137,16 +137,16 @@ to = "{channel}"
         }
     }
 
-    /// An order that was just dispatched at the front, with its gateway's id.
+    /// An order that the front dispatched last and the gateway knows as dispatched: the gateway's id, and its number.
     async fn dispatched(&self) -> (String, String) {
         wait_for("a dispatched order of the front's at the gateway", PATIENCE, async || {
-            let told = self.gateway.api("/api/v1/orders").await;
-            let orders = told["orders"].as_array().cloned().unwrap_or_default();
-            let found = orders
-                .into_iter()
-                .find(|order| order["state"] == "dispatched" && order["numbers"][0]["channel"] == self.channel)?;
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            Some((text(&found["id"]), text(&found["numbers"][0]["number"])))
+            let number = self.front.orders().into_iter().rfind(|order| order.state == "20")?.order_no;
+            let token = std::fs::read_to_string(self.gateway.dir.join("tokens/admin.token")).ok()?;
+            let admin = std::fs::read_to_string(self.gateway.dir.join("admin.address")).ok()?;
+            let (base, path) =
+                (format!("http://{}", admin.trim()), format!("/api/v1/orders/{number}?channel={}", self.channel));
+            let order = http::get(&self.client, &base, &path, token.trim()).await.ok()?;
+            (order["state"] == "dispatched").then(|| (order["id"].as_str().unwrap_or_default().to_owned(), number))
         })
         .await
     }
