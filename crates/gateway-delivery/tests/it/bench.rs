@@ -169,7 +169,7 @@ impl Bench {
                     part: Part::Cycle(0),
                     round: 0,
                     raw_id: RawId(loaded.next_raw_id),
-                    command_id: None,
+                    command_id: (operation != Operation::Forward).then(|| CommandId(uuid::Uuid::from_u128(order))),
                     created_at: now,
                 }],
                 ..IngestWrites::default()
