@@ -1,8 +1,9 @@
 //! Duplicates 重复工单: complaints that came in over several channels and may be one. They stay candidates until a person says.
 //!
-//! The finder follows the feed of changed orders, so it costs the pipeline nothing, a change is looked at again, and a process that dies goes on where the
-//! last round was written. An order is compared with the latest few that share a match key with it, so its cost is the same among ten thousand and among a
-//! million. What a person decided is shown by a second task, in a transaction like a batch of the pipeline's.
+//! The finder follows the feed of changed orders outside the pipeline's transaction: it costs no record its turn, but processor time of its own for each
+//! changed order (docs/BENCHMARKS.md). A change is looked at again, and a process that dies goes on where the last round was written. An order is compared
+//! with the latest few that share a match key with it, however many are held. What a person decided is shown by a second task, in a transaction like a
+//! batch of the pipeline's.
 
 use crate::Decider;
 use async_trait::async_trait;
