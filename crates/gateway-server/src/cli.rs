@@ -111,6 +111,16 @@ pub struct ServeOptions {
     pub without_defence: Option<String>,
 }
 
+/// Who handles the orders of a demo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DemoHandler {
+    /// The bureau's own system 局业务系统, and every channel.
+    #[default]
+    Bureau,
+    /// A handling desk in the gateway's API.
+    Desk,
+}
+
 /// What a demo's gateway runs on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DemoEngines {
@@ -186,6 +196,10 @@ pub struct DemoOptions {
     /// deploy/dev, so it is run in the source tree.
     #[arg(long, value_enum, default_value_t)]
     pub engines: DemoEngines,
+    /// Who handles the orders: the bureau's own system, between all channels (taxi QR, WeChat, website and 出租微信 beside the platform and the
+    /// province), or a desk in the gateway's API, between platform and province.
+    #[arg(long, value_enum, default_value_t)]
+    pub handler: DemoHandler,
     /// The dress that the platform speaks in: default, or one of two invented cities; the gateway meets each by a profile alone.
     #[arg(long, value_enum, default_value = "default")]
     pub dress: gateway_simulator::Dress,

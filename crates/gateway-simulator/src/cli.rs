@@ -1,4 +1,4 @@
-//! Command line of `simulate 12345`, `12328`, `taxi-qr`, `web-12328`, `bureau` and `desk`. Secrets only by file; addresses of others by value or by file, since a
+//! Command line of `simulate 12345`, `12328`, `taxi-qr`, `web-12328`, `taxi-wechat`, `bureau` and `desk`. Secrets only by file; addresses of others by value or by file, since a
 //! process that is started again may have another one.
 
 use std::path::PathBuf;
@@ -33,13 +33,16 @@ pub enum SimulateCommand {
     /// 12328 WeChat or website, with a durable book of its own; takes progress and results back.
     #[command(name = "web-12328")]
     Web(SimulatePlatform),
+    /// 出租微信, with a durable book of its own; its orders name a car; takes progress and results back.
+    #[command(name = "taxi-wechat")]
+    TaxiWechat(SimulatePlatform),
     /// The bureau's own handling system with a durable book of its own; takes the orders that are dispatched to it.
     Bureau(SimulatePlatform),
     /// The bureau's handling desk.
     Desk(SimulateDesk),
 }
 
-/// `simulate 12345`, `simulate 12328`, `simulate taxi-qr`, `simulate web-12328`, `simulate bureau`
+/// `simulate 12345`, `simulate 12328`, `simulate taxi-qr`, `simulate web-12328`, `simulate taxi-wechat`, `simulate bureau`
 #[derive(Debug, Args)]
 pub struct SimulatePlatform {
     /// Directory of the platform: book, address, control token.
@@ -227,6 +230,7 @@ impl SimulateCommand {
             Self::Provincial(arguments) => run_platform(&arguments, PlatformKind::Province).await,
             Self::TaxiQr(arguments) => run_platform(&arguments, PlatformKind::TaxiQr).await,
             Self::Web(arguments) => run_platform(&arguments, PlatformKind::Web).await,
+            Self::TaxiWechat(arguments) => run_platform(&arguments, PlatformKind::TaxiWechat).await,
             Self::Bureau(arguments) => run_platform(&arguments, PlatformKind::Bureau).await,
             Self::Desk(arguments) => {
                 let handle = start_desk(arguments.options()?).await?;

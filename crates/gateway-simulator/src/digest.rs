@@ -119,12 +119,13 @@ fn acceptance_digest(dress: Dress, order: &Order) -> Digest {
 }
 
 /// What those compare besides where citizens write themselves: `docs/channels/taxi-qr.md` section 5, `docs/channels/web-12328.md` section 4. Their
-/// orders are known by the code that was scanned and by their pictures, which no other has.
+/// orders are known by the code that was scanned, by their car and by their pictures, which no other has.
 fn of_front(form: NormalForm, order: &Order) -> NormalForm {
-    let form = if order.qr_code_id.is_empty() {
+    let form = if order.qr_code_id.is_empty() { form } else { form.field("qrCodeId", &order.qr_code_id) };
+    let form = if order.plate_no.is_empty() {
         form
     } else {
-        let form = form.field("qrCodeId", &order.qr_code_id).field("plateNo", &order.plate_no).field("plateColor", "");
+        let form = form.field("plateNo", &order.plate_no).field("plateColor", "");
         let form = form.field("companyName", &order.company_name);
         ["tripFrom", "tripTo", "pickup", "dropoff"].into_iter().fold(form, |form, name| form.field(name, ""))
     };

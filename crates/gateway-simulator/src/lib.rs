@@ -38,6 +38,6 @@ pub use error::SimError;
 pub use faults::expectation::Expected;
 pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
-pub use judge::{ControlPoint, ForwardOptions, JudgeOptions, Verdict, judge};
+pub use judge::{ControlPoint, ForwardOptions, JudgeOptions, Party, Verdict, judge};
 pub use pace::{DeskPace, Lateness, Pace, Wait};
 pub use platform::{PlatformEnd, PlatformHandle, PlatformKind, PlatformOptions, run_platform, start_platform};

@@ -189,6 +189,8 @@ impl World {
         let platform = &self.sides[0].platform;
         let options = JudgeOptions {
             forwards: None,
+            fronts: Vec::new(),
+            bureau: None,
             gateway_url: self.gateway.admin_url.clone(),
             token: self.token.clone(),
             platform: ControlPoint { url: platform.url(), token: platform.token.clone() },

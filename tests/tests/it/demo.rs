@@ -31,7 +31,8 @@ pub struct Ended {
 }
 
 impl Demo {
-    /// Starts a demo in a scratch directory; again in the same one, it goes on there.
+    /// Starts a demo in a scratch directory; again in the same one, it goes on there. Where the arguments name no handler, it is the desk, between
+    /// platform and province alone.
     pub fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
         Self::start_with(scratch, arguments, &[])
     }
@@ -42,6 +43,9 @@ impl Demo {
         let mut command = Command::new(program());
         command.envs(settings.iter().copied());
         command.args(["demo", "--json", "--dir"]).arg(&dir).args(arguments);
+        if !arguments.contains(&"--handler") {
+            command.args(["--handler", "desk"]);
+        }
         let [out, err] = ["demo.out", "demo.err"].map(|name| {
             let file = scratch.path(name);
             // Of an earlier run of the same directory.

@@ -1,6 +1,7 @@
-//! `demo`: the gateway at work between a simulated platform, a simulated province and a simulated desk, processes under one supervisor, and a judge at the end.
+//! `demo`: the gateway at work between simulated counterparties, processes under one supervisor, and a judge at the end.
 
 mod child;
+mod parties;
 mod servers;
 mod setup;
 mod watch;
@@ -288,6 +289,17 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
         "\ngaps 缺口: {} opened, {} repaired, {} unfinished, {} false; manifest {}; restarts {restarts}",
         gaps.opened, gaps.repaired, gaps.open, gaps.false_gaps, verdict.manifest
     ));
+    if let Some(bureau) = &verdict.bureau {
+        say.line(&format!(
+            "dispatched 转办 to {}: {}; {} replies, units {}, {} of what it did excused; faults there: {}",
+            bureau.channel,
+            counts(&bureau.orders),
+            bureau.replies,
+            counts(&bureau.units),
+            bureau.excused,
+            counts(&bureau.faults)
+        ));
+    }
     if let Some(forwards) = &verdict.forwards {
         say.line(&format!(
             "forwarded 转送: {} orders with {} items owed to {}, {} excused; faults there: {}",

@@ -1,6 +1,7 @@
 //! A demo's directory: secrets, addresses, the gateway's configuration, and the command lines of the children.
 
 use super::child::ChildSpec;
+use super::parties::{self, Party, Told};
 use super::servers::Servers;
 use crate::cli::DemoOptions;
 use crate::{Failure, secrets};
@@ -13,14 +14,8 @@ use tokio::net::TcpListener;
 
 /// How long the children of an earlier demo may take to end after it died.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(30);
-/// The municipal platform's channel, and the province's.
-pub(super) const CHANNEL: &str = "municipal-12345";
-pub(super) const PROVINCE: &str = "provincial-12328";
-const CLIENT_TIMEOUT_MS: u64 = 2_000;
-const OVERLAP_S: u64 = 8;
-
-/// So many orders of its own the province has at least.
-const LEAST_PROVINCIAL: u64 = 4;
+pub(super) const CLIENT_TIMEOUT_MS: u64 = 2_000;
+pub(super) const OVERLAP_S: u64 = 8;
 
 /// Everything about a demo's directory.
 #[derive(Debug)]
@@ -30,12 +25,8 @@ pub struct Setup {
     /// Where the gateway's API listens.
     pub admin: SocketAddr,
     public: SocketAddr,
-    /// Where the platform listens.
-    pub platform: SocketAddr,
-    /// Where the province listens.
-    pub province: SocketAddr,
-    /// Where the desk's control surface listens.
-    pub desk: SocketAddr,
+    /// The simulated counterparties.
+    pub parties: Vec<Party>,
     /// The dress that the platform speaks in.
     pub dress: Dress,
     seed: u64,
@@ -60,30 +51,37 @@ impl Setup {
         servers: Option<&Servers>,
     ) -> Result<Self, Failure> {
         wait_for_predecessors(dir).await?;
-        for name in ["logs", "gateway", "platform", "province", "desk", "secrets"] {
+        let roles = parties::roles(options.handler);
+        let mut addresses = free_addresses(roles.len() + 2).await?.into_iter();
+        let mut address = || addresses.next().ok_or_else(|| Failure("too few addresses".into()));
+        let (admin, public) = (address()?, address()?);
+        let party = |(name, role)| Ok(Party { name, role, address: address()? });
+        let parties = roles.into_iter().map(party).collect::<Result<Vec<_>, Failure>>()?;
+        for name in ["logs", "gateway", "secrets"].into_iter().chain(parties.iter().map(|party| party.name)) {
             std::fs::create_dir_all(dir.join(name))?;
         }
-        for name in ["request.secret", "webhook.secret", "province.secret"] {
+        for name in parties.iter().flat_map(Party::secret_files) {
             secrets::read_or_create(&dir.join("secrets").join(name))?;
         }
         for role in ["admin", "desk", "judge"] {
             secrets::read_or_create(&dir.join(format!("gateway/tokens/{role}.token")))?;
         }
-        let [admin, public, platform, province, desk] = free_addresses().await?;
         let life = format!("{}-{seed}", gateway_model::Timestamp::now().as_millisecond());
         let configure =
             |servers: &Servers| servers.configure(&dir.join("secrets/database.url"), "../secrets/database.url");
         let engines = servers.map(configure).transpose()?.map_or_else(String::new, |engines| engines + NODE);
         let dress = options.dress;
         let options = options.clone();
-        let setup =
-            Self { dir: dir.to_owned(), admin, public, platform, province, desk, dress, seed, life, options, engines };
+        let setup = Self { dir: dir.to_owned(), admin, public, parties, dress, seed, life, options, engines };
         if servers.is_some() {
             setup.prepare_workers()?;
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
-        std::fs::write(dir.join("gateway/profile.toml"), unhurried(profile_of(dress), CLIENT_TIMEOUT_MS)?)?;
-        std::fs::write(dir.join("gateway/province.profile.toml"), unhurried_provincial_profile(CLIENT_TIMEOUT_MS)?)?;
+        for party in &setup.parties {
+            if let Some(profile) = party.profile(dress)? {
+                std::fs::write(dir.join("gateway").join(party.profile_file()), profile)?;
+            }
+        }
         Ok(setup)
     }
 
@@ -102,7 +100,8 @@ impl Setup {
 
     /// The gateway's configuration: the defaults with a demo's impatience.
     fn gateway_toml(&self, admin: SocketAddr, public: SocketAddr) -> String {
-        let Self { platform, province, engines, .. } = self;
+        let engines = &self.engines;
+        let channels = parties::channels_and_routes(&self.parties);
         let reconcile = !self.options.without_reconcile;
         let overlap_ms = OVERLAP_S * 1_000;
         format!(
@@ -155,34 +154,7 @@ second_look_max_ms = 8000
 max_calls_per_hour = 100000
 repair_patience_ms = 4000
 max_generations = 6
-
-[[channel]]
-id = "{CHANNEL}"
-kind = "municipal-12345"
-base_url = "http://{platform}"
-profile = "../gateway/profile.toml"
-app_id = "transport-bureau"
-request_secret_file = "../secrets/request.secret"
-webhook_secret_files = ["../secrets/webhook.secret"]
-
-[[channel]]
-id = "{PROVINCE}"
-kind = "provincial-12328"
-base_url = "http://{province}"
-profile = "../gateway/province.profile.toml"
-app_id = "transport-bureau"
-request_secret_file = "../secrets/province.secret"
-
-[[route]]
-from = "desk"
-datasets = ["handling", "completion"]
-to = "{CHANNEL}"
-
-[[route]]
-from = "{CHANNEL}"
-datasets = ["acceptance", "handling", "completion", "evaluation"]
-to = "{PROVINCE}"
-{engines}"#
+{channels}{engines}"#
         )
     }
 
@@ -190,7 +162,6 @@ to = "{PROVINCE}"
     #[must_use]
     pub fn children(&self) -> Vec<ChildSpec> {
         let path = |name: &str| self.dir.join(name).display().to_string();
-        let secret = |name: &str| path(&format!("secrets/{name}.secret"));
         let serve = |dir: &str, roles: Option<&str>| {
             let mut serve = vec!["serve".to_owned(), "--dir".into(), path(dir), "--exit-with-parent".into()];
             #[cfg(feature = "defence-switches")]
@@ -201,43 +172,6 @@ to = "{PROVINCE}"
             serve.extend(roles.into_iter().flat_map(|roles| ["--role".to_owned(), roles.to_owned()]));
             serve
         };
-        let mut platform: Vec<String> = ["simulate", "12345", "--exit-with-parent"].map(str::to_owned).into();
-        platform.extend(["--dir".into(), path("platform"), "--listen".into(), self.platform.to_string()]);
-        platform.extend([
-            "--gateway-url".into(),
-            format!("http://{}", self.public),
-            "--channel".into(),
-            CHANNEL.into(),
-        ]);
-        platform.extend(["--api-secret-file".into(), secret("request")]);
-        platform.extend(["--webhook-secret-file".into(), secret("webhook")]);
-        platform.extend(["--dress".into(), self.dress.as_str().into()]);
-        platform.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
-        platform.extend(["--faults".into(), self.options.faults.clone()]);
-        platform.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
-        platform.extend(["--client-timeout-ms".into(), CLIENT_TIMEOUT_MS.to_string()]);
-        let seconds = self
-            .options
-            .seconds
-            .or_else(|| (self.options.orders.is_none() && self.options.data.is_none()).then_some(60));
-        let numbers = [
-            ("--seconds", seconds.map(|seconds| seconds.to_string())),
-            ("--orders", self.options.orders.map(|orders| orders.to_string())),
-            ("--rate", self.options.rate.map(|rate| rate.to_string())),
-        ];
-        for (name, value) in numbers {
-            platform.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
-        }
-        let province = self.province_arguments(seconds);
-        let mut desk: Vec<String> = ["simulate", "desk", "--exit-with-parent"].map(str::to_owned).into();
-        desk.extend(["--dir".into(), path("desk"), "--listen".into(), self.desk.to_string()]);
-        desk.extend(["--gateway-url".into(), format!("http://{}", self.admin), "--channel".into(), CHANNEL.into()]);
-        desk.extend(["--token-file".into(), path("gateway/tokens/desk.token"), "--seed".into(), self.seed.to_string()]);
-        for (name, value) in [("--data", &self.options.data), ("--mapping", &self.options.mapping)] {
-            let arguments = value.iter().flat_map(|value| [name.to_owned(), value.display().to_string()]);
-            platform.extend(arguments.clone());
-            desk.extend(arguments);
-        }
         let spec = |name: &'static str, arguments| ChildSpec {
             name,
             arguments,
@@ -250,31 +184,16 @@ to = "{PROVINCE}"
             children.push(spec("serve", serve("gateway", Some("intake,poll,monitor,api"))));
             children.extend(WORKERS.map(|worker| spec(worker, serve(worker, Some("pipeline,deliver")))));
         }
-        children.extend([spec("platform", platform), spec("province", province), spec("desk", desk)]);
+        let told = Told {
+            dir: &self.dir,
+            seed: self.seed,
+            life: &self.life,
+            options: &self.options,
+            admin: self.admin,
+            public: self.public,
+        };
+        children.extend(self.parties.iter().map(|party| spec(party.name, party.arguments(&told))));
         children
-    }
-
-    /// The province: a twentieth of the platform's pace, for about as long.
-    fn province_arguments(&self, seconds: Option<u64>) -> Vec<String> {
-        let path = |name: &str| self.dir.join(name).display().to_string();
-        let mut province: Vec<String> = ["simulate", "12328", "--exit-with-parent"].map(str::to_owned).into();
-        province.extend(["--dir".into(), path("province"), "--listen".into(), self.province.to_string()]);
-        for secret in ["--api-secret-file", "--webhook-secret-file"] {
-            province.extend([secret.to_owned(), path("secrets/province.secret")]);
-        }
-        province.extend(["--seed".into(), self.seed.to_string(), "--life".into(), self.life.clone()]);
-        province.extend(["--faults".into(), self.options.faults.clone()]);
-        province.extend(["--overlap-seconds".into(), OVERLAP_S.to_string()]);
-        province.extend(["--client-timeout-ms".into(), CLIENT_TIMEOUT_MS.to_string()]);
-        let rate = (self.options.rate.unwrap_or(20.0) / 20.0).max(0.5);
-        province.extend(["--rate".into(), rate.to_string()]);
-        let orders = self.options.orders.map(|orders| (orders / 20).max(LEAST_PROVINCIAL));
-        // Played data says nothing of how long it lasts.
-        let seconds = seconds.or_else(|| orders.is_none().then_some(20));
-        for (name, value) in [("--seconds", seconds), ("--orders", orders)] {
-            province.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.to_string()]));
-        }
-        province
     }
 
     /// Writes `demo.json`: processes, addresses, and the files of tokens and secrets. Replaced as a whole, so that a reader never sees half.
@@ -285,21 +204,24 @@ to = "{PROVINCE}"
         let path = |name: &str| self.dir.join(name);
         let pids: serde_json::Map<String, Value> =
             pids.into_iter().map(|(name, pid)| (name.to_owned(), json!(pid))).collect();
+        let mut addresses = json!({ "admin": self.admin, "public": self.public });
+        let mut files = json!({
+            "admin_token": path("gateway/tokens/admin.token"),
+            "desk_token": path("gateway/tokens/desk.token"),
+            "judge_token": path("gateway/tokens/judge.token"),
+            "request_secret": path("secrets/request.secret"),
+            "webhook_secret": path("secrets/webhook.secret"),
+        });
+        for party in &self.parties {
+            addresses[party.name] = json!(party.address);
+            files[format!("{}_control_token", party.name)] = json!(path(party.name).join("control-token"));
+        }
         let state = json!({
             "pids": pids,
             "demo_pid": std::process::id(),
             "seed": self.seed,
-            "addresses": { "admin": self.admin, "public": self.public, "platform": self.platform, "province": self.province, "desk": self.desk },
-            "files": {
-                "admin_token": path("gateway/tokens/admin.token"),
-                "desk_token": path("gateway/tokens/desk.token"),
-                "judge_token": path("gateway/tokens/judge.token"),
-                "platform_control_token": path("platform/control-token"),
-                "province_control_token": path("province/control-token"),
-                "desk_control_token": path("desk/control-token"),
-                "request_secret": path("secrets/request.secret"),
-                "webhook_secret": path("secrets/webhook.secret"),
-            },
+            "addresses": addresses,
+            "files": files,
         });
         let temporary = path("demo.json.new");
         std::fs::write(&temporary, state.to_string())?;
@@ -331,7 +253,7 @@ pub fn unhurried_provincial_profile(request_timeout_ms: u64) -> Result<String, F
 }
 
 /// The wire profile by which the gateway meets a platform in this dress.
-fn profile_of(dress: Dress) -> &'static str {
+pub(super) fn profile_of(dress: Dress) -> &'static str {
     match dress {
         Dress::Default => connector_municipal_12345::KIND.default_profile,
         Dress::Canghai => connector_municipal_12345::CANGHAI,
@@ -339,7 +261,7 @@ fn profile_of(dress: Dress) -> &'static str {
     }
 }
 
-fn unhurried(profile: &str, request_timeout_ms: u64) -> Result<String, Failure> {
+pub(super) fn unhurried(profile: &str, request_timeout_ms: u64) -> Result<String, Failure> {
     let mut text = profile.to_owned();
     let limits = [
         ("requests_per_second", "0.0".to_owned()),
@@ -358,14 +280,13 @@ fn unhurried(profile: &str, request_timeout_ms: u64) -> Result<String, Failure> 
     Ok(text)
 }
 
-/// Addresses that nobody listens on now.
-async fn free_addresses() -> std::io::Result<[SocketAddr; 5]> {
+/// So many addresses that nobody listens on now.
+async fn free_addresses(count: usize) -> std::io::Result<Vec<SocketAddr>> {
     let mut held = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..count {
         held.push(TcpListener::bind(("127.0.0.1", 0)).await?);
     }
-    let address = |at: usize| held[at].local_addr();
-    Ok([address(0)?, address(1)?, address(2)?, address(3)?, address(4)?])
+    held.iter().map(TcpListener::local_addr).collect()
 }
 
 /// The children of a killed demo end by themselves when their input ends; two generations must not write the same books.

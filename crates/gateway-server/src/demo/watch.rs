@@ -1,6 +1,7 @@
 //! What the demo sees of its children: their control surfaces and the gateway's API.
 
-use super::setup::{CHANNEL, PROVINCE, Setup};
+use super::parties::{BUREAU, CHANNEL, PROVINCE, Party};
+use super::setup::Setup;
 use crate::Failure;
 use gateway_alert::checks::space_of;
 use gateway_model::{Clock as _, SystemClock, day_of};
@@ -21,8 +22,7 @@ pub struct Watch {
     dir: PathBuf,
     http: reqwest::Client,
     admin: SocketAddr,
-    /// The simulators by the names of their directories.
-    simulators: [(SocketAddr, &'static str); 3],
+    parties: Vec<Party>,
     dress: Dress,
 }
 
@@ -31,15 +31,23 @@ impl Watch {
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
-        let simulators = [(setup.platform, "platform"), (setup.province, "province"), (setup.desk, "desk")];
-        Self { dir: setup.dir.clone(), http, admin: setup.admin, simulators, dress: setup.dress }
+        let (dir, parties) = (setup.dir.clone(), setup.parties.clone());
+        Self { dir, http, admin: setup.admin, parties, dress: setup.dress }
     }
 
-    /// Whether the platform creates nothing any more and its pushes are out. With its life the province's ends, which else might go on for as
-    /// long as it was told to: nothing settles while anybody lives.
+    /// Whether the platform creates nothing any more and its pushes are out. With its life ends that of the others, which else might go on for as
+    /// long as they were told to: nothing settles while anybody lives.
     pub async fn life_has_stopped(&self) -> bool {
         let stopped = |life: Option<Value>| life.is_some_and(|life| life["stopped"] == true);
-        stopped(self.life("platform").await) && stopped(self.end_life("province").await)
+        if !stopped(self.life("platform").await) {
+            return false;
+        }
+        for party in self.parties.iter().filter(|party| party.name != "platform" && party.channel().is_some()) {
+            if !stopped(self.end_life(party.name).await) {
+                return false;
+            }
+        }
+        true
     }
 
     async fn end_life(&self, name: &str) -> Option<Value> {
@@ -50,7 +58,7 @@ impl Watch {
 
     /// Whether no simulator has anything left to do.
     pub async fn has_settled(&self) -> bool {
-        for (_, name) in self.simulators {
+        for name in self.parties.iter().map(|party| party.name) {
             if !self.life(name).await.is_some_and(|life| life["settled"] == true) {
                 return false;
             }
@@ -107,7 +115,7 @@ impl Watch {
             Ok(_) => {}
             Err(error) => troubles.push(format!("{}: {error}", self.dir.display())),
         }
-        for (_, name) in self.simulators {
+        for name in self.parties.iter().map(|party| party.name) {
             if self.life(name).await.is_none() {
                 troubles.push(self.silent(name));
             }
@@ -163,12 +171,20 @@ impl Watch {
             let token = std::fs::read_to_string(self.dir.join(name).join("control-token"))?;
             Ok(ControlPoint { url: format!("http://{address}"), token: token.trim().to_owned() })
         };
+        let party = |party: &Party, channel: &str| -> Result<gateway_simulator::Party, Failure> {
+            Ok(gateway_simulator::Party { channel: channel.to_owned(), platform: control(party.name)? })
+        };
+        let fronts = self.parties.iter().filter(|party| party.is_front());
+        let fronts = fronts.map(|front| party(front, front.name)).collect::<Result<_, _>>()?;
+        let bureau = self.parties.iter().find(|party| party.channel() == Some(BUREAU));
         let options = JudgeOptions {
             gateway_url: format!("http://{}", self.admin),
             token: crate::secrets::read(&self.dir.join("gateway/tokens/judge.token"))?,
             platform: control("platform")?,
-            desk: Some(control("desk")?),
+            desk: self.address("desk").map(|_| control("desk")).transpose()?,
             channel: CHANNEL.into(),
+            fronts,
+            bureau: bureau.map(|bureau| party(bureau, BUREAU)).transpose()?,
             forwards: Some(ForwardOptions {
                 channel: PROVINCE.into(),
                 platform: control("province")?,
@@ -180,7 +196,7 @@ impl Watch {
     }
 
     fn address(&self, name: &str) -> Option<SocketAddr> {
-        self.simulators.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
+        self.parties.iter().find(|party| party.name == name).map(|party| party.address)
     }
 
     /// What a simulator says of its life.

@@ -127,6 +127,14 @@ pub fn scan(seed: u64, number: String, now_ms: i64) -> Order {
     order
 }
 
+/// What a passenger wrote on 出租微信: a car, but no code that was scanned.
+pub fn taxi_letter(seed: u64, number: String, now_ms: i64) -> Order {
+    let mut order = scan(seed, number, now_ms);
+    order.source_type = "taxi_wechat".to_owned();
+    order.qr_code_id = String::new();
+    order
+}
+
 /// What a citizen wrote on WeChat or the website.
 pub fn letter(seed: u64, number: String, now_ms: i64) -> Order {
     let mut rng = rng_for(seed, &number, 0x7b);

@@ -1,5 +1,7 @@
 //! The gateway's own accounts: flow, gaps, dead letters, faults. Do they add up, and is what they say true?
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::verdict::Verdict;
@@ -153,18 +155,23 @@ pub(super) async fn dead_letters(reader: &Reader<'_>, verdict: &mut Verdict) -> 
     }
 }
 
-/// What was injected; a heavy plan must have injected everything.
-pub(super) async fn faults(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(), SimError> {
-    let platform = &reader.options.platform;
+/// What was injected at a counterparty, by kind; a heavy plan must have injected everything.
+pub(super) async fn faults(
+    reader: &Reader<'_>,
+    channel: &str,
+    platform: &ControlPoint,
+    verdict: &mut Verdict,
+) -> Result<BTreeMap<String, u64>, SimError> {
     let faults = http::get(&reader.client, &platform.url, "/sim/faults", &platform.token).await?;
+    let mut by_kind = BTreeMap::new();
     for kind in faults["enabled"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let injected = faults["injected"][kind].as_u64().unwrap_or_default();
-        verdict.faults.insert(kind.to_owned(), injected);
+        by_kind.insert(kind.to_owned(), injected);
         if injected == 0 && faults["plan"] == "heavy" {
-            verdict.mismatch(&reader.options.channel, "", "", format!("fault_not_injected:{kind}"));
+            verdict.mismatch(channel, "", "", format!("fault_not_injected:{kind}"));
         }
     }
-    Ok(())
+    Ok(by_kind)
 }
 
 fn from(after: &Value) -> String {

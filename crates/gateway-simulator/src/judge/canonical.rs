@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::digest::{self, Dataset, Digest};
 use crate::dress::Dress;
-use crate::record::{Completion, Event, Order, Visit};
+use crate::record::{Completion, Event, Order, Unit, Upstream, Visit};
 
 /// One item that the gateway must hold.
 pub(super) struct Expected {
@@ -26,10 +26,12 @@ pub(super) fn is_optional(dataset: Dataset, field: &str) -> bool {
 /// Whose codes a record has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeTable {
-    /// `docs/channels/municipal-12345.md`
+    /// `docs/channels/municipal-12345.md`, `docs/channels/taxi-qr.md`, `docs/channels/web-12328.md`
     Municipal,
     /// `docs/channels/provincial-12328.md`
     Provincial,
+    /// `docs/channels/bureau.md`
+    Bureau,
 }
 
 /// Every item of an order.
@@ -41,6 +43,8 @@ pub(super) fn expected(dress: Dress, codes: CodeTable, order: &Order) -> Vec<Exp
     fields.extend(order.events.iter().map(event));
     fields.extend(order.completions.iter().map(completion));
     fields.extend(order.visits.iter().map(visit));
+    fields.extend(order.units.iter().map(unit));
+    fields.extend(order.upstream.iter().map(upstream));
     let together = items.into_iter().zip(fields);
     together
         .map(|(item, fields)| Expected {
@@ -111,9 +115,22 @@ fn acceptance(order: &Order, codes: CodeTable) -> Vec<(&'static str, Value)> {
         ("05", "suggestion"),
         ("06", "praise"),
     ];
+    const BUREAU: &[(&str, &str)] = &[
+        ("01", "consultation"),
+        ("02", "help"),
+        ("03", "complaint"),
+        ("04", "report"),
+        ("05", "suggestion"),
+        ("06", "praise"),
+        ("09", "other"),
+    ];
     const URGENCY: &[(&str, &str)] = &[("1", "ordinary"), ("2", "urgent"), ("3", "extra_urgent")];
     let mut fields = Fields::default();
-    let types = if codes == CodeTable::Municipal { MUNICIPAL } else { PROVINCIAL };
+    let types = match codes {
+        CodeTable::Municipal => MUNICIPAL,
+        CodeTable::Provincial => PROVINCIAL,
+        CodeTable::Bureau => BUREAU,
+    };
     fields.code("order_type", &order.order_type, types);
     fields.text("matter_category", &order.category);
     fields.text("title", &order.title);
@@ -125,22 +142,53 @@ fn acceptance(order: &Order, codes: CodeTable) -> Vec<(&'static str, Value)> {
     fields.flag("is_secret", &order.is_secret);
     fields.flag("is_anonymous", &order.is_anonymous);
     fields.time("accepted_at", &order.create_time);
+    fields.text("qr_code", &order.qr_code_id);
+    fields.text("plate_written", &order.plate_no);
+    fields.text("plate", &plate(&order.plate_no));
+    fields.text("operator_company", &order.company_name);
+    fields.text("pictures", &order.pictures);
+    fields.0
+}
+
+/// The normal form of a plate, by section 3 of `docs/channels/taxi-qr.md`; the cars here have no other signs to take away than these.
+fn plate(written: &str) -> String {
+    written.chars().filter(|sign| !matches!(sign, '·' | ' ')).collect()
+}
+
+const STATES: &[(&str, &str)] = &[
+    ("10", "accepted"),
+    ("20", "dispatched"),
+    ("30", "signed"),
+    ("35", "return_requested"),
+    ("40", "replied"),
+    ("50", "completed"),
+    ("60", "visited"),
+    ("70", "archived"),
+    ("80", "returned"),
+    ("90", "withdrawn"),
+];
+
+fn unit(unit: &Unit) -> Vec<(&'static str, Value)> {
+    let mut fields = Fields::default();
+    fields.0.push((KIND, Value::Null));
+    fields.text("handling_unit", &unit.unit);
+    fields.code("unit_role", &unit.role, &[("1", "main"), ("2", "assisting")]);
+    fields.code("state", &unit.state, STATES);
+    fields.number("round", unit.round);
+    fields.0
+}
+
+fn upstream(upstream: &Upstream) -> Vec<(&'static str, Value)> {
+    let mut fields = Fields::default();
+    fields.0.push((KIND, Value::Null));
+    fields.code("state", &upstream.state, STATES);
+    fields.text("handling_unit", &upstream.unit);
+    fields.time("deadline_at", &upstream.deadline);
+    fields.number("round", upstream.round);
     fields.0
 }
 
 fn handling(order: &Order) -> Vec<(&'static str, Value)> {
-    const STATES: &[(&str, &str)] = &[
-        ("10", "accepted"),
-        ("20", "dispatched"),
-        ("30", "signed"),
-        ("35", "return_requested"),
-        ("40", "replied"),
-        ("50", "completed"),
-        ("60", "visited"),
-        ("70", "archived"),
-        ("80", "returned"),
-        ("90", "withdrawn"),
-    ];
     let mut fields = Fields::default();
     fields.code("state", &order.state, STATES);
     fields.text("handling_unit", &order.unit);
@@ -153,6 +201,9 @@ fn event(event: &Event) -> Vec<(&'static str, Value)> {
     let mut fields = Fields::default();
     fields.text(KIND, &event.kind);
     fields.text("event_text", &event.text);
+    if let Some(round) = event.round {
+        fields.number("round", round);
+    }
     fields.0
 }
 

@@ -1,5 +1,5 @@
-//! Forwarding 转送: what the municipal platform's book says, as it stands, must be in the province's book, and nothing else, and
-//! nothing twice. The two books are compared with each other; the gateway is asked only where they differ, for deliveries that
+//! Forwarding 转送: what the books of the municipal platform and the fronts say, as it stands, must be in the province's book, and nothing else, and
+//! nothing twice. The books are compared with each other; the gateway is asked only where they differ, for deliveries that
 //! ended in a named exit: waived, dead-lettered, or rejected, which the province's own book must confirm.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::held::print;
 use super::verdict::{ForwardBalance, Verdict};
-use super::{ControlPoint, Reader, books};
+use super::{ControlPoint, Reader, accounts, books};
 use crate::digest::{self, Dataset};
 use crate::error::SimError;
 use crate::http;
@@ -35,10 +35,13 @@ struct Stands {
 
 type Items = BTreeMap<(Dataset, String), Stands>;
 
-/// The orders that are owed, by their number at the province, each with its number at its origin.
-type Owed = HashMap<(String, String), (String, Items)>;
+/// The channel where an order began, and its number there.
+type Origin = (String, String);
 
-/// Compares the two books.
+/// The orders that are owed, by their number and day at the province.
+type Owed = HashMap<(String, String), (Origin, Items)>;
+
+/// Compares the books.
 pub(super) async fn compare(
     reader: &Reader<'_>,
     forwards: &ForwardOptions,
@@ -49,7 +52,7 @@ pub(super) async fn compare(
     balance.orders = owed.len();
     balance.items = owed.values().map(|(_, items)| items.len()).sum();
     let refused = refusals(reader, &forwards.platform).await?;
-    let mut differing: Vec<(String, Dataset, String, &'static str)> = Vec::new();
+    let mut differing: Vec<(Origin, Dataset, String, &'static str)> = Vec::new();
     let mut seen = HashSet::new();
     books::each(reader, &forwards.platform, |row, order| {
         if row["uploaded"] != true {
@@ -93,25 +96,46 @@ pub(super) async fn compare(
         if verdict.mismatch_count < 50 && exits.has(&origin, dataset, &part).await? {
             balance.excused += 1;
         } else {
-            verdict.mismatch(&forwards.channel, dataset.as_str(), &origin, kind);
+            verdict.mismatch(&forwards.channel, dataset.as_str(), &origin.1, kind);
         }
     }
-    faults(reader, forwards, &mut balance, verdict).await?;
+    balance.faults = accounts::faults(reader, &forwards.channel, &forwards.platform, verdict).await?;
     verdict.forwards = Some(balance);
     Ok(())
 }
 
-/// What every order of the municipal platform's book must be at the province.
+/// What every order of the origins' books must be at the province.
 async fn owed(reader: &Reader<'_>, forwards: &ForwardOptions) -> Result<Owed, SimError> {
     let mut owed = Owed::new();
-    books::each(reader, &reader.options.platform, |_, order| {
-        let there = at_province(order, &reader.options.channel);
-        let day = crate::clock::day_of(&there.create_time).to_owned();
-        let items = stand(&there, &forwards.datasets);
-        owed.insert((there.order_no, day), (order.order_no.clone(), items));
-    })
-    .await?;
+    for source in reader.options.origins() {
+        books::each(reader, source.platform, |_, order| {
+            let there = at_province(order, source.channel);
+            let day = crate::clock::day_of(&there.create_time).to_owned();
+            let items = stand(&there, &forwards.datasets);
+            owed.insert((there.order_no, day), ((source.channel.to_owned(), order.order_no.clone()), items));
+        })
+        .await?;
+    }
     Ok(owed)
+}
+
+/// An order's number where other channels' orders are known by channel, day of acceptance and number.
+pub(super) fn number_elsewhere(order: &Order, channel: &str) -> String {
+    format!("{channel}-{}-{}", crate::clock::day_of(&order.create_time).replace('-', ""), order.order_no)
+}
+
+/// The order without what is told of it where it began alone: persons, car and pictures.
+pub(super) fn told_on(order: &Order) -> Order {
+    Order {
+        caller_name: String::new(),
+        caller_phone: String::new(),
+        contact_phone: String::new(),
+        qr_code_id: String::new(),
+        plate_no: String::new(),
+        company_name: String::new(),
+        pictures: String::new(),
+        ..order.clone()
+    }
 }
 
 /// The order as it must stand at the province, by its page: its number there, its three types, no person.
@@ -123,14 +147,7 @@ fn at_province(order: &Order, channel: &str) -> Order {
         "" => "",
         _ => "9",
     };
-    Order {
-        order_no: format!("{channel}-{}-{}", crate::clock::day_of(&order.create_time).replace('-', ""), order.order_no),
-        order_type: order_type.to_owned(),
-        caller_name: String::new(),
-        caller_phone: String::new(),
-        contact_phone: String::new(),
-        ..order.clone()
-    }
+    Order { order_no: number_elsewhere(order, channel), order_type: order_type.to_owned(), ..told_on(order) }
 }
 
 fn stand(order: &Order, datasets: &[Dataset]) -> Items {
@@ -165,28 +182,22 @@ struct Exits<'a> {
     reader: &'a Reader<'a>,
     channel: &'a str,
     refused: HashSet<String>,
-    known: HashMap<String, Vec<Value>>,
+    known: HashMap<Origin, Vec<Value>>,
 }
 
 impl Exits<'_> {
     /// Whether the newest delivery of an item ended in a named exit.
-    async fn has(&mut self, number: &str, dataset: Dataset, part: &str) -> Result<bool, SimError> {
-        if !self.known.contains_key(number) {
-            let origin = http::escape(&self.reader.options.channel);
-            let path = format!("/api/v1/orders/{}/timeline?channel={origin}", http::escape(number));
-            let deliveries = match self.reader.gateway(&path).await {
-                Ok(timeline) => timeline["deliveries"].as_array().cloned().unwrap_or_default(),
-                Err(SimError::Answer { status: 404 | 409, .. }) => Vec::new(),
-                Err(error) => return Err(error),
-            };
-            self.known.insert(number.to_owned(), deliveries);
+    async fn has(&mut self, origin: &Origin, dataset: Dataset, part: &str) -> Result<bool, SimError> {
+        if !self.known.contains_key(origin) {
+            let deliveries = self.reader.deliveries(&origin.0, &origin.1).await?;
+            self.known.insert(origin.clone(), deliveries);
         }
         let of_item = |delivery: &&Value| {
             delivery["destination"] == self.channel
                 && delivery["dataset"] == dataset.as_str()
                 && delivery["part"] == part
         };
-        let deliveries = self.known.get(number).into_iter().flatten();
+        let deliveries = self.known.get(origin).into_iter().flatten();
         let newest = deliveries.filter(of_item).max_by_key(|delivery| delivery["id"].as_i64());
         let Some(newest) = newest else { return Ok(false) };
         let key = newest["idempotency_key"].as_str().unwrap_or_default();
@@ -196,25 +207,6 @@ impl Exits<'_> {
             _ => false,
         })
     }
-}
-
-/// What was injected at the province; a heavy plan must have injected everything.
-async fn faults(
-    reader: &Reader<'_>,
-    forwards: &ForwardOptions,
-    balance: &mut ForwardBalance,
-    verdict: &mut Verdict,
-) -> Result<(), SimError> {
-    let platform = &forwards.platform;
-    let faults = http::get(&reader.client, &platform.url, "/sim/faults", &platform.token).await?;
-    for kind in faults["enabled"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let injected = faults["injected"][kind].as_u64().unwrap_or_default();
-        balance.faults.insert(kind.to_owned(), injected);
-        if injected == 0 && faults["plan"] == "heavy" {
-            verdict.mismatch(&forwards.channel, "", "", format!("fault_not_injected:{kind}"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

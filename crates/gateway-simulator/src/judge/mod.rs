@@ -3,10 +3,13 @@
 //! It reads the gateway only as `docs/api.md` says and the books of platform and desk only by their `/sim`. Record by record, id and
 //! content: every current item at the source is held identically (fields by the table of `docs/api.md`, person fields too, digest
 //! computed here), nothing more is held, every reply that was not refused is at the platform once, and nothing that the gateway calls rejected
-//! was done. Where items are forwarded to a province, its book must hold what the municipal one says, and the gateway what the province's says. *Balanced* means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
+//! was done. Where orders are dispatched to the bureau's system, its book must have each of them as its origin's says, and what it did must be at the
+//! origin, once. Where items are forwarded to a province, its book must hold what the origins' say, and the gateway what the province's says. *Balanced*
+//! means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
 
 mod accounts;
 mod books;
+mod bureau;
 mod canonical;
 mod claims;
 mod forwards;
@@ -52,10 +55,23 @@ pub struct JudgeOptions {
     pub desk: Option<ControlPoint>,
     /// The channel by which the gateway knows the platform.
     pub channel: String,
-    /// To whom what the platform says is owed, where it is.
+    /// The platforms where citizens write themselves, in the default dress; their orders are dispatched and forwarded as the platform's.
+    pub fronts: Vec<Party>,
+    /// The bureau's system, where orders are dispatched to one; what it does is judged as a desk's doing is.
+    pub bureau: Option<Party>,
+    /// To whom what platform and fronts say is owed, where it is.
     pub forwards: Option<ForwardOptions>,
     /// The dress in which the two speak: digests are over what is on the wire.
     pub dress: Dress,
+}
+
+/// A counterparty with a book of its own.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// The channel by which the gateway knows it.
+    pub channel: String,
+    /// Its control surface.
+    pub platform: ControlPoint,
 }
 
 /// A channel whose book the gateway must hold.
@@ -68,16 +84,26 @@ struct Source<'a> {
 }
 
 impl JudgeOptions {
-    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
-        let province = self.forwards.as_ref().map(|forwards| Source {
-            channel: &forwards.channel,
-            platform: &forwards.platform,
-            dress: Dress::Default,
-            codes: CodeTable::Provincial,
-        });
+    /// The channels where orders begin: the municipal platform and the fronts.
+    fn origins(&self) -> impl Iterator<Item = Source<'_>> {
         let municipal =
             Source { channel: &self.channel, platform: &self.platform, dress: self.dress, codes: CodeTable::Municipal };
-        [municipal].into_iter().chain(province)
+        let fronts = self.fronts.iter().map(|front| Source::of(&front.channel, &front.platform, CodeTable::Municipal));
+        [municipal].into_iter().chain(fronts)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let province = self.forwards.as_ref();
+        let province = province.map(|to| Source::of(&to.channel, &to.platform, CodeTable::Provincial));
+        let bureau = self.bureau.as_ref();
+        let bureau = bureau.map(|party| Source::of(&party.channel, &party.platform, CodeTable::Bureau));
+        self.origins().chain(province).chain(bureau)
+    }
+}
+
+impl<'a> Source<'a> {
+    fn of(channel: &'a str, platform: &'a ControlPoint, codes: CodeTable) -> Self {
+        Self { channel, platform, dress: Dress::Default, codes }
     }
 }
 
@@ -90,6 +116,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn gateway(&self, path: &str) -> Result<Value, SimError> {
         http::get(&self.client, &self.options.gateway_url, path, &self.options.token).await
+    }
+
+    /// What is owed of the order of a number; nothing where the gateway does not know it, or knows two.
+    async fn deliveries(&self, channel: &str, number: &str) -> Result<Vec<Value>, SimError> {
+        let path = format!("/api/v1/orders/{}/timeline?channel={}", http::escape(number), http::escape(channel));
+        match self.gateway(&path).await {
+            Ok(timeline) => Ok(timeline["deliveries"].as_array().cloned().unwrap_or_default()),
+            Err(SimError::Answer { status: 404 | 409, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -108,13 +144,16 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
         at_source.push((source.channel, count));
     }
     replies.missing(&reader, &mut verdict).await?;
+    if let Some(bureau) = &options.bureau {
+        bureau::compare(&reader, bureau, &mut verdict).await?;
+    }
     if let Some(forwards) = &options.forwards {
         forwards::compare(&reader, forwards, &mut verdict).await?;
     }
     accounts::flow(&reader, &at_source, replies.accepted(), &mut verdict).await?;
     accounts::gaps(&reader, &mut verdict).await?;
     accounts::dead_letters(&reader, &mut verdict).await?;
-    accounts::faults(&reader, &mut verdict).await?;
+    verdict.faults = accounts::faults(&reader, &options.channel, &options.platform, &mut verdict).await?;
     // Many questions: asked only when nothing else is left to say.
     if verdict.mismatch_count == 0 {
         replies.claims.check(&reader, &mut verdict).await?;
@@ -137,7 +176,7 @@ async fn compare_books(
     books::each(reader, source.platform, |row, order| {
         let expected = canonical::expected(source.dress, source.codes, order);
         expected.iter().for_each(|item| at_source[item.dataset as usize] += 1);
-        // The desk speaks to the municipal platform alone.
+        // Desk and bureau speak to where orders begin.
         if source.codes == CodeTable::Municipal {
             replies.compare(order, &row["replies"], channel, verdict);
         }

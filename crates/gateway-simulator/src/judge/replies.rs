@@ -1,5 +1,5 @@
-//! The way out: of every (order, round) the newest reply of the desk must be in the platform's book, once, with equal content,
-//! unless its command was refused or its delivery ended as rejected, superseded or waived.
+//! The way out: of every (order, round) the newest reply of the desk, or the bureau's, must be in the book of the platform whose order it is, once, with
+//! equal content, unless its command was refused or its delivery ended as rejected, superseded or waived.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,23 +17,40 @@ use crate::record::Order;
 struct Meant {
     text: u64,
     at: u64,
-    /// `None` = the gateway never confirmed it; then it may be at the platform or not.
-    command_id: Option<String>,
+    said: Said,
 }
 
-/// The desk's replies.
+/// How it was said.
+enum Said {
+    /// By a command of the desk. `None` = the gateway never confirmed it; then it may be at the platform or not.
+    Command(Option<String>),
+    /// By the bureau's own record.
+    Record,
+}
+
+/// Channel, order number and round.
+type Place = (String, String, u32);
+
+/// The replies of desk and bureau.
 pub(super) struct Replies {
-    meant: HashMap<(String, u32), Meant>,
-    found: HashSet<(String, u32)>,
+    meant: HashMap<Place, Meant>,
+    found: HashSet<Place>,
     accepted: usize,
     /// The operations that are no replies.
     pub(super) claims: Claims,
 }
 
 impl Replies {
-    /// Reads the desk's book.
+    /// Reads the books of desk and bureau.
     pub(super) async fn read(reader: &Reader<'_>) -> Result<Self, SimError> {
         let mut replies = Self { meant: HashMap::new(), found: HashSet::new(), accepted: 0, claims: Claims::default() };
+        if let Some(bureau) = &reader.options.bureau {
+            super::bureau::replies(reader, bureau, |place, text, at| {
+                let meant = Meant { text: print(&json!(text)), at: print(&json!(at)), said: Said::Record };
+                replies.meant.insert(place, meant);
+            })
+            .await?;
+        }
         let Some(desk) = &reader.options.desk else { return Ok(replies) };
         let mut after = 0;
         loop {
@@ -46,7 +63,6 @@ impl Replies {
             .await?;
             for command in page["commands"].as_array().into_iter().flatten() {
                 replies.accepted += usize::from(command["state"] == "accepted");
-                replies.claims.command(command);
                 if command["operation"] == "reply" && command["state"] != "refused" {
                     let number = command["number"].as_str().unwrap_or_default().to_owned();
                     let round = command["round"].as_u64().unwrap_or_default() as u32;
@@ -54,10 +70,10 @@ impl Replies {
                     let meant = Meant {
                         text: print(&body["fields"]["reply_text"]),
                         at: print(&body["at"]),
-                        command_id: command["command_id"].as_str().map(str::to_owned),
+                        said: Said::Command(command["command_id"].as_str().map(str::to_owned)),
                     };
                     // In the order in which they were meant: the last is the newest.
-                    replies.meant.insert((number, round), meant);
+                    replies.meant.insert((reader.options.channel.clone(), number, round), meant);
                 }
             }
             match page["next"].as_u64() {
@@ -74,7 +90,7 @@ impl Replies {
 
     /// Compares the replies that the platform kept for one order.
     pub(super) fn compare(&mut self, order: &Order, kept: &Value, channel: &str, verdict: &mut Verdict) {
-        self.claims.order(order);
+        self.claims.order(channel, order);
         let number = &order.order_no;
         let mut times: HashMap<u32, usize> = HashMap::new();
         for reply in kept.as_array().into_iter().flatten() {
@@ -84,7 +100,7 @@ impl Replies {
             if count > 1 {
                 verdict.mismatch(channel, "completion", number, "reply_twice");
             }
-            let key = (number.clone(), round);
+            let key = (channel.to_owned(), number.clone(), round);
             let Some(meant) = self.meant.get(&key) else {
                 verdict.mismatch(channel, "completion", number, "reply_not_ours");
                 continue;
@@ -103,24 +119,43 @@ impl Replies {
     /// What is not at the platform must have a reason.
     pub(super) async fn missing(&self, reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(), SimError> {
         for (key, meant) in self.meant.iter().filter(|(key, _)| !self.found.contains(*key)) {
-            let Some(command_id) = &meant.command_id else { continue };
-            let path = format!("/api/v1/commands/{}", http::escape(command_id));
-            let command = match reader.gateway(&path).await {
-                Ok(command) => command,
-                Err(SimError::Answer { status: 404, .. }) => Value::Null,
-                Err(error) => return Err(error),
+            let (channel, number, round) = key;
+            let reason = match &meant.said {
+                Said::Command(None) => continue,
+                Said::Command(Some(id)) => {
+                    match reader.gateway(&format!("/api/v1/commands/{}", http::escape(id))).await {
+                        Ok(command) => {
+                            command["state"] == "refused"
+                                || have_ended(command["deliveries"].as_array().into_iter().flatten())
+                        }
+                        Err(SimError::Answer { status: 404, .. }) => false,
+                        Err(error) => return Err(error),
+                    }
+                }
+                Said::Record => {
+                    let deliveries = reader.deliveries(channel, number).await?;
+                    have_ended(deliveries.iter().filter(|delivery| {
+                        delivery["operation"] == "reply"
+                            && delivery["round"] == *round
+                            && delivery["destination"] == channel.as_str()
+                    }))
+                }
             };
-            if !has_reason(&command) {
-                verdict.mismatch(&reader.options.channel, "completion", &key.0, "reply_missing");
+            if !reason {
+                verdict.mismatch(channel, "completion", number, "reply_missing");
             }
         }
         Ok(())
     }
 }
 
-/// Whether a command's reply is rightly absent from the platform's book.
-fn has_reason(command: &Value) -> bool {
-    let deliveries = command["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let ended = |delivery: &Value| matches!(delivery["state"].as_str(), Some("rejected" | "superseded" | "waived"));
-    command["state"] == "refused" || (!deliveries.is_empty() && deliveries.iter().all(ended))
+/// Whether deliveries, of which there must be one, all ended as what rightly is absent from a platform's book.
+pub(super) fn have_ended<'a>(deliveries: impl Iterator<Item = &'a Value>) -> bool {
+    let mut any = false;
+    let mut all = true;
+    for delivery in deliveries {
+        any = true;
+        all &= matches!(delivery["state"].as_str(), Some("rejected" | "superseded" | "waived"));
+    }
+    any && all
 }

@@ -23,6 +23,9 @@ pub struct Verdict {
     pub manifest: Value,
     /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
+    /// What was dispatched to the bureau's system, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bureau: Option<BureauBalance>,
     /// What was forwarded to the province, where anything was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwards: Option<ForwardBalance>,
@@ -30,6 +33,23 @@ pub struct Verdict {
     pub mismatches: Vec<Mismatch>,
     /// How many mismatches there are.
     pub mismatch_count: usize,
+}
+
+/// What was dispatched to the bureau's system and came back, by the systems' own books.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BureauBalance {
+    /// The channel of the bureau.
+    pub channel: String,
+    /// How many orders its book must have, by the channel where they began.
+    pub orders: BTreeMap<String, u64>,
+    /// How many replies it gave.
+    pub replies: u64,
+    /// How many units worked on orders, by role.
+    pub units: BTreeMap<String, u64>,
+    /// How much of what it did rightly is not at the origin: refused there, overtaken, or waived.
+    pub excused: u64,
+    /// Faults injected there by kind.
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// What the routes owe to the province, by the two platforms' own books.

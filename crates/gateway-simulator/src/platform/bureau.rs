@@ -11,6 +11,7 @@ use super::{Platform, lock};
 use crate::book::entry::Edit;
 use crate::book::{Book, Held};
 use crate::clock;
+use crate::data::Row;
 use crate::invent;
 use crate::record::{Completion, Event, Order, Unit, state};
 
@@ -50,7 +51,8 @@ pub(super) fn has_work(seed: u64, held: &Held) -> bool {
 }
 
 /// What is done next, as edits of the record.
-pub(super) fn work(seed: u64, held: &Held, now: i64) -> Option<Vec<Edit>> {
+pub(super) fn work(platform: &Platform, held: &Held, now: i64) -> Option<Vec<Edit>> {
+    let seed = platform.options.seed;
     let order = &held.order;
     let upstream = order.upstream.first()?;
     let mut rng = invent::rng_for(seed, &order.order_no, held.version * 2 + 2);
@@ -82,11 +84,21 @@ pub(super) fn work(seed: u64, held: &Held, now: i64) -> Option<Vec<Edit>> {
         Next::Reply => {
             let shown = clock::wire_time(now);
             let main = at_work(order).find(|(_, unit)| unit.role == MAIN);
-            let completion = Completion {
-                round: order.round,
-                reply_content: invent::reply(&mut rng, &order.order_no, order.round),
-                reply_time: if rng.random_bool(0.1) { clock::day_of(&shown).to_owned() } else { shown },
-                reply_unit: main.map(|(_, unit)| unit.unit.clone()).unwrap_or_default(),
+            let main = main.map(|(_, unit)| unit.unit.clone()).unwrap_or_default();
+            // Played data has the replies of the first round; without one the order stays open.
+            let is_of = |row: &&Row| order.order_no.strip_suffix(&row.number).is_some_and(|front| front.ends_with('-'));
+            let played = platform.rows.iter().filter(|_| order.round == 0).find(is_of);
+            let completion = match played {
+                Some(row) => {
+                    let reply = row.reply.clone()?;
+                    Completion { round: 0, reply_content: reply.text, reply_time: reply.time, reply_unit: reply.unit }
+                }
+                None => Completion {
+                    round: order.round,
+                    reply_content: invent::reply(&mut rng, &order.order_no, order.round),
+                    reply_time: if rng.random_bool(0.1) { clock::day_of(&shown).to_owned() } else { shown },
+                    reply_unit: main,
+                },
             };
             vec![to(state::REPLIED), Edit::PutCompletion(completion)]
         }

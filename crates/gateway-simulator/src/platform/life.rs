@@ -188,6 +188,9 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
                 }
                 PlatformKind::TaxiQr => invent::scan(options.seed, format!("QR{day}{:06}", book.next_number), shown),
                 PlatformKind::Web => invent::letter(options.seed, format!("WX{day}{:06}", book.next_number), shown),
+                PlatformKind::TaxiWechat => {
+                    invent::taxi_letter(options.seed, format!("TW{day}{:06}", book.next_number), shown)
+                }
             }
         };
         create(platform, book, order, now);
@@ -371,7 +374,7 @@ fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, vers
     let Some(held) = book.order(number).filter(|held| held.version == version && !held.hidden) else { return };
     if platform.options.kind == PlatformKind::Bureau {
         // What was dispatched to it is brought to its end, also when nothing new comes.
-        if let Some(edits) = super::bureau::work(platform.options.seed, held, platform.shown_ms(now)) {
+        if let Some(edits) = super::bureau::work(platform, held, platform.shown_ms(now)) {
             change(platform, book, number, edits, Push::Record, now);
         }
         return;

@@ -27,12 +27,14 @@ pub enum PlatformKind {
     TaxiQr,
     /// 12328 WeChat or website: `docs/channels/web-12328.md`. The same.
     Web,
+    /// 出租微信, for taxis: `docs/channels/web-12328.md`. The same, and its orders name a car.
+    TaxiWechat,
 }
 
 impl PlatformKind {
     /// Whether citizens write there themselves: no hotline stands behind it that would give an order back.
     pub(crate) fn is_front(self) -> bool {
-        matches!(self, Self::TaxiQr | Self::Web)
+        matches!(self, Self::TaxiQr | Self::Web | Self::TaxiWechat)
     }
 
     /// The usual name of its channel at the gateway.
@@ -41,6 +43,7 @@ impl PlatformKind {
             Self::Municipal | Self::Province => "municipal-12345",
             Self::TaxiQr => "taxi-qr",
             Self::Web => "web-12328",
+            Self::TaxiWechat => "taxi-wechat",
             Self::Bureau => "bureau",
         }
     }

@@ -42,6 +42,8 @@ impl World {
         let desk = start_desk(desk_options.clone()).await.expect("desk");
         let judge = JudgeOptions {
             forwards: None,
+            fronts: Vec::new(),
+            bureau: None,
             gateway_url: url,
             token,
             platform: ControlPoint { url: platform.url(), token: platform.token.clone() },

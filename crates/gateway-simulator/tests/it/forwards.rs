@@ -37,6 +37,8 @@ impl World {
             token,
             platform: at(&municipal),
             desk: None,
+            fronts: Vec::new(),
+            bureau: None,
             channel: "municipal-12345".to_owned(),
             dress: gateway_simulator::Dress::Default,
             forwards: Some(ForwardOptions {
