@@ -4,6 +4,7 @@ mod architecture;
 mod bad_input;
 mod balance;
 mod campaign;
+mod channels;
 mod commands;
 mod corruption;
 mod defences;

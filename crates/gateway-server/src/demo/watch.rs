@@ -56,14 +56,18 @@ impl Watch {
         request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
     }
 
-    /// Whether no simulator has anything left to do.
+    /// Whether no simulator has anything left to do, and the gateway nothing under way: before that the judge, who reads all books, would only take
+    /// their time from them.
     pub async fn has_settled(&self) -> bool {
         for name in self.parties.iter().map(|party| party.name) {
             if !self.life(name).await.is_some_and(|life| life["settled"] == true) {
                 return false;
             }
         }
-        true
+        let token = self.dir.join("gateway/tokens/judge.token");
+        let Some(flow) = self.read(self.admin, "/api/v1/flow", &token).await else { return false };
+        let rows = ["inbound", "outbound"].into_iter().flat_map(|side| flow[side].as_array().into_iter().flatten());
+        rows.into_iter().all(|row| row["in_flight"] == 0)
     }
 
     /// One line on what happens.
