@@ -150,7 +150,7 @@ CONF
     fi
     id=$(openssl rand -base64 16 | tr '+/' '-_' | tr -d '=')
     for node in $(seq "$brokers"); do
-        java "${java_options[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/node-$node/server.properties" "${users[@]}" >"$dir/node-$node/format.log" 2>&1 ||
+        java "${java_options[@]}" kafka.tools.StorageTool format "--cluster-id=$id" -c "$dir/node-$node/server.properties" "${users[@]}" >"$dir/node-$node/format.log" 2>&1 ||
             fail "the storage of node $node could not be formatted: $(cat "$dir/node-$node/format.log")"
     done
     {

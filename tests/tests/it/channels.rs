@@ -4,6 +4,7 @@
 use crate::demo::{Demo, count};
 use crate::program::{Scratch, alone, seed, together};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(500);
@@ -47,12 +48,23 @@ async fn orders_of_every_channel_reach_the_bureau_and_the_province_and_come_back
 
 #[tokio::test]
 async fn all_channels_are_balanced_when_everything_goes_wrong_at_once() {
+    heavy(&["--rate", "12"]).await;
+}
+
+#[tokio::test]
+async fn all_channels_are_balanced_on_the_scaled_engines_too() {
+    heavy(&["--rate", "8", "--engines", "scaled"]).await;
+}
+
+async fn heavy(more: &[&str]) {
     let _machine = alone().await;
     let scratch = Scratch::new();
+    // The database runs as another user where this test runs as root.
+    std::fs::set_permissions(scratch.path(""), std::fs::Permissions::from_mode(0o711)).expect("its own directory");
     let seed = seed("all channels").to_string();
-    let arguments = ["--handler", "bureau", "--faults", "heavy", "--seconds", "60", "--rate", "12", "--seed", &seed];
-    let patient = [&arguments[..], &["--settle-seconds", "300"]].concat();
-    let verdict = Demo::run(&scratch, &patient, PATIENCE).await.balanced();
+    let arguments = ["--handler", "bureau", "--faults", "heavy", "--seconds", "60", "--settle-seconds", "300"];
+    let arguments = [&arguments[..], &["--seed", &seed], more].concat();
+    let verdict = Demo::run(&scratch, &arguments, PATIENCE).await.balanced();
     all_took_part(&verdict);
     for (whose, faults) in [("bureau", &verdict["bureau"]["faults"]), ("province", &verdict["forwards"]["faults"])] {
         let injected = faults.as_object().expect("faults").values().filter_map(Value::as_u64);

@@ -5,6 +5,7 @@ mod campaign;
 mod crude;
 mod data;
 mod desk_and_judge;
+mod dispatches;
 mod faults;
 mod forwards;
 mod golden;
