@@ -43,7 +43,7 @@ pub use ids::{
 };
 pub use incident::{IncidentState, News, NotificationState};
 pub use lifecycle::{OrderState, Refusal, asked_by, check_command, state_after};
-pub use likeness::{MATCH_WINDOW_MS, MatchKey, MatchSubject};
+pub use likeness::{CANDIDATE_SCORE, InvalidSubject, MATCH_WINDOW_MS, MatchKey, MatchSubject};
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};

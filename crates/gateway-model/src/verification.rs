@@ -115,6 +115,13 @@ impl PersonKey {
         Self(keyed(&mac.finalize().into_bytes()))
     }
 
+    /// What pairs of letters are mixed with before they are kept.
+    pub(crate) fn mixing(&self) -> u64 {
+        let mut mac = self.0.clone();
+        mac.update(b"likeness of texts");
+        mac.finalize().into_bytes().iter().take(8).fold(0, |mixing, byte| mixing << 8 | u64::from(*byte))
+    }
+
     /// The hash of a person field; `None` where the text identifies nobody: nothing is left of it, or it is masked (`*`).
     #[must_use]
     pub fn hash(&self, field: Field, text: &str) -> Option<PersonHash> {

@@ -89,10 +89,12 @@ async fn keys(store: &SqliteStore, held: u64, key: &PersonKey) {
     for start in (0..held).step_by(5_000) {
         let end = (start + 5_000).min(held);
         let of = |n: u64| {
-            let subject = MatchSubject::of(&facet(n, held), &Fields::new(), key);
-            (id(n), subject.at_ms(), subject.keys().into_iter().collect())
+            let FacetRow { channel, part, content_hash, fields, event_time, .. } = facet(n, held);
+            let subject = MatchSubject::of(&fields, event_time, &Fields::new(), key);
+            let comparable = Comparable { order_id: id(n), channel, subject };
+            MatchTurn { was: None, is: Some(MatchEntry { comparable, part, content_hash, lead: id(n) }) }
         };
-        let round = MatchRound { from: start, to: end, keys: (start..end).map(of).collect(), ..MatchRound::default() };
+        let round = MatchRound { from: start, to: end, turns: (start..end).map(of).collect(), ..MatchRound::default() };
         store.save_matches(&round).await.unwrap();
     }
 }
@@ -107,7 +109,7 @@ async fn main() {
         write(&store, 0, held, held).await;
         keys(&store, held, &key).await;
         write(&store, held, held + NEW, held).await;
-        let finder = DuplicateFinder::new(store.clone(), Arc::new(SystemClock), key.clone());
+        let mut finder = DuplicateFinder::new(store.clone(), Arc::new(SystemClock), key.clone());
         let began = Instant::now();
         let mut looked = 0;
         loop {

@@ -4,9 +4,8 @@ use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
     Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain,
-    IncidentId, JobId, MatchKey, NotificationId, NotificationState, OrderId, OrderPair, OrderState, PairId, PairState,
-    RawId, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict,
-    Window,
+    IncidentId, JobId, NotificationId, NotificationState, OrderId, OrderPair, OrderState, PairId, PairState, RawId,
+    RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict, Window,
 };
 use std::collections::BTreeMap;
 
@@ -117,12 +116,15 @@ pub trait IdentityStore: Send + Sync {
     async fn groups_of(&self, orders: &[OrderId]) -> Result<BTreeMap<OrderId, OrderId>>;
     /// Up to which place in the feed orders were compared.
     async fn match_position(&self) -> Result<u64>;
-    /// The orders that are found by a key and happened from `from_ms` until before `until_ms` (ms since 1970 UTC), the latest `limit` of each key.
-    async fn matches(&self, keys: &[MatchKey], from_ms: i64, until_ms: i64, limit: u32) -> Result<Vec<OrderId>>;
+    /// What the finder of duplicates has to look at among at most `limit` orders of the feed behind `after`.
+    async fn match_changes(&self, after: u64, limit: u32) -> Result<MatchPage>;
+    /// What is to be compared with each of these (by its place among them): what is kept of orders that another channel told of first-hand, share a key and
+    /// lie within the key's reach, the latest `limit` of each key and channel. One that shares several keys may come several times.
+    async fn matches(&self, asked: &[&Comparable], limit: u32) -> Result<Vec<(usize, Comparable)>>;
     /// Writes what a round found. What is joined or rejected is not offered again.
     ///
     /// # Errors
-    /// [`StoreError::WrongState`], and nothing is written, when another round began at the same place and has ended.
+    /// [`StoreError::WrongState`], and nothing is written, when another round has been written since the place `from` was read.
     async fn save_matches(&self, round: &MatchRound) -> Result<()>;
 }
 

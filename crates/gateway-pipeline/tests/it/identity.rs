@@ -144,7 +144,8 @@ async fn likeness_offers_and_a_person_decides() {
     let plate = "车牌 粤AD12345 甲公司";
     world.one(ours(1, plate, "dispatched 0")).await;
     world.one(theirs(1, plate, "dispatched 0")).await;
-    let finder = DuplicateFinder::new(world.store.clone(), Arc::new(SystemClock), PersonKey::of_installation(&[7; 32]));
+    let mut finder =
+        DuplicateFinder::new(world.store.clone(), Arc::new(SystemClock), PersonKey::of_installation(&[7; 32]));
     assert_eq!(finder.look().await.unwrap(), 2);
     assert_eq!(finder.look().await.unwrap(), 0);
     let offered = world.store.pairs(PairState::Candidate, None, 9).await.unwrap();

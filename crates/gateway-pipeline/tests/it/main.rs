@@ -9,6 +9,7 @@ mod books_by_day;
 mod commands;
 mod convergence;
 mod deliveries;
+mod duplicates;
 mod forward;
 mod history;
 mod identity;

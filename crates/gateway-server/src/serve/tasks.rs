@@ -15,7 +15,7 @@ use gateway_connector::{Breaker, Connector};
 use gateway_delivery::files::{FileExchange, FilesDeps};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
-use gateway_model::ChannelId;
+use gateway_model::{ChannelId, Dataset};
 use gateway_pipeline::{
     Decider, DuplicateFinder, Normalizers, PairShower, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying,
 };
@@ -116,8 +116,10 @@ pub fn start(
         // A person waits for the first.
         let shower = PairShower::new(store.clone(), decider.clone(), clock.clone());
         host.spawn(shower, Schedule::every(Duration::from_millis(500)));
-        let finder = DuplicateFinder::new(store.clone(), clock.clone(), installation.person_key.clone());
-        host.spawn(finder, Schedule::every(Duration::from_secs(2)));
+        if several_bring_orders(installation) {
+            let finder = DuplicateFinder::new(store.clone(), clock.clone(), installation.person_key.clone());
+            host.spawn(finder, Schedule::every(Duration::from_secs(2)));
+        }
         let patience = Duration::from_secs(config.pipeline.park_patience_s);
         host.spawn(
             ParkedSweeper::new(store.clone(), decider, clock.clone(), patience),
@@ -158,6 +160,13 @@ pub fn start(
         host,
     );
     Ok(Tasks { last_look, gate, waker })
+}
+
+/// Whether more than one channel brings orders: two of one channel are never offered as duplicates, so the finder has nothing to do for one. It begins where it
+/// ended when there is a second.
+fn several_bring_orders(installation: &Installation) -> bool {
+    let brings = |connector: &Arc<dyn Connector>| connector.descriptor().datasets.contains(&Dataset::Acceptance);
+    installation.connectors.iter().filter(|(_, connector)| brings(connector)).count() > 1
 }
 
 /// Starts reading a channel: its listing, and what is to be read again.

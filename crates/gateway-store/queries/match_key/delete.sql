@@ -1,1 +1,2 @@
-DELETE FROM match_key WHERE order_id IN (SELECT unhex(value) FROM json_each($1))
+DELETE FROM match_key
+WHERE (key, channel, at, order_id) IN (VALUES (?, ?, ?, ?))

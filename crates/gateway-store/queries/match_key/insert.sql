@@ -1,3 +1,3 @@
-INSERT INTO match_key (key, at, order_id)
-VALUES (?, ?, ?)
-ON CONFLICT (key, at, order_id) DO NOTHING
+INSERT INTO match_key (key, channel, at, order_id)
+VALUES (?, ?, ?, ?)
+ON CONFLICT (key, channel, at, order_id) DO NOTHING

@@ -2,6 +2,7 @@
 
 use super::StoreUnderTest;
 use super::fixture::*;
+use super::ingest::drop_after;
 use crate::*;
 use gateway_model::*;
 
@@ -87,34 +88,64 @@ pub async fn a_group_is_loaded_whole(place: &dyn StoreUnderTest) {
     assert!(ids(&load(store, by_number(77)).await).is_empty());
 }
 
-/// Orders are found by their keys within a time, the latest first; a round is written whole and once; what a person settled is not offered again.
+/// What is compared of an order, told of by `channel` at `minute`.
+fn comparable(n: u64, channel: ChannelId, minute: i64, said: &[(Field, &str)]) -> Comparable {
+    let fields: Fields = said.iter().map(|(field, text)| (*field, FieldValue::from(*text))).collect();
+    let at = Moment::At(at(minute * 60));
+    let subject = MatchSubject::of(&fields, at, &Fields::new(), &PersonKey::of_installation(&[7; 32]));
+    Comparable { order_id: order_id(n), channel, subject }
+}
+
+fn kept(was: Option<&Comparable>, comparable: &Comparable) -> MatchTurn {
+    let (comparable, lead) = (comparable.clone(), comparable.order_id);
+    let is = MatchEntry { comparable, part: Part::Cycle(0), content_hash: [9; 32], lead };
+    MatchTurn { was: was.cloned(), is: Some(is) }
+}
+
+async fn like(store: &dyn Store, one: &Comparable, limit: u32) -> Vec<u64> {
+    let found = store.matches(&[one], limit).await.unwrap();
+    let mut found: Vec<OrderId> = found.into_iter().map(|(_, other)| other.order_id).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.iter().map(|id| (id.0.as_u128() & 0xffff) as u64).collect()
+}
+
+const PLATE: (Field, &str) = (Field::Plate, "粤AD12345");
+const PLACE: (Field, &str) = (Field::Address, "天河区体育东路1号");
+
+/// Orders of other channels are found by their keys within the keys' reach, the latest first; a round is written whole and once; what a person settled is not offered
+/// again.
 pub async fn duplicates_are_offered_once(place: &dyn StoreUnderTest) {
     let store = place.open().await;
     let store = store.as_ref();
     write_orders(store, 1, 6).await;
-    let key = |name: &str| MatchKey(name.into());
     assert_eq!(store.match_position().await.unwrap(), 0);
+    let (hour, day) = (60, 24 * 60);
+    let all = [
+        comparable(1, municipal(), 0, &[PLATE, PLACE]),
+        comparable(2, channel("web"), hour, &[PLATE]),
+        comparable(3, channel("web"), 2 * day, &[PLATE, PLACE]),
+        comparable(4, channel("web"), 8 * day, &[PLATE]),
+        comparable(5, channel("qr"), -day, &[PLACE]),
+    ];
     let mut offer = pair(1, 2, PairState::Candidate, "likeness");
     (offer.score, offer.likeness) = (Some(70), vec![Likeness { what: "plate".into(), points: 35 }]);
     let round = MatchRound {
         from: 0,
         to: 3,
-        keys: vec![
-            (order_id(1), 100, vec![key("plate"), key("phone")]),
-            (order_id(2), 200, vec![key("plate")]),
-            (order_id(3), 900, vec![key("plate")]),
-        ],
+        turns: all.iter().map(|one| kept(None, one)).collect(),
         offers: vec![offer.clone(), pair(3, 4, PairState::Candidate, "likeness")],
     };
     store.save_matches(&round).await.unwrap();
     assert!(matches!(store.save_matches(&round).await, Err(StoreError::WrongState { .. })), "it was overtaken");
     assert_eq!(store.match_position().await.unwrap(), 3);
-    let found = |keys: Vec<MatchKey>, from, until, limit| async move {
-        store.matches(&keys, from, until, limit).await.unwrap()
-    };
-    assert_eq!(found(vec![key("plate"), key("phone")], 0, 900, 9).await, [order_id(1), order_id(2)]);
-    assert_eq!(found(vec![key("plate")], 0, 901, 1).await, [order_id(3)]);
-    assert!(found(vec![], 0, 901, 1).await.is_empty());
+    assert_eq!(like(store, &all[0], 9).await, [2, 3, 5], "4 is further than a week");
+    assert_eq!(like(store, &all[0], 1).await, [3, 5], "the latest of each key and channel");
+    assert_eq!(like(store, &all[1], 9).await, [1], "those of its own channel are not looked for");
+    assert_eq!(like(store, &all[2], 9).await, [1], "a place reaches a day");
+    assert_eq!(like(store, &comparable(9, desk(), 0, &[]), 9).await, [0; 0]);
+    let beside = store.matches(&[&all[3], &all[4]], 9).await.unwrap();
+    assert_eq!(beside, [(1, all[0].clone())], "as it was written");
     let candidates = store.pairs(PairState::Candidate, None, 9).await.unwrap();
     assert_eq!(candidates.len(), 2);
     assert!(candidates.contains(&offer));
@@ -122,14 +153,128 @@ pub async fn duplicates_are_offered_once(place: &dyn StoreUnderTest) {
     store.decide_pair(&pair(3, 4, PairState::Rejected, "王"), Some(PairState::Candidate)).await.unwrap();
     let again = pair(3, 4, PairState::Candidate, "likeness");
     offer.score = Some(80);
+    let moved = comparable(2, channel("qr"), hour, &[PLACE]);
     let round = MatchRound {
         from: 3,
         to: 5,
-        keys: vec![(order_id(2), 250, vec![key("phone")])],
+        turns: vec![kept(Some(&all[1]), &moved), MatchTurn { was: Some(all[2].clone()), is: None }],
         offers: vec![again, offer.clone()],
     };
     store.save_matches(&round).await.unwrap();
     assert_eq!(store.pairs(PairState::Candidate, None, 9).await.unwrap(), [offer]);
-    assert_eq!(found(vec![key("plate")], 0, 900, 9).await, [order_id(1)], "the old keys are gone");
+    assert_eq!(like(store, &comparable(9, desk(), 0, &[PLATE]), 9).await, [1], "the old keys are gone");
+    assert_eq!(like(store, &all[0], 9).await, [2, 5]);
     assert_eq!(store.orders(&[order_id(2), order_id(99)], true).await.unwrap().len(), 1);
+}
+
+/// Who looks for duplicates is told of the orders of which something else may be compared, with what is said of them first-hand, and of no others.
+pub async fn only_what_changed_is_compared_again(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let store = store.as_ref();
+    assert_eq!(store.match_changes(0, 9).await.unwrap(), MatchPage::default());
+    write_orders(store, 1, 4).await;
+    let persons: Fields = [(Field::RequesterPhone, FieldValue::from("13800000000"))].into_iter().collect();
+    write(store, |_, writes| {
+        writes.persons.push(PersonRow {
+            order_id: order_id(2),
+            channel: municipal(),
+            dataset: Dataset::Acceptance,
+            part: Part::Cycle(0),
+            fields: persons.clone(),
+            key_id: "plain".into(),
+        });
+        // The channel that comes first tells of the third; what another only repeats, or does not say any more, is nobody's first-hand word.
+        writes.facets.push((order_id(3), FacetRow { channel: channel("a"), content_hash: [3; 32], ..facet(1) }));
+        writes.facets.push((order_id(2), FacetRow { channel: channel("a"), echo: true, ..facet(1) }));
+        writes.facets.push((order_id(1), FacetRow { gone_at: Some(at(5)), ..facet(1) }));
+    })
+    .await
+    .unwrap();
+    let page = store.match_changes(0, 2).await.unwrap();
+    assert_eq!((page.seen, page.changes.len()), (2, 1), "the first has nothing to compare, and never had");
+    let [second] = &page.changes[..] else { panic!("{page:?}") };
+    let said = FirstHand {
+        channel: municipal(),
+        part: Part::Cycle(0),
+        content_hash: [9; 32],
+        event_time: Moment::At(at(0)),
+        fields: fields("路灯不亮"),
+        persons,
+    };
+    let expected = MatchChange { order_id: order_id(2), lead: order_id(2), was: None, first_hand: Some(said) };
+    assert_eq!(*second, expected);
+    let rest = store.match_changes(page.next, 9).await.unwrap();
+    assert_eq!((rest.seen, rest.changes[0].order_id), (1, order_id(3)));
+    assert_eq!(rest.changes[0].first_hand.as_ref().unwrap().channel, channel("a"));
+    assert_eq!(rest.changes[0].first_hand.as_ref().unwrap().persons, Fields::new());
+
+    // Kept, they are not told of again until what they were made of is another.
+    let second = comparable(2, municipal(), 0, &[PLATE]);
+    let third = comparable(3, channel("a"), 0, &[PLATE]);
+    let mut turns = vec![kept(None, &second), kept(None, &third)];
+    turns[1].is.as_mut().unwrap().content_hash = [3; 32];
+    let round = MatchRound { from: 0, to: rest.next, turns, ..MatchRound::default() };
+    store.save_matches(&round).await.unwrap();
+    let again = store.match_changes(0, 9).await.unwrap();
+    assert_eq!((again.seen, again.next, again.changes.len()), (3, rest.next, 0));
+
+    write(store, |loaded, writes| {
+        for (place, n) in [2, 3].into_iter().enumerate() {
+            writes.orders.push(order(n, 2, loaded.next_feed_seq + place as u64));
+        }
+        writes.facets.push((order_id(2), FacetRow { content_hash: [4; 32], ..facet(1) }));
+        writes.aliases.extend([(order_id(1), order_id(1)), (order_id(3), order_id(1))]);
+    })
+    .await
+    .unwrap();
+    let page = store.match_changes(rest.next, 9).await.unwrap();
+    let was: Vec<_> = page.changes.iter().map(|change| change.was.clone()).collect();
+    assert_eq!(was, [Some(second.clone()), Some(third)], "other content; another group");
+    assert_eq!(page.changes[1].lead, order_id(1));
+
+    write(store, |loaded, writes| {
+        writes.orders.push(order(2, 3, loaded.next_feed_seq));
+        writes.facets.push((order_id(2), FacetRow { gone_at: Some(at(9)), ..facet(1) }));
+    })
+    .await
+    .unwrap();
+    let page = store.match_changes(page.next, 9).await.unwrap();
+    let gone = MatchChange { order_id: order_id(2), lead: order_id(2), was: Some(second.clone()), first_hand: None };
+    assert_eq!(page.changes, [gone]);
+    let left = MatchTurn { was: Some(second), is: None };
+    let round = MatchRound { from: rest.next, to: page.next, turns: vec![left], ..MatchRound::default() };
+    store.save_matches(&round).await.unwrap();
+    assert!(store.match_changes(rest.next, 9).await.unwrap().changes.iter().all(|one| one.order_id != order_id(2)));
+}
+
+/// Of a round, and of what a person says of a pair, that is dropped while it is written, everything is there or nothing, and the next begins where it stands.
+pub async fn a_dropped_round_of_matches_is_whole_or_absent(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    let store = store.as_ref();
+    write_orders(store, 1, 80).await;
+    for polls in 1..40 {
+        let from = store.match_position().await.unwrap();
+        let (n, plate) = (2 * u64::from(polls) - 1, format!("粤AD1{polls:04}"));
+        let said = [(Field::Plate, plate.as_str())];
+        let (one, other) = (comparable(n, municipal(), 0, &said), comparable(n + 1, channel("web"), 0, &said));
+        let offers = vec![pair(n, n + 1, PairState::Candidate, "likeness")];
+        let turns = vec![kept(None, &one), kept(None, &other)];
+        let round = MatchRound { from, to: from + 2, turns, offers: offers.clone() };
+        drop_after(polls, store.save_matches(&round)).await;
+        store.check().await.unwrap();
+        let written = store.match_position().await.unwrap() == from + 2;
+        assert_eq!(like(store, &one, 9).await.len(), usize::from(written));
+        assert_eq!(store.pair(&offers[0].id()).await.unwrap().is_some(), written);
+        if !written {
+            store.save_matches(&round).await.unwrap();
+        }
+        let mut joined = pair(n, n + 1, PairState::Joined, "王");
+        joined.pending = true;
+        drop_after(polls, store.decide_pair(&joined, Some(PairState::Candidate))).await;
+        store.check().await.unwrap();
+        let said = store.pair_steps(&joined.id()).await.unwrap().len();
+        let held = store.pair(&joined.id()).await.unwrap().unwrap();
+        assert_eq!(said, usize::from(held.state == PairState::Joined), "what was said is told once");
+        assert_eq!(store.pending_pairs(99).await.unwrap().contains(&joined), held.pending);
+    }
 }

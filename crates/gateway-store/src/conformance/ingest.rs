@@ -165,7 +165,8 @@ pub async fn a_dropped_batch_is_whole_or_absent(place: &dyn StoreUnderTest) {
     }
 }
 
-async fn drop_after<F: Future>(polls: u32, future: F) {
+/// Polls a future so often and drops it.
+pub(super) async fn drop_after<F: Future>(polls: u32, future: F) {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(move |context| {

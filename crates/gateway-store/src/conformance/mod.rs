@@ -157,6 +157,8 @@ macro_rules! store_conformance {
             a_pair_lives_as_agreed
             a_group_is_loaded_whole
             duplicates_are_offered_once
+            only_what_changed_is_compared_again
+            a_dropped_round_of_matches_is_whole_or_absent
             the_registry_is_loaded_for_who_asks
             a_stale_epoch_saves_no_checkpoint
             contenders_get_distinct_epochs

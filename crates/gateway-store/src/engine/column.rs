@@ -110,6 +110,10 @@ impl<'r, R: Cells> Columns<'r, R> {
         Ok(self.maybe(R::text)?.map(str::to_owned))
     }
 
+    pub(crate) fn bytes(&mut self) -> Result<&'r [u8]> {
+        self.take(R::bytes)
+    }
+
     pub(crate) fn maybe_bytes(&mut self) -> Result<Option<Vec<u8>>> {
         Ok(self.maybe(R::bytes)?.map(<[u8]>::to_vec))
     }

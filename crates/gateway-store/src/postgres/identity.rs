@@ -1,16 +1,18 @@
 //! Orders that are one, and orders that may be.
 
-use super::batch::{Step, run, steps, write_rows};
+use super::batch::{Step, arrays, run, steps};
 use super::column::Columns;
 use super::load::uuids;
 use super::transaction::{commit, turn};
 use super::{PostgresStore, Result};
-use crate::engine::identity_row::{groups, must_be, overtaken, pair, step};
-use crate::{IdentityStore, MatchRound, OrderReference, PairStep, StoreError};
+use crate::engine::identity_row::{
+    KeyRow, changes, channels, groups, kept, key_rows, left, like, must_be, overtaken, pair, step, wanted,
+};
+use crate::{Comparable, IdentityStore, MatchPage, MatchRound, OrderReference, PairStep, StoreError};
 use async_trait::async_trait;
-use gateway_model::{MatchKey, OrderId, OrderPair, PairId, PairState, SourceNumber};
-use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet};
+use gateway_model::{OrderId, OrderPair, PairId, PairState, SourceNumber};
+use sqlx::{Arguments, PgConnection};
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl IdentityStore for PostgresStore {
@@ -75,21 +77,27 @@ impl IdentityStore for PostgresStore {
         Columns::of("match_position", &row).count()
     }
 
-    async fn matches(&self, keys: &[MatchKey], from_ms: i64, until_ms: i64, limit: u32) -> Result<Vec<OrderId>> {
-        let mut found = BTreeSet::new();
-        for key in keys {
-            let rows = sqlx::query(sql!("match_key/newest"))
-                .bind(key.0.as_str())
-                .bind(from_ms)
-                .bind(until_ms)
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
-                .await?;
-            for row in &rows {
-                found.insert(Columns::of("match_key", row).order_id()?);
-            }
+    async fn match_changes(&self, after: u64, limit: u32) -> Result<MatchPage> {
+        let rows = sqlx::query(sql!("match_subject/changed"))
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        changes(after, &rows)
+    }
+
+    async fn matches(&self, asked: &[&Comparable], limit: u32) -> Result<Vec<(usize, Comparable)>> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found.into_iter().collect())
+        let mut wanted = arrays(wanted(asked), |values, one| {
+            values.int(one.asked).bytes(&one.key.0).text(one.channel.as_str()).int(one.from_ms).int(one.until_ms);
+        })?;
+        wanted
+            .add(i64::from(limit))
+            .map_err(|source| StoreError::Damaged { what: "a limit can't be told".into(), source: Some(source) })?;
+        let rows = sqlx::query_with(pg!("match_subject/like"), wanted).fetch_all(&self.pool).await?;
+        rows.iter().map(like).collect()
     }
 
     async fn save_matches(&self, round: &MatchRound) -> Result<()> {
@@ -104,18 +112,30 @@ impl IdentityStore for PostgresStore {
             if moved.rows_affected() != 1 {
                 return Err(overtaken(round.from));
             }
-            let orders: Vec<OrderId> = round.keys.iter().map(|(order, _, _)| *order).collect();
-            sqlx::query(pg!("match_key/delete")).bind(uuids(&orders)).execute(&mut *tx).await?;
-            let rows: Vec<(&MatchKey, i64, OrderId)> = round
-                .keys
-                .iter()
-                .flat_map(|(order, at, keys)| keys.iter().map(move |key| (key, *at, *order)))
-                .collect();
-            write_rows(&mut tx, sql!("match_key/insert"), &rows, |values, (key, at, order)| {
-                values.text(key.0.as_str()).int(*at).uuid(order.0);
-            })
-            .await?;
-            run(&mut tx, written(sql!("order_pair/offer"), &round.offers)).await?;
+            let (gone, new) = key_rows(round);
+            let (left, kept, channels) = (left(round), kept(round), channels(round));
+            let rows = [
+                keys(sql!("match_key/delete"), &gone),
+                keys(sql!("match_key/insert"), &new),
+                steps(sql!("match_subject/delete"), &left, |values, order| {
+                    values.uuid(order.0);
+                }),
+                steps(sql!("match_subject/upsert"), &kept, |values, entry| {
+                    values
+                        .uuid(entry.comparable.order_id.0)
+                        .text(entry.comparable.channel.as_str())
+                        .show(&entry.part)
+                        .bytes(&entry.content_hash)
+                        .uuid(entry.lead.0)
+                        .int(entry.comparable.subject.at_ms())
+                        .bytes(&entry.comparable.subject.to_bytes());
+                }),
+                steps(sql!("match_channel/insert"), &channels, |values, channel| {
+                    values.text(channel.as_str());
+                }),
+                written(sql!("order_pair/offer"), &round.offers),
+            ];
+            run(&mut tx, rows.into_iter().flatten()).await?;
             commit(tx).await
         })
         .await
@@ -145,6 +165,12 @@ pub(super) async fn named(connection: &mut PgConnection, numbers: &[SourceNumber
 pub(super) async fn among(connection: &mut PgConnection, orders: &[OrderId]) -> Result<Vec<OrderPair>> {
     let rows = sqlx::query(pg!("order_pair/among")).bind(uuids(orders)).fetch_all(connection).await?;
     rows.iter().map(pair).collect()
+}
+
+fn keys<'w>(statement: &'static str, rows: &'w [KeyRow<'w>]) -> Vec<Step<'w>> {
+    steps(statement, rows, |values, (key, channel, at, order)| {
+        values.bytes(&key.0).text(channel.as_str()).int(*at).uuid(order.0);
+    })
 }
 
 fn written<'w>(statement: &'static str, rows: &'w [OrderPair]) -> Vec<Step<'w>> {

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126000300 "add_spool_to_node",
     20261126000400 "create_registry",
     20261126000700 "create_identity",
+    20261126001200 "match_by_channel",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

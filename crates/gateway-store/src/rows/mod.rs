@@ -30,7 +30,9 @@ pub use history::{
     AccountDay, AccountSpan, BookDay, Days, DeadLetterLife, DeliveryDay, FlowDay, GapStep, IncidentLife, Latency,
     LatencyDay, Leg, NewAccount,
 };
-pub use identity::{MatchRound, OrderReference, PairStep};
+pub use identity::{
+    Comparable, FirstHand, MatchChange, MatchEntry, MatchPage, MatchRound, MatchTurn, OrderReference, PairStep,
+};
 pub use ingest::{
     ChangeRow, FlowOutcome, FlowPosition, FlowTally, IngestRequest, IngestWrites, Loaded, NewAnomaly, NewDeadLetter,
     NewPark, NewRaw, Parked, RawMeta, RawRow, left_topic,

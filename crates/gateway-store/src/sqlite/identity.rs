@@ -1,15 +1,17 @@
 //! Orders that are one, and orders that may be.
 
-use super::batch::{Step, list, run, steps, write_rows};
+use super::batch::{Step, list, run, steps};
 use super::column::Columns;
 use super::load::hex_list;
 use super::{Result, SqliteStore};
-use crate::engine::identity_row::{groups, must_be, overtaken, pair, step};
-use crate::{IdentityStore, MatchRound, OrderReference, PairStep, StoreError};
+use crate::engine::identity_row::{
+    KeyRow, changes, channels, groups, kept, key_rows, left, like, must_be, overtaken, pair, step, wanted,
+};
+use crate::{Comparable, IdentityStore, MatchPage, MatchRound, OrderReference, PairStep, StoreError};
 use async_trait::async_trait;
-use gateway_model::{MatchKey, OrderId, OrderPair, PairId, PairState, SourceNumber};
+use gateway_model::{OrderId, OrderPair, PairId, PairState, SourceNumber};
 use sqlx::SqliteConnection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl IdentityStore for SqliteStore {
@@ -81,22 +83,29 @@ impl IdentityStore for SqliteStore {
         Columns::of("match_position", &row).count()
     }
 
-    async fn matches(&self, keys: &[MatchKey], from_ms: i64, until_ms: i64, limit: u32) -> Result<Vec<OrderId>> {
-        let mut reader = self.readers.lend().await?;
-        let mut found = BTreeSet::new();
-        for key in keys {
-            let rows = sqlx::query(sql!("match_key/newest"))
-                .bind(key.0.as_str())
-                .bind(from_ms)
-                .bind(until_ms)
-                .bind(i64::from(limit))
-                .fetch_all(&mut *reader)
-                .await?;
-            for row in &rows {
-                found.insert(Columns::of("match_key", row).order_id()?);
-            }
+    async fn match_changes(&self, after: u64, limit: u32) -> Result<MatchPage> {
+        let rows = sqlx::query(sql!("match_subject/changed"))
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
+        changes(after, &rows)
+    }
+
+    async fn matches(&self, asked: &[&Comparable], limit: u32) -> Result<Vec<(usize, Comparable)>> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found.into_iter().collect())
+        let wanted = wanted(asked).map(|one| {
+            let key: String = one.key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            (one.asked, key, one.channel, one.from_ms, one.until_ms)
+        });
+        let rows = sqlx::query(sql!("match_subject/like"))
+            .bind(list(wanted)?)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
+        rows.iter().map(like).collect()
     }
 
     async fn save_matches(&self, round: &MatchRound) -> Result<()> {
@@ -109,15 +118,30 @@ impl IdentityStore for SqliteStore {
         if moved.rows_affected() != 1 {
             return Err(overtaken(round.from));
         }
-        let orders: Vec<OrderId> = round.keys.iter().map(|(order, _, _)| *order).collect();
-        sqlx::query(sql!("match_key/delete")).bind(hex_list(&orders)?).execute(&mut *tx).await?;
-        let rows: Vec<(&MatchKey, i64, OrderId)> =
-            round.keys.iter().flat_map(|(order, at, keys)| keys.iter().map(move |key| (key, *at, *order))).collect();
-        write_rows(&mut tx, sql!("match_key/insert"), &rows, |values, (key, at, order)| {
-            values.text(key.0.as_str()).int(*at).bytes(order.0.as_bytes());
-        })
-        .await?;
-        run(&mut tx, written(sql!("order_pair/offer"), &round.offers)).await?;
+        let (gone, new) = key_rows(round);
+        let (left, kept, channels) = (left(round), kept(round), channels(round));
+        let rows = [
+            keys(sql!("match_key/delete"), &gone),
+            keys(sql!("match_key/insert"), &new),
+            steps(sql!("match_subject/delete"), &left, |values, order| {
+                values.bytes(order.0.as_bytes());
+            }),
+            steps(sql!("match_subject/upsert"), &kept, |values, entry| {
+                values
+                    .bytes(entry.comparable.order_id.0.as_bytes())
+                    .text(entry.comparable.channel.as_str())
+                    .show(&entry.part)
+                    .bytes(&entry.content_hash)
+                    .bytes(entry.lead.0.as_bytes())
+                    .int(entry.comparable.subject.at_ms())
+                    .bytes(&entry.comparable.subject.to_bytes());
+            }),
+            steps(sql!("match_channel/insert"), &channels, |values, channel| {
+                values.text(channel.as_str());
+            }),
+            written(sql!("order_pair/offer"), &round.offers),
+        ];
+        run(&mut tx, rows.into_iter().flatten()).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -149,6 +173,12 @@ pub(super) async fn named(connection: &mut SqliteConnection, numbers: &[SourceNu
 pub(super) async fn among(connection: &mut SqliteConnection, orders: &[OrderId]) -> Result<Vec<OrderPair>> {
     let rows = sqlx::query(sql!("order_pair/among")).bind(hex_list(orders)?).fetch_all(connection).await?;
     rows.iter().map(pair).collect()
+}
+
+fn keys<'w>(statement: &'static str, rows: &'w [KeyRow<'w>]) -> Vec<Step<'w>> {
+    steps(statement, rows, |values, (key, channel, at, order)| {
+        values.bytes(&key.0).text(channel.as_str()).int(*at).bytes(order.0.as_bytes());
+    })
 }
 
 fn written<'w>(statement: &'static str, rows: &'w [OrderPair]) -> Vec<Step<'w>> {

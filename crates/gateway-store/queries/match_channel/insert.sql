@@ -1,0 +1,3 @@
+INSERT INTO match_channel (channel)
+VALUES (?)
+ON CONFLICT (channel) DO NOTHING

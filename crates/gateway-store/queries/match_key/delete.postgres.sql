@@ -1,1 +1,0 @@
-DELETE FROM match_key WHERE order_id = ANY ($1)

@@ -1,0 +1,2 @@
+DELETE FROM match_subject
+WHERE order_id IN (VALUES (?))
