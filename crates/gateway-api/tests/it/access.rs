@@ -11,6 +11,8 @@ const READ: &[&str] = &[
     "/api/v1/orders/1/timeline",
     "/api/v1/commands/1",
     "/api/v1/deliveries/1",
+    "/api/v1/duplicates",
+    "/api/v1/duplicates/1",
     "/api/v1/flow",
     "/api/v1/gaps",
     "/api/v1/gaps/1",
@@ -33,6 +35,9 @@ const READ: &[&str] = &[
 ];
 const CHANGE: &[&str] = &[
     "/api/v1/orders/1/commands",
+    "/api/v1/duplicates",
+    "/api/v1/duplicates/1/confirm",
+    "/api/v1/duplicates/1/reject",
     "/api/v1/gaps/1/repair",
     "/api/v1/gaps/1/waive",
     "/api/v1/gaps/repair",
@@ -70,8 +75,8 @@ async fn each_role_may_what_the_contract_says_and_no_more() {
         async move { gateway.get(token, path).await.status == 403 }
     };
     for path in READ {
-        let orders =
-            ["/api/v1/orders", "/api/v1/commands", "/api/v1/deliveries"].iter().any(|start| path.starts_with(start));
+        let orders = ["/api/v1/orders", "/api/v1/commands", "/api/v1/deliveries", "/api/v1/duplicates"];
+        let orders = orders.iter().any(|start| path.starts_with(start));
         assert_eq!(refused(DESK, path).await, !orders, "desk {path}");
         assert_eq!(refused(JUDGE, path).await, path.starts_with("/api/v1/raw"), "judge {path}");
         assert!(!refused(ADMIN, path).await, "admin {path}");

@@ -4,6 +4,7 @@
 mod access;
 mod books;
 mod commands;
+mod duplicates;
 mod gateway;
 mod health;
 mod history;

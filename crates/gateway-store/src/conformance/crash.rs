@@ -5,6 +5,7 @@
 
 use super::StoreUnderTest;
 use super::fixture::*;
+use super::identity::{assert_matches_whole, match_and_decide};
 use crate::*;
 use gateway_model::*;
 use std::io::Write;
@@ -55,6 +56,7 @@ pub async fn write_until_killed(place: &dyn StoreUnderTest) {
         let results: Vec<_> =
             due.iter().map(|work| end(work.delivery.id, DeliveryState::Acknowledged, at(3))).collect();
         store.end_attempts(&results, None).await.unwrap();
+        match_and_decide(&*store, batch).await;
     }
 }
 
@@ -95,5 +97,6 @@ pub async fn assert_left_whole(place: &dyn StoreUnderTest, reported: u64) {
     let sent = store.items(&municipal(), Dataset::Completion, always()).await.unwrap();
     assert_eq!(sent.len() as u64, acknowledged);
     assert_book_agrees(&*store, &municipal()).await;
+    assert_matches_whole(&*store).await;
     store.close().await;
 }

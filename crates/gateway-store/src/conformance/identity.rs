@@ -278,3 +278,69 @@ pub async fn a_dropped_round_of_matches_is_whole_or_absent(place: &dyn StoreUnde
         assert_eq!(store.pending_pairs(99).await.unwrap().contains(&joined), held.pending);
     }
 }
+
+/// What the victim of a kill does beside its batches: looks for duplicates, joins a pair as a person would, and shows what was said before.
+pub(super) async fn match_and_decide(store: &dyn Store, n: u64) {
+    let from = store.match_position().await.unwrap();
+    let page = store.match_changes(from, 30).await.unwrap();
+    let turns: Vec<MatchTurn> = page
+        .changes
+        .into_iter()
+        .filter_map(|change| {
+            let said = change.first_hand?;
+            let place = (change.order_id.0.as_u128() & 0xffff) as u64;
+            let plate = format!("粤AD1{:04}", place / 2);
+            let told = if place.is_multiple_of(2) { said.channel } else { channel("web") };
+            Some(kept(None, &comparable(place, told, 0, &[(Field::Plate, plate.as_str())])))
+        })
+        .collect();
+    let ids: Vec<OrderId> =
+        turns.iter().filter_map(|turn| turn.is.as_ref()).map(|entry| entry.comparable.order_id).collect();
+    let offer = |two: &[OrderId]| OrderPair::new(two[0], two[1], PairState::Candidate, "likeness", at(9));
+    let offers: Vec<OrderPair> = ids.chunks_exact(2).map(offer).collect();
+    store.save_matches(&MatchRound { from, to: page.next, turns, offers }).await.unwrap();
+    let candidates = store.pairs(PairState::Candidate, None, 1).await.unwrap();
+    for pair in candidates {
+        let said = OrderPair { state: PairState::Joined, by: "王".into(), pending: true, at: at(n as i64), ..pair };
+        store.decide_pair(&said, Some(PairState::Candidate)).await.unwrap();
+    }
+    // Every other one waits a while.
+    let pending = store.pending_pairs(1).await.unwrap();
+    write(store, |_, writes| {
+        for pair in pending.iter().filter(|_| n.is_multiple_of(2)) {
+            writes.pairs.push(OrderPair { pending: false, ..pair.clone() });
+            writes.aliases.extend([(pair.a, pair.a), (pair.b, pair.a)]);
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// After a kill: each round of matches is there whole or not at all, and what a person said of a pair is told once, and shown or still to be shown.
+pub(super) async fn assert_matches_whole(store: &dyn Store) {
+    let position = store.match_position().await.unwrap();
+    let (mut after, mut kept) = (0, 0);
+    while after < position {
+        let page = store.match_changes(after, 100).await.unwrap();
+        let orders = store.orders_after(after, 100, false).await.unwrap().orders;
+        for view in orders.iter().filter(|view| view.aggregate.order.feed_seq <= position) {
+            // It would have another content hash or group: only a group that was shown since tells it again.
+            let id = view.aggregate.order.id;
+            let change = page.changes.iter().find(|change| change.order_id == id);
+            assert!(change.is_none_or(|change| change.was.is_some()), "{id} was passed and is not kept");
+            kept += 1;
+        }
+        after = page.next;
+    }
+    let mut pairs = Vec::new();
+    for state in [PairState::Candidate, PairState::Joined] {
+        pairs.extend(store.pairs(state, None, 10_000).await.unwrap());
+    }
+    assert!(kept == 0 || !pairs.is_empty(), "{kept} orders were compared");
+    for pair in pairs {
+        let steps = store.pair_steps(&pair.id()).await.unwrap().len();
+        assert_eq!(steps, usize::from(pair.state == PairState::Joined), "{pair:?}");
+        let group = store.groups_of(&[pair.a, pair.b]).await.unwrap();
+        assert_eq!(group.len() == 2, pair.state == PairState::Joined && !pair.pending, "{pair:?}");
+    }
+}

@@ -87,10 +87,11 @@ impl IdentityStore for PostgresStore {
     }
 
     async fn matches(&self, asked: &[&Comparable], limit: u32) -> Result<Vec<(usize, Comparable)>> {
-        if asked.is_empty() {
+        let wanted: Vec<_> = wanted(asked).collect();
+        if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let mut wanted = arrays(wanted(asked), |values, one| {
+        let mut wanted = arrays(&wanted, |values, one| {
             values.int(one.asked).bytes(&one.key.0).text(one.channel.as_str()).int(one.from_ms).int(one.until_ms);
         })?;
         wanted

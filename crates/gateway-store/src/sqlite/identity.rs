@@ -93,10 +93,11 @@ impl IdentityStore for SqliteStore {
     }
 
     async fn matches(&self, asked: &[&Comparable], limit: u32) -> Result<Vec<(usize, Comparable)>> {
-        if asked.is_empty() {
+        let wanted: Vec<_> = wanted(asked).collect();
+        if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted = wanted(asked).map(|one| {
+        let wanted = wanted.iter().map(|one| {
             let key: String = one.key.0.iter().map(|byte| format!("{byte:02x}")).collect();
             (one.asked, key, one.channel, one.from_ms, one.until_ms)
         });
