@@ -2,6 +2,7 @@
 
 use gateway_model::*;
 use gateway_store::*;
+use std::sync::LazyLock;
 
 /// Records by transaction.
 pub const BATCH: u64 = 500;
@@ -28,17 +29,49 @@ fn time(record: u64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + record as i64).unwrap()
 }
 
-fn fields() -> Fields {
+/// What citizens say, by record: words in an order that never comes again, so that nothing gains by one record being like another.
+fn words(record: u64) -> &'static str {
+    const WORDS: [&str; 32] = [
+        "路灯", "不亮", "连续", "三晚", "东北", "路口", "来电", "市民", "反映", "希望", "尽快", "派人", "维修", "出租",
+        "司机", "拒载", "绕路", "公交", "甩站", "候车", "老人", "摔倒", "积水", "坑洼", "停车", "收费", "投诉", "处理",
+        "答复", "天河", "黄埔", "多次",
+    ];
+    /// Two signs of three bytes.
+    const WORD: usize = 6;
+    const LONG: usize = 95;
+    static POOL: LazyLock<String> = LazyLock::new(|| {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        (0..100_003)
+            .map(|_| {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                WORDS[(seed >> 59) as usize]
+            })
+            .collect()
+    });
+    let start = (record as usize * 97) % (POOL.len() / WORD - LONG) * WORD;
+    &POOL[start..start + LONG * WORD]
+}
+
+/// A record of about 1 KiB, as the channel sends it.
+fn body(n: u64, record: u64) -> Vec<u8> {
+    let (minute, second) = (record / 60 % 60, record % 60);
+    format!(
+        r#"{{"orderNo":"{}","createTime":"2026-11-23 09:{minute:02}:{second:02}","updateTime":"2026-11-23 10:{minute:02}:{second:02}","orderType":"03","category":"城市管理/市政设施/路灯","title":"路灯不亮","content":"{}","sourceType":"phone","address":"天河路{n}号","occurTime":"2026-11-22 21:{second:02}:00","urgency":"1","isSecret":"0","isAnonymous":"1","callerName":"测试甲","callerPhone":"{:011}","state":"30","unit":"市交通运输局","deadline":"2026-12-14 23:59:59","round":0,"events":[],"completions":[]}}"#,
+        number(n).as_str(),
+        words(record),
+        record * 7_919,
+    )
+    .into_bytes()
+}
+
+fn fields(record: u64) -> Fields {
     [
         (Field::Title, FieldValue::from("路灯不亮")),
-        (
-            Field::Content,
-            FieldValue::from(
-                "某某路与某某街交叉口东北角的路灯已经连续三个晚上不亮，来电人请求尽快派人维修。".repeat(5).as_str(),
-            ),
-        ),
+        (Field::Content, FieldValue::from(words(record))),
         (Field::MatterCategory, FieldValue::from("城市管理/市政设施/路灯")),
-        (Field::AcceptedAt, FieldValue::Time(Moment::At(time(0)))),
+        (Field::AcceptedAt, FieldValue::Time(Moment::At(time(record)))),
     ]
     .into_iter()
     .collect()
@@ -53,7 +86,7 @@ pub fn order(n: u64, seq: u64, feed_seq: u64, record: u64) -> WorkOrderRow {
         changed_at: time(record),
         state: Some(OrderState::Dispatched),
         round: 0,
-        fields: fields(),
+        fields: fields(record),
         conflicts: Vec::new(),
     }
 }
@@ -87,7 +120,7 @@ pub fn whole_writes(writer: u64, loaded: &Loaded, from: u64) -> IngestWrites {
                 partition: writer as u32,
                 offset: record,
             },
-            body: vec![b'x'; 1024],
+            body: body(n, record),
             key_id: "plain".into(),
         });
         let seq = seqs.entry(id(n)).or_default();
@@ -146,7 +179,7 @@ pub fn whole_writes(writer: u64, loaded: &Loaded, from: u64) -> IngestWrites {
                 digest,
                 content_hash: digest.0,
                 echo: false,
-                fields: fields(),
+                fields: fields(record),
                 unmapped: Default::default(),
                 read_at: time(record),
                 received_at: time(record),

@@ -9,51 +9,73 @@
 //! other.
 
 use super::Result;
+use super::array::{Array, Kind};
 use super::column::to_ms;
 use crate::StoreError;
+pub(super) use crate::engine::last_of_each;
 use gateway_model::Timestamp;
 use serde::Serialize;
+use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
-use sqlx::{Arguments, AssertSqlSafe, PgConnection};
+use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::io::Write;
 
 /// Rows by statement.
 const SIZE: usize = 1_000;
 
-enum Column {
-    Int(Vec<Option<i64>>),
-    Text(Vec<Option<String>>),
-    Bytes(Vec<Option<Vec<u8>>>),
-    Uuid(Vec<Option<uuid::Uuid>>),
-}
-
 /// The values of the rows of one statement, in the order of its columns.
 #[derive(Default)]
 pub(super) struct Values {
-    columns: Vec<Column>,
+    columns: Vec<Array>,
     next: usize,
     failure: Option<StoreError>,
 }
 
-macro_rules! push {
-    ($values:ident, $kind:ident, $value:expr) => {{
-        let value = $value;
-        match $values.columns.get_mut($values.next) {
-            None => $values.columns.push(Column::$kind(vec![value])),
-            Some(Column::$kind(column)) => column.push(value),
-            Some(_) => {
-                $values.failure = Some(StoreError::damaged(format!("column {} is of two kinds", $values.next)));
+impl Values {
+    /// The column of the next cell.
+    fn column(&mut self, kind: Kind) -> Option<&mut Array> {
+        let at = self.next;
+        self.next += 1;
+        if at == self.columns.len() {
+            self.columns.push(Array::of(kind));
+        }
+        match self.columns.get_mut(at) {
+            Some(column) if column.kind() == kind => Some(column),
+            _ => {
+                self.failure = Some(StoreError::damaged(format!("column {at} is of two kinds")));
+                None
             }
         }
-        $values.next += 1;
-        $values
-    }};
-}
+    }
 
-impl Values {
+    /// A cell whose bytes `write` writes.
+    fn cell(
+        &mut self,
+        kind: Kind,
+        write: impl FnOnce(&mut Vec<u8>) -> std::result::Result<(), BoxDynError>,
+    ) -> &mut Self {
+        let pushed = self.column(kind).map_or(Ok(()), |column| column.push(write));
+        if let Err(source) = pushed {
+            self.failure = Some(StoreError::Damaged { what: "a value can't be stored".into(), source: Some(source) });
+        }
+        self
+    }
+
+    fn null(&mut self, kind: Kind) -> &mut Self {
+        if let Some(column) = self.column(kind) {
+            column.push_null();
+        }
+        self
+    }
+
     pub(super) fn int(&mut self, value: impl Into<Option<i64>>) -> &mut Self {
-        push!(self, Int, value.into())
+        match (value.into(), self.column(Kind::Int)) {
+            (Some(value), Some(column)) => column.push_int(value),
+            (None, Some(column)) => column.push_null(),
+            (_, None) => {}
+        }
+        self
     }
 
     /// Counts and offsets; nothing counts beyond 2^63.
@@ -74,36 +96,43 @@ impl Values {
     }
 
     pub(super) fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> &mut Self {
-        push!(self, Text, value.into().map(|text| storable(text).into_owned()))
+        match value.into() {
+            Some(text) => self.cell(Kind::Text, |cell| Ok(cell.write_all(storable(text).as_bytes())?)),
+            None => self.null(Kind::Text),
+        }
     }
 
     pub(super) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        push!(self, Text, Some(value.to_string()))
+        self.cell(Kind::Text, |cell| Ok(write!(cell, "{value}")?))
     }
 
     pub(super) fn json<T: Serialize>(&mut self, value: &T) -> &mut Self {
-        self.maybe_json(Some(value))
+        self.cell(Kind::Text, |cell| Ok(serde_json::to_writer(cell, value)?))
     }
 
     pub(super) fn maybe_json<T: Serialize>(&mut self, value: Option<&T>) -> &mut Self {
-        let text = value.map(serde_json::to_string).transpose().unwrap_or_else(|source| {
-            self.failure =
-                Some(StoreError::Damaged { what: "a value has no JSON".into(), source: Some(source.into()) });
-            None
-        });
-        push!(self, Text, text)
+        match value {
+            Some(value) => self.json(value),
+            None => self.null(Kind::Text),
+        }
     }
 
     pub(super) fn bytes(&mut self, value: &[u8]) -> &mut Self {
-        self.maybe_bytes(Some(value))
+        self.cell(Kind::Bytes, |cell| Ok(cell.write_all(value)?))
     }
 
     pub(super) fn maybe_bytes(&mut self, value: Option<&[u8]>) -> &mut Self {
-        push!(self, Bytes, value.map(<[u8]>::to_vec))
+        match value {
+            Some(value) => self.bytes(value),
+            None => self.null(Kind::Bytes),
+        }
     }
 
     pub(super) fn uuid(&mut self, value: impl Into<Option<uuid::Uuid>>) -> &mut Self {
-        push!(self, Uuid, value.into())
+        match value.into() {
+            Some(value) => self.cell(Kind::Uuid, |cell| Ok(cell.write_all(value.as_bytes())?)),
+            None => self.null(Kind::Uuid),
+        }
     }
 
     fn into_arguments(self) -> Result<(PgArguments, Vec<&'static str>)> {
@@ -111,27 +140,11 @@ impl Values {
             return Err(failure);
         }
         let mut arguments = PgArguments::default();
+        arguments.reserve(self.columns.len(), self.columns.iter().map(Encode::size_hint).sum());
         let mut types = Vec::with_capacity(self.columns.len());
         for column in self.columns {
-            let added = match column {
-                Column::Int(column) => {
-                    types.push("int8");
-                    arguments.add(column)
-                }
-                Column::Text(column) => {
-                    types.push("text");
-                    arguments.add(column)
-                }
-                Column::Bytes(column) => {
-                    types.push("bytea");
-                    arguments.add(column)
-                }
-                Column::Uuid(column) => {
-                    types.push("uuid");
-                    arguments.add(column)
-                }
-            };
-            added.map_err(|source| StoreError::Damaged {
+            types.push(column.kind().as_str());
+            arguments.add(column).map_err(|source| StoreError::Damaged {
                 what: "a value can't be stored".into(),
                 source: Some(source),
             })?;
@@ -240,14 +253,9 @@ fn from_arrays(statement: &str, types: &[&str]) -> Result<String> {
     ))
 }
 
-/// Of rows that replace each other, the last of each key, ascending by key.
-pub(super) fn last_of_each<'t, T, K: Ord>(rows: &'t [T], key: impl Fn(&'t T) -> K) -> Vec<&'t T> {
-    rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{from_arrays, last_of_each};
+    use super::from_arrays;
 
     #[test]
     fn the_tuple_becomes_a_selection_from_arrays() {
@@ -263,10 +271,5 @@ mod tests {
     fn a_value_too_few_is_an_error_and_not_a_wrong_row() {
         assert!(from_arrays("INSERT INTO t (a, b) VALUES (?, ?)", &["int8"]).is_err());
         assert!(from_arrays("DELETE FROM t", &[]).is_err());
-    }
-
-    #[test]
-    fn the_last_of_a_key_counts() {
-        assert_eq!(last_of_each(&[(1, 'a'), (0, 'b'), (1, 'c')], |row| row.0), [&(0, 'b'), &(1, 'c')]);
     }
 }

@@ -33,6 +33,7 @@ macro_rules! pg {
 mod account;
 mod alert;
 mod anomaly;
+mod array;
 mod audit;
 mod batch;
 mod book;

@@ -9,21 +9,31 @@ use crate::StoreError;
 use crate::sqlite::column::to_ms;
 use gateway_model::Timestamp;
 use serde::Serialize;
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use std::io::Write;
 use std::sync::Arc;
 
 /// Tuples of a statement, largest first.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// The values of the rows of one statement, in the order of its columns.
+#[derive(Default)]
 pub(super) struct Values {
     arguments: SqliteArguments,
+    /// What the row before has, by column, where it is text: most columns say what they said before, and a text that is shared needs no copy, and no
+    /// memory that is taken by this thread and given back by the connection's.
+    before: Vec<Option<Arc<str>>>,
+    next: usize,
+    /// Where a text is put together.
+    draft: Vec<u8>,
     failure: Option<StoreError>,
 }
 
 impl Values {
     fn add<'t, T: sqlx::Encode<'t, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self, value: T) {
+        self.next += 1;
         if let Err(source) = self.arguments.add(value) {
             self.failure = Some(StoreError::Damaged { what: "a value can't be stored".into(), source: Some(source) });
         }
@@ -52,24 +62,55 @@ impl Values {
     }
 
     pub(super) fn text<'t>(&mut self, value: impl Into<Option<&'t str>>) -> &mut Self {
-        self.add(value.into().map(Arc::<str>::from));
+        match value.into() {
+            Some(text) => self.share(text),
+            None => self.add(None::<&str>),
+        }
+        self
+    }
+
+    fn share(&mut self, text: &str) {
+        if self.before.len() <= self.next {
+            self.before.resize(self.next + 1, None);
+        }
+        let before = &mut self.before[self.next];
+        let shared = match before {
+            Some(before) if **before == *text => before.clone(),
+            _ => before.insert(text.into()).clone(),
+        };
+        self.add(shared);
+    }
+
+    /// A text that `write` puts together.
+    fn drafted<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> std::result::Result<(), E>) -> &mut Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let mut draft = std::mem::take(&mut self.draft);
+        draft.clear();
+        let failure: Option<BoxDynError> = match write(&mut draft) {
+            Ok(()) => match std::str::from_utf8(&draft) {
+                Ok(text) => {
+                    self.share(text);
+                    None
+                }
+                Err(source) => Some(source.into()),
+            },
+            Err(source) => Some(source.into()),
+        };
+        self.draft = draft;
+        if let Some(source) = failure {
+            self.failure = Some(StoreError::Damaged { what: "a value has no text".into(), source: Some(source) });
+        }
         self
     }
 
     pub(super) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        self.add(value.to_string());
-        self
+        self.drafted(|draft| write!(draft, "{value}"))
     }
 
     pub(super) fn json<T: Serialize>(&mut self, value: &T) -> &mut Self {
-        match serde_json::to_string(value) {
-            Ok(text) => self.add(text),
-            Err(source) => {
-                self.failure =
-                    Some(StoreError::Damaged { what: "a value has no JSON".into(), source: Some(source.into()) });
-            }
-        }
-        self
+        self.drafted(|draft| serde_json::to_writer(draft, value))
     }
 
     pub(super) fn maybe_json<T: Serialize>(&mut self, value: Option<&T>) -> &mut Self {
@@ -109,7 +150,8 @@ pub(super) fn steps<'w, T: Sync>(
         .map(|chunk| -> Step<'w> {
             Box::new(move || {
                 let size = SIZES.into_iter().rev().find(|size| *size >= chunk.len()).unwrap_or(SIZES[0]);
-                let mut values = Values { arguments: SqliteArguments::default(), failure: None };
+                let mut values = Values::default();
+                values.arguments.reserve(chunk.len() * placeholders(statement) + 1, 0);
                 let text = if size == chunk.len() {
                     repeat(statement, size)
                 } else {
@@ -117,6 +159,7 @@ pub(super) fn steps<'w, T: Sync>(
                     repeat_at_most(statement, size)
                 };
                 for row in chunk {
+                    values.next = 0;
                     bind(&mut values, row);
                 }
                 match values.failure {
@@ -157,6 +200,11 @@ fn parts(statement: &'static str) -> Option<(&'static str, &'static str, &'stati
     let start = statement.find("VALUES (")? + "VALUES ".len();
     let end = start + statement[start..].find(')')? + 1;
     Some((&statement[..start], &statement[start..end], &statement[end..]))
+}
+
+/// How many values a row has.
+fn placeholders(statement: &'static str) -> usize {
+    parts(statement).map_or(0, |(_, tuple, _)| tuple.matches('?').count())
 }
 
 fn repeat(statement: &'static str, rows: usize) -> String {

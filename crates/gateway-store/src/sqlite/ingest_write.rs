@@ -5,18 +5,24 @@ use super::{
     Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job, park, raw,
     registry, watch,
 };
+use crate::engine::last_of_each;
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
 use sqlx::SqliteConnection;
 
 pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrites) -> Result<()> {
+    let heads = last_of_each(&writes.orders, |order| order.id);
+    let facet_heads =
+        last_of_each(&writes.facets, |(order, facet)| (order, &facet.channel, facet.dataset, &facet.part));
+    let event_heads =
+        last_of_each(&writes.events, |(order, event)| (order, &event.channel, event.dataset, &event.part));
     let rows = [
         raw::insert(&writes.raws),
-        orders(&writes.orders),
+        orders(&heads),
         numbers(&writes.numbers),
         readings(&writes.readings),
-        facets(&writes.facets),
-        events(&writes.events),
+        facets(&facet_heads),
+        events(&event_heads),
         persons(&writes.persons),
         changes(&writes.changes),
         registry::upsert(&writes.verifications),
@@ -41,7 +47,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
     ingest::save_positions(connection, &writes.positions).await
 }
 
-fn orders(rows: &[WorkOrderRow]) -> Vec<Step<'_>> {
+fn orders<'w>(rows: &'w [&'w WorkOrderRow]) -> Vec<Step<'w>> {
     steps(sql!("work_order/upsert"), rows, |values, order| {
         values
             .bytes(order.id.0.as_bytes())
@@ -75,7 +81,7 @@ fn readings(rows: &[(OrderId, NumberReading)]) -> Vec<Step<'_>> {
     })
 }
 
-fn facets(rows: &[(OrderId, FacetRow)]) -> Vec<Step<'_>> {
+fn facets<'w>(rows: &'w [&'w (OrderId, FacetRow)]) -> Vec<Step<'w>> {
     steps(sql!("facet/upsert"), rows, |values, (order, facet)| {
         values
             .bytes(order.0.as_bytes())
@@ -97,7 +103,7 @@ fn facets(rows: &[(OrderId, FacetRow)]) -> Vec<Step<'_>> {
     })
 }
 
-fn events(rows: &[(OrderId, EventRow)]) -> Vec<Step<'_>> {
+fn events<'w>(rows: &'w [&'w (OrderId, EventRow)]) -> Vec<Step<'w>> {
     steps(sql!("order_event/upsert"), rows, |values, (order, event)| {
         values
             .bytes(order.0.as_bytes())

@@ -47,6 +47,8 @@ impl SqliteOptions {
     pub(super) fn writer(&self) -> SqliteConnectOptions {
         self.connection(self.writer_cache_kib)
             .create_if_missing(true)
+            // Of a new file; one that is there keeps its own. Rows are about 1 KiB: half as many pages are written as of 4 KiB.
+            .page_size(8192)
             .journal_mode(SqliteJournalMode::Wal)
             // Kept short, so that the WAL of a burst does not stay on disk for ever.
             .pragma("journal_size_limit", "67108864")
