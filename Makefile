@@ -56,6 +56,7 @@ bench:
 	cargo bench --locked --package gateway-bus --bench append
 	cargo bench --locked --package gateway-store --bench ingest
 	cargo bench --locked --package gateway-reconcile --bench cost
+	cargo bench --locked --package gateway-delivery --bench files
 	cargo bench --locked --package gateway-server --bench load
 
 # The servers are this target's own, in a directory that is removed in the end.

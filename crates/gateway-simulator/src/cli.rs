@@ -108,7 +108,7 @@ pub struct SimulatePlatform {
     /// Directory of the front-end box that the province shares with the city.
     #[arg(long)]
     pub front_box: Option<PathBuf>,
-    /// Wrong receipts that it writes first, in this order: half, digest, torn, columns, name, reject, twice.
+    /// What goes wrong at the box first, in this order: half, digest, torn, columns, name, reject, twice (receipts), damaged (a data file on its way).
     #[arg(long, value_delimiter = ',')]
     pub box_faults: Vec<BoxFault>,
     /// End when standard input ends.

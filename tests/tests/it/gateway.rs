@@ -3,7 +3,7 @@
 use crate::program::{Process, Scratch, program, wait_for};
 use gateway_simulator::clock::{now_ms, wire_time};
 use gateway_simulator::sign::{SignatureMethod, Signer};
-use gateway_simulator::{PlatformHandle, PlatformOptions, http, start_platform};
+use gateway_simulator::{PlatformHandle, PlatformOptions, SimError, http, start_platform};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -195,9 +195,18 @@ webhook_secret_files = ["secrets/webhook.secret"]
 
     /// GET of the API as administrator, which must answer 200.
     pub async fn api(&self, path: &str) -> Value {
+        self.asked(path).await.expect(path)
+    }
+
+    /// The same; `None` where it answers anything else.
+    pub async fn try_api(&self, path: &str) -> Option<Value> {
+        self.asked(path).await.ok()
+    }
+
+    async fn asked(&self, path: &str) -> Result<Value, SimError> {
         let token = std::fs::read_to_string(self.dir.join("tokens/admin.token")).expect("the token");
         let base = self.url("admin", "").expect("it runs");
-        http::get(&self.client, &base, path, token.trim()).await.expect(path)
+        http::get(&self.client, &base, path, token.trim()).await
     }
 
     /// Pushes, signed.

@@ -10,6 +10,7 @@ mod corruption;
 mod defences;
 mod demo;
 mod dresses;
+mod files;
 mod fronts;
 mod gateway;
 mod incidents;

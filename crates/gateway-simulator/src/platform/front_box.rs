@@ -1,4 +1,4 @@
-//! The province's front-end box 前置机 (section 8 of `docs/channels/provincial-12328.md`): reads what a city tells by file, compares it with its own book,
+//! The province's front-end box 前置机 (section 7 of `docs/channels/provincial-12328.md`): reads what a city tells by file, compares it with its own book,
 //! and writes receipts 回执, wrong ones among them where it is told to.
 //!
 //! Digests, CSV and names are its own: nothing of it is shared with the gateway.
@@ -18,7 +18,7 @@ use sm3::Sm3;
 use super::{Platform, lock};
 use crate::book::Book;
 
-/// A wrong receipt.
+/// What goes wrong at the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoxFault {
     /// The receipt is there for a while before the file that says that it is whole.
@@ -35,6 +35,8 @@ pub enum BoxFault {
     Reject,
     /// The same receipt comes twice.
     Twice,
+    /// The first data file of a batch arrives without its end.
+    Damaged,
 }
 
 impl FromStr for BoxFault {
@@ -48,7 +50,8 @@ impl FromStr for BoxFault {
             "name" => Ok(Self::Name),
             "reject" => Ok(Self::Reject),
             "twice" => Ok(Self::Twice),
-            _ => Err("half, digest, torn, columns, name, reject or twice".to_owned()),
+            "damaged" => Ok(Self::Damaged),
+            _ => Err("half, digest, torn, columns, name, reject, twice or damaged".to_owned()),
         }
     }
 }
@@ -59,13 +62,31 @@ type Line = [String; 5];
 /// What became of a batch.
 #[derive(Default)]
 struct Batch {
-    lines: Vec<Line>,
+    judged: Judged,
     serial: u32,
     /// The receipt that an answer is awaited to.
     awaited: Option<String>,
     /// The file beside it that is still to be written.
     ready: Option<(PathBuf, String)>,
     done: bool,
+}
+
+/// What was found in a batch.
+#[derive(Default)]
+struct Judged {
+    whole: bool,
+    lines: Vec<Line>,
+    /// Items of our book that a whole batch lacked.
+    lacking: u64,
+    /// Rows about an item that the batch had told already.
+    repeated: u64,
+}
+
+impl Judged {
+    /// How many lines say this: `0` held, `1` rejected, `2` a file refused.
+    fn said(&self, verdict: &str) -> usize {
+        self.lines.iter().filter(|line| line[2] == verdict).count()
+    }
 }
 
 /// The box as far as this process knows it.
@@ -101,7 +122,15 @@ impl FrontBox {
     /// For the control surface.
     pub(super) fn show(&self) -> Value {
         let told = &self.told;
+        let book = |(name, batch): (&String, &Batch)| {
+            let judged = &batch.judged;
+            json!({
+                "batch": name, "whole": judged.whole, "accepted": judged.said("0"), "rejected": judged.said("1"),
+                "files_refused": judged.said("2"), "lacking": judged.lacking, "repeated": judged.repeated, "settled": batch.done,
+            })
+        };
         json!({
+            "books": self.batches.iter().map(book).collect::<Vec<_>>(),
             "batches": told.batches, "rows": told.rows, "accepted": told.accepted, "not_held": told.not_held,
             "differs": told.differs, "rejected_though_held": told.rejected_though_held,
             "files_refused": told.files_refused, "lacking": told.lacking, "receipts": told.receipts,
@@ -134,8 +163,14 @@ fn look(platform: &Platform, dir: &Path) -> io::Result<()> {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let Some(batch) = name.strip_prefix("manifest_").and_then(|rest| rest.strip_suffix(".csv")) else { continue };
         if !kept.batches.contains_key(batch) {
-            let lines = judge(platform, &upload, &name, &mut kept.told)?;
-            kept.batches.insert(batch.to_owned(), Batch { lines, ..Batch::default() });
+            let damaged = kept.faults.front() == Some(&BoxFault::Damaged);
+            let judged = judge(platform, &upload, &name, damaged, &mut kept.told)?;
+            if damaged {
+                kept.faults.pop_front();
+                *kept.told.faults.entry("Damaged".to_owned()).or_default() += 1;
+            }
+            kept.told.lacking = if judged.whole { judged.lacking } else { kept.told.lacking };
+            kept.batches.insert(batch.to_owned(), Batch { judged, ..Batch::default() });
             kept.told.batches += 1;
         }
     }
@@ -181,7 +216,7 @@ fn issue(
     faults: &mut VecDeque<BoxFault>,
     told: &mut Told,
 ) -> io::Result<()> {
-    let fault = faults.front().copied().filter(|fault| *fault != BoxFault::Twice);
+    let fault = faults.front().copied().filter(|fault| !matches!(fault, BoxFault::Twice | BoxFault::Damaged));
     if let Some(fault) = fault {
         faults.pop_front();
         *told.faults.entry(format!("{fault:?}")).or_default() += 1;
@@ -190,14 +225,15 @@ fn issue(
     told.receipts += 1;
     let stem = format!("receipt_{name}_{:04}", batch.serial);
     let receipt = format!("{stem}.csv");
+    let lines = &mut batch.judged.lines;
     if fault == Some(BoxFault::Reject) {
-        for line in batch.lines.iter_mut().filter(|line| line[2] == "0" && !line[1].is_empty()).take(5) {
+        for line in lines.iter_mut().filter(|line| line[2] == "0" && !line[1].is_empty()).take(5) {
             line[2..].clone_from_slice(&["1".to_owned(), "checked".to_owned(), "数据校验不通过".to_owned()]);
             told.rejected_though_held += 1;
         }
     }
     let mut text = row(&["fileName", "rowKey", "verdict", "code", "message"]);
-    for line in &batch.lines {
+    for line in lines.iter() {
         text += &row(&line.each_ref().map(String::as_str));
     }
     match fault {
@@ -205,7 +241,7 @@ fn issue(
         Some(BoxFault::Columns) => text += &row(&["a", "b"]),
         _ => {}
     }
-    let rows = batch.lines.len() + usize::from(fault == Some(BoxFault::Columns));
+    let rows = lines.len() + usize::from(fault == Some(BoxFault::Columns));
     let bytes = encoded(&text);
     let digest = if fault == Some(BoxFault::Digest) { "0".repeat(64) } else { hex::encode(Sm3::digest(&bytes)) };
     let named = if fault == Some(BoxFault::Name) { "../../gateway.toml" } else { &receipt };
@@ -222,14 +258,16 @@ fn issue(
 }
 
 /// Compares a batch with the book: a line for every row, or for a file that can't be used.
-fn judge(platform: &Platform, upload: &Path, manifest: &str, told: &mut Told) -> io::Result<Vec<Line>> {
-    let mut lines = Vec::new();
+fn judge(platform: &Platform, upload: &Path, manifest: &str, mut damaged: bool, told: &mut Told) -> io::Result<Judged> {
+    let mut judged = Judged::default();
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut whole = false;
     for listed in table(&fs::read(upload.join(manifest))?)? {
         let of = |name: &str| listed.get(name).cloned().unwrap_or_default();
-        whole = of("scope") == "whole";
-        let bytes = fs::read(upload.join(of("fileName")))?;
+        judged.whole = of("scope") == "whole";
+        let mut bytes = fs::read(upload.join(of("fileName")))?;
+        if std::mem::take(&mut damaged) {
+            bytes.truncate(bytes.len().saturating_sub(7));
+        }
         let digest = match of("algorithm").as_str() {
             "SM3" => hex::encode(Sm3::digest(&bytes)),
             _ => hex::encode(Sha256::digest(&bytes)),
@@ -238,14 +276,16 @@ fn judge(platform: &Platform, upload: &Path, manifest: &str, told: &mut Told) ->
         let right = rows.as_ref().is_ok_and(|rows| rows.len().to_string() == of("rows"));
         let (true, Ok(rows)) = (right && digest == of("digest"), rows) else {
             told.files_refused += 1;
-            lines.push([of("fileName"), String::new(), "2".into(), "digest".into(), "文件校验不通过".into()]);
+            judged.lines.push([of("fileName"), String::new(), "2".into(), "digest".into(), "文件校验不通过".into()]);
             continue;
         };
         let book = platform.ledger.lock();
         for row in rows {
             told.rows += 1;
             let key = row.get("rowKey").cloned().unwrap_or_default();
-            let (verdict, code) = match compare(&book, &of("dataset"), &row, &mut seen) {
+            let (name, found) = compare(&book, &of("dataset"), &row);
+            judged.repeated += u64::from(!seen.insert(name));
+            let (verdict, code) = match found {
                 Found::Same => ("0", ""),
                 Found::Not => ("1", "not_held"),
                 Found::Other => ("1", "differs"),
@@ -255,10 +295,10 @@ fn judge(platform: &Platform, upload: &Path, manifest: &str, told: &mut Told) ->
                 "not_held" => &mut told.not_held,
                 _ => &mut told.differs,
             } += 1;
-            lines.push([of("fileName"), key, verdict.to_owned(), code.to_owned(), String::new()]);
+            judged.lines.push([of("fileName"), key, verdict.to_owned(), code.to_owned(), String::new()]);
         }
     }
-    if whole {
+    if judged.whole {
         let book = platform.ledger.lock();
         let items = book.from_position(0).filter(|held| held.uploaded).flat_map(|held| {
             let number = &held.order.order_no;
@@ -266,9 +306,9 @@ fn judge(platform: &Platform, upload: &Path, manifest: &str, told: &mut Told) ->
             let visits = held.order.visits.iter().map(move |it| format!("evaluation {number} {}", it.visit_no));
             std::iter::once(format!("acceptance {number}")).chain(completions).chain(visits)
         });
-        told.lacking = items.filter(|item| !seen.contains(item)).count() as u64;
+        judged.lacking = items.filter(|item| !seen.contains(item)).count() as u64;
     }
-    Ok(lines)
+    Ok(judged)
 }
 
 enum Found {
@@ -279,11 +319,14 @@ enum Found {
 
 type Row = BTreeMap<String, String>;
 
-fn compare(book: &Book, dataset: &str, row: &Row, seen: &mut BTreeSet<String>) -> Found {
+/// Which item a row is about, and whether the book has it so.
+fn compare(book: &Book, dataset: &str, row: &Row) -> (String, Found) {
     let of = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
     let number = of("orderNo");
     let held = book.keys(number).last().and_then(|key| book.order(key));
-    let Some(order) = held.and_then(|held| serde_json::to_value(&held.order).ok()) else { return Found::Not };
+    let Some(order) = held.and_then(|held| serde_json::to_value(&held.order).ok()) else {
+        return (format!("{dataset} {number} {}{}", of("round"), of("visitNo")), Found::Not);
+    };
     let item = |list: &str, key: &str| {
         let found = order[list].as_array().into_iter().flatten().find(|item| text(&item[key]) == of(key));
         (format!("{dataset} {number} {}", of(key)), found.cloned())
@@ -293,14 +336,10 @@ fn compare(book: &Book, dataset: &str, row: &Row, seen: &mut BTreeSet<String>) -
         "completion" => item("completions", "round"),
         _ => item("visits", "visitNo"),
     };
-    seen.insert(name);
-    let Some(item) = item else { return Found::Not };
+    let Some(item) = item else { return (name, Found::Not) };
     let own = |(name, _): &(&String, &String)| !["rowKey", "orderNo"].contains(&name.as_str());
-    if row.iter().filter(own).all(|(name, value)| text(&item[name.as_str()]) == *value) {
-        Found::Same
-    } else {
-        Found::Other
-    }
+    let same = row.iter().filter(own).all(|(name, value)| text(&item[name.as_str()]) == *value);
+    (name, if same { Found::Same } else { Found::Other })
 }
 
 fn text(value: &Value) -> String {
