@@ -190,7 +190,8 @@ pub trait DeliveryStore: Send + Sync {
     /// The delivery that was decided last, of all destinations; 0 where there is none.
     async fn last_delivery(&self) -> Result<DeliveryId>;
     /// Takes a destination's verdicts on rows that we told it: a row that it has acknowledges its delivery, one that it refuses reopens it as
-    /// [`DeliveryStore::redeliver`] does, with the reason kept. Each counts for its own generation only, so the same verdicts again change nothing.
+    /// [`DeliveryStore::redeliver`] does, with the reason kept; one that was refused in the last generation that is sent by itself is rejected, and out of
+    /// the sent side, until a person sends it again. Each counts for its own generation only, so the same verdicts again change nothing.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`], and nothing is changed, when the lease has another epoch by now.
@@ -198,8 +199,7 @@ pub trait DeliveryStore: Send + Sync {
         &self,
         destination: &ChannelId,
         verdicts: &[RowVerdict],
-        at: Timestamp,
-        under: Option<&LeaseGrant>,
+        hearing: Hearing<'_>,
     ) -> Result<VerdictTally>;
     /// The flow book, outbound.
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>>;

@@ -217,6 +217,5 @@ async fn every_row_is_accepted_once_whatever_the_box_does() {
             .all(|delivery| delivery["state"] == "acknowledged" || delivery["state"] == "superseded")
     );
     party.gateway.stop().await;
-    party.province.signal(rustix::process::Signal::TERM);
-    assert!(party.province.ended(PATIENCE).await.success());
+    party.province.kill();
 }

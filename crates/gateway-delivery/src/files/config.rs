@@ -19,7 +19,10 @@ pub struct FilesConfig {
     /// How often the box is looked at.
     #[serde(default = "look_every_ms")]
     pub look_every_ms: u64,
-    /// Rows that are read from the store and encoded at a time.
+    /// How often a row is sent before its refusal is left to a person.
+    #[serde(default = "max_generations")]
+    pub max_generations: u32,
+    /// Rows that are read from the store and encoded, or whose verdicts are taken, at a time.
     #[serde(default = "page_rows")]
     pub page_rows: u32,
 }
@@ -32,6 +35,10 @@ fn look_every_ms() -> u64 {
     5_000
 }
 
+fn max_generations() -> u32 {
+    3
+}
+
 fn page_rows() -> u32 {
     1_000
 }
@@ -40,7 +47,14 @@ impl FilesConfig {
     /// A box without a daily file.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, export_at: None, keep_days: keep_days(), look_every_ms: look_every_ms(), page_rows: page_rows() }
+        Self {
+            dir,
+            export_at: None,
+            keep_days: keep_days(),
+            look_every_ms: look_every_ms(),
+            max_generations: max_generations(),
+            page_rows: page_rows(),
+        }
     }
 
     pub(super) fn export_at(&self) -> Result<Option<jiff::civil::Time>, FilesError> {
@@ -60,6 +74,9 @@ impl FilesConfig {
         }
         if !(1..=10_000).contains(&self.page_rows) {
             mistakes.push(("page_rows", "must be 1 to 10000".to_owned()));
+        }
+        if self.max_generations == 0 {
+            mistakes.push(("max_generations", "must be at least 1: what is owed is sent once".to_owned()));
         }
         if self.look_every_ms == 0 {
             mistakes.push(("look_every_ms", "must be at least 1".to_owned()));

@@ -109,7 +109,7 @@ impl FrontBox {
     pub(super) fn sweep(&self, now: Timestamp, keep_days: u32) {
         let age = Duration::from_secs(u64::from(keep_days) * 86_400);
         let now = SystemTime::from(now);
-        for folder in [self.outgoing.clone(), self.folder(DONE), self.folder(QUARANTINE)] {
+        for folder in [self.outgoing.clone(), self.folder(TAKEN), self.folder(DONE), self.folder(QUARANTINE)] {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries.flatten() {
                 let found = entry.metadata().ok().filter(fs::Metadata::is_file);

@@ -11,6 +11,7 @@ mod config;
 mod export;
 mod front_box;
 mod pick_up;
+mod progress;
 mod state;
 
 pub use config::FilesConfig;

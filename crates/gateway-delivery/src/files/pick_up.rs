@@ -1,25 +1,25 @@
 //! Picking up receipts. A receipt is read twice: first whole, so that one that is torn, damaged or about files of somebody else changes nothing; then row
-//! by row into the store. Applying it again changes nothing, so a process may die in between.
+//! by row into the store, which notes in the same transaction how far it is. So a process may die in between: no row counts twice, and none is left out.
 
 use super::front_box::{DONE, QUARANTINE, TAKEN};
+use super::progress::{Progress, RECEIPT_CHECKPOINT};
 use super::{FileExchange, FilesError, FilesState, FrontBox};
 use gateway_connector::Connector;
 use gateway_connector::wire::{FileFault, ReadyMark, ReceiptRow, Verdict};
 use gateway_model::{Receipt, ReceiptSource};
-use gateway_store::{DeliveryKey, LeaseGrant, RowVerdict, VerdictTally};
-use std::collections::{BTreeMap, BTreeSet};
+use gateway_store::{DeliveryKey, Hearing, LeaseGrant, RowVerdict, VerdictNote, VerdictTally};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-/// Verdicts that go to the store together.
-const ROWS: usize = 2_000;
 const PIECE: usize = 64 * 1024;
 /// A receipt about more files than this is about no batches of ours.
 const FILES: usize = 256;
 
+/// Rows about one file that follow each other.
 type Rows = Vec<ReceiptRow>;
 
 impl FileExchange {
@@ -31,16 +31,23 @@ impl FileExchange {
         let ready = self.front_box.names(&taken, &self.dress()?.rule().receipts.ready)?;
         for name in &ready {
             let Some((_, receipt)) = self.dress()?.receipt_of_ready(name) else { continue };
-            match self.take_up(name, &receipt, state, lease).await {
-                Ok(()) => self.end(name, &receipt, DONE, None)?,
-                Err(Stop::Fault(fault)) => {
-                    tracing::warn!(channel = %self.deps.channel, receipt, code = fault.code, line = fault.line, "a receipt is refused and asked for again");
-                    state.receipts_refused += 1;
-                    state.last_refusal = Some(format!("{receipt}: {}: {fault}", fault.code));
-                    self.end(name, &receipt, QUARANTINE, Some(&fault))?;
-                }
+            let (place, fault) = match self.take_up(name, &receipt, state, lease).await {
+                Ok(()) => (DONE, None),
+                Err(Stop::Fault(fault)) => (QUARANTINE, Some(fault)),
                 Err(Stop::Failed(error)) => return Err(error),
+            };
+            if let Some(fault) = &fault {
+                tracing::warn!(channel = %self.deps.channel, receipt, code = fault.code, line = fault.line, "a receipt is refused and asked for again");
+                let settling = format!("{receipt}: {}: {fault}", fault.code);
+                if state.settling.as_ref() != Some(&settling) {
+                    state.receipts_refused += 1;
+                    state.last_refusal = Some(settling.clone());
+                    state.settling = Some(settling);
+                    self.save(state, lease).await?;
+                }
             }
+            self.end(name, &receipt, place, fault.as_ref())?;
+            state.settling = None;
             self.save(state, lease).await?;
         }
         Ok(!ready.is_empty())
@@ -66,10 +73,12 @@ impl FileExchange {
         let (name, bytes) = self.dress()?.answer(receipt, fault).map_err(|reason| FilesError::Dress(reason.text))?;
         self.front_box.write(&name, &bytes)?;
         let (taken, to) = (self.front_box.folder(TAKEN), self.front_box.folder(to));
+        // The file beside it first: a receipt without it is not looked at again, however this process ends.
+        self.front_box.shift(ready, &taken, &to)?;
         if self.front_box.has(&taken, receipt) {
             self.front_box.shift(receipt, &taken, &to)?;
         }
-        Ok(self.front_box.shift(ready, &taken, &to)?)
+        Ok(())
     }
 
     async fn take_up(
@@ -82,11 +91,17 @@ impl FileExchange {
         let taken = self.front_box.folder(TAKEN);
         let dress = self.dress()?;
         let mark = dress.ready_mark(&self.front_box.small(&taken.join(ready))?, receipt)?;
+        let settling = format!("{receipt} {}", mark.digest);
+        if state.settling.as_ref() == Some(&settling) {
+            return Ok(());
+        }
         let done = self.front_box.folder(DONE);
         if self.front_box.has(&done, ready) {
             let earlier = self.front_box.small(&done.join(ready))?;
             if dress.ready_mark(&earlier, receipt).is_ok_and(|earlier| earlier == mark) {
                 state.receipts_again += 1;
+                state.settling = Some(settling);
+                self.save(state, lease).await?;
                 return Ok(());
             }
         }
@@ -94,15 +109,18 @@ impl FileExchange {
             return Err(FileFault::new("missing", 0, "the receipt itself is not there").into());
         }
         let path = taken.join(receipt);
-        let about = self.look_through(&path, mark).await?;
+        let about = self.look_through(&path, mark.clone()).await?;
         if let Some(unknown) = about.iter().find(|file| state.find(file).is_none()) {
             // A name that was not checked is not repeated.
             let named = if gateway_connector::profile::is_plain_name(unknown) { unknown } else { "(not a plain name)" };
             let text = format!("it speaks of `{named}`, which is none of the last batches");
             return Err(FileFault::new("unknown_file", 0, text).into());
         }
-        self.apply(&path, receipt, state, lease).await?;
+        let progress = self.apply(&path, Progress::of(receipt, &mark.digest), lease).await?;
+        self.count(&progress, state).await?;
         state.receipts_applied += 1;
+        state.settling = Some(settling);
+        self.save(state, lease).await?;
         Ok(())
     }
 
@@ -133,41 +151,44 @@ impl FileExchange {
         looked.await.map_err(|_| FilesError::Stopped)?
     }
 
-    async fn apply(
-        &self,
-        path: &Path,
-        receipt: &str,
-        state: &mut FilesState,
-        lease: &mut LeaseGrant,
-    ) -> Result<(), Stop> {
+    /// Gives a receipt's rows to the store, from where they have counted already.
+    async fn apply(&self, path: &Path, anew: Progress, lease: &mut LeaseGrant) -> Result<Progress, Stop> {
+        let kept = self.deps.leases.checkpoint(&self.deps.channel, RECEIPT_CHECKPOINT).await;
+        let mut progress = anew.going_on(kept.map_err(FilesError::from)?);
         let (connector, front_box, path) =
             (Arc::clone(&self.deps.connector), self.front_box.clone(), path.to_path_buf());
+        let (rows, mut counted) = (self.config.page_rows as usize, progress.rows);
         // Two groups wait at most: memory stays constant however long the receipt is.
         let (give, mut groups) = mpsc::channel::<Rows>(2);
         let reading = spawn_blocking(move || {
-            let mut group = Vec::with_capacity(ROWS);
+            let mut group: Rows = Vec::with_capacity(rows);
             let gone = || FileFault::new("stopped", 0, "the gateway stopped");
             read(&*connector, &front_box, &path, &mut |row| {
-                group.push(row);
-                if group.len() < ROWS {
+                if counted > 0 {
+                    counted -= 1;
                     return Ok(());
                 }
-                give.blocking_send(std::mem::replace(&mut group, Vec::with_capacity(ROWS))).map_err(|_| gone())
+                if group.len() == rows || group.last().is_some_and(|last| last.file != row.file) {
+                    give.blocking_send(std::mem::replace(&mut group, Vec::with_capacity(rows))).map_err(|_| gone())?;
+                }
+                group.push(row);
+                Ok(())
             })?;
             give.blocking_send(group).map_err(|_| Stop::Failed(FilesError::Stopped))
         });
-        let mut sum = VerdictTally::default();
         while let Some(group) = groups.recv().await {
-            sum += self.apply_group(group, receipt, state, lease).await?;
+            progress = self.apply_group(group, progress, lease).await?;
             self.keeper.hold(lease).await.map_err(FilesError::from)?;
         }
         reading.await.map_err(|_| FilesError::Stopped)??;
-        tracing::info!(channel = %self.deps.channel, receipt, ?sum, "a receipt was applied");
+        let sum = progress.sum;
+        tracing::info!(channel = %self.deps.channel, receipt = progress.receipt, ?sum, "a receipt was applied");
         let channel = self.deps.channel.to_string();
         for (verdict, count) in [
             ("confirmed", sum.confirmed),
             ("acknowledged", sum.acknowledged),
             ("reopened", sum.reopened),
+            ("stopped", sum.stopped),
             ("in_flight", sum.in_flight),
             ("stale", sum.stale),
             ("unknown", sum.unknown),
@@ -175,67 +196,66 @@ impl FileExchange {
             metrics::counter!("gateway_file_verdicts_total", "channel" => channel.clone(), "verdict" => verdict)
                 .increment(count);
         }
-        Ok(())
+        Ok(progress)
     }
 
     async fn apply_group(
         &self,
         group: Rows,
-        receipt: &str,
-        state: &mut FilesState,
+        mut progress: Progress,
         lease: &LeaseGrant,
-    ) -> Result<VerdictTally, FilesError> {
-        let now = self.deps.clock.now();
+    ) -> Result<Progress, FilesError> {
+        let Some(file) = group.first().map(|row| row.file.clone()) else { return Ok(progress) };
         let proof = Receipt {
-            receipt_number: Some(receipt.trim_end_matches(".csv").to_owned()),
+            receipt_number: Some(progress.receipt.trim_end_matches(".csv").to_owned()),
             received_at: None,
             source: ReceiptSource::File,
         };
-        let mut by_file: BTreeMap<String, (u64, u64, Vec<RowVerdict>)> = BTreeMap::new();
-        let (mut sum, mut again) = (VerdictTally::default(), BTreeSet::new());
+        let (mut verdicts, mut unknown) = (Vec::with_capacity(group.len()), VerdictTally::default());
         for row in group {
+            progress.row(&file, row.verdict, !row.row_key.is_empty());
             if row.row_key.is_empty() {
-                if row.verdict == Verdict::Refused {
-                    again.insert(row.file);
-                }
                 continue;
             }
-            let (accepted, rejected, verdicts) = by_file.entry(row.file).or_default();
             let said = match row.verdict {
-                Verdict::Accepted => {
-                    *accepted += 1;
-                    Ok(proof.clone())
-                }
+                Verdict::Accepted => Ok(proof.clone()),
                 Verdict::Rejected | Verdict::Refused => {
-                    *rejected += 1;
-                    Err((
-                        "file_row_rejected".to_owned(),
-                        format!("the receipt file said {}: {}", row.code, row.message),
-                    ))
+                    let text = format!("the receipt file said {}: {}", row.code, row.message);
+                    Err(("file_row_rejected".to_owned(), text))
                 }
             };
             match DeliveryKey::read(&row.row_key) {
                 Some(key) => verdicts.push(RowVerdict { key, said }),
-                None => sum.unknown += 1,
+                None => unknown.unknown += 1,
             }
         }
-        for (file, (accepted, rejected, verdicts)) in by_file {
-            let tally = self.deps.deliveries.take_verdicts(&self.deps.channel, &verdicts, now, Some(lease)).await?;
-            sum += tally;
-            if let Some((batch, place)) = state.find(&file).and_then(|place| state.file_mut(place)) {
-                batch.receipt_at = Some(now);
-                batch.files[place].heard(accepted, rejected, tally);
-            }
-        }
-        for file in again {
-            let Some((batch, place)) = state.find(&file).and_then(|place| state.file_mut(place)) else { continue };
+        let progress = progress.with(&file, unknown);
+        // What can't be written as text is never noted, and counted again after a kill.
+        let text = |tally| serde_json::to_string(&progress.clone().with(&file, tally)).unwrap_or_default();
+        let hearing = Hearing {
+            at: self.deps.clock.now(),
+            max_generations: self.config.max_generations,
+            under: Some(lease),
+            note: Some(VerdictNote { name: RECEIPT_CHECKPOINT, text: &text }),
+        };
+        let tally = self.deps.deliveries.take_verdicts(&self.deps.channel, &verdicts, hearing).await?;
+        Ok(progress.with(&file, tally))
+    }
+
+    /// Adds a whole receipt to what is remembered, and asks for batches again whose files could not be used.
+    async fn count(&self, progress: &Progress, state: &mut FilesState) -> Result<(), FilesError> {
+        let now = self.deps.clock.now();
+        for (file, heard) in &progress.files {
+            let Some((batch, place)) = state.find(file).and_then(|place| state.file_mut(place)) else { continue };
             batch.receipt_at = Some(now);
-            batch.files[place].refused = true;
-            let scope = batch.scope.clone();
-            tracing::warn!(channel = %self.deps.channel, file, "the other side refused a file; the batch is written again");
-            self.ask(&scope, "file_refused").await?;
+            batch.files[place].heard(heard);
+            if heard.refused {
+                let scope = batch.scope.clone();
+                tracing::warn!(channel = %self.deps.channel, file, "the other side refused a file; the batch is written again");
+                self.ask(&scope, "file_refused").await?;
+            }
         }
-        Ok(sum)
+        Ok(())
     }
 }
 

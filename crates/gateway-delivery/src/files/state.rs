@@ -1,8 +1,8 @@
 //! What is remembered of batches and receipts: enough to judge a receipt and to show people how it stands.
 
 use super::export::Exported;
+use super::progress::Heard;
 use gateway_model::{Day, Timestamp};
-use gateway_store::VerdictTally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct FilesState {
     pub receipts_refused: u64,
     /// Why the last one was refused.
     pub last_refusal: Option<String>,
+    /// The receipt that has counted and is still to be answered and moved.
+    pub settling: Option<String>,
     /// The day whose daily file was asked for last.
     pub daily_on: Option<Day>,
 }
@@ -61,6 +63,9 @@ pub struct BatchFile {
     pub rejected: u64,
     /// Rejected rows whose delivery was reopened.
     pub reopened: u64,
+    /// Rejected rows that were sent often enough, and are left to a person.
+    #[serde(default)]
+    pub stopped: u64,
     /// Whether the whole file was refused.
     pub refused: bool,
 }
@@ -86,10 +91,12 @@ impl FilesState {
 }
 
 impl BatchFile {
-    pub(super) fn heard(&mut self, accepted: u64, rejected: u64, tally: VerdictTally) {
-        self.accepted += accepted;
-        self.rejected += rejected;
-        self.reopened += tally.reopened;
+    pub(super) fn heard(&mut self, heard: &Heard) {
+        self.accepted += heard.accepted;
+        self.rejected += heard.rejected;
+        self.reopened += heard.reopened;
+        self.stopped += heard.stopped;
+        self.refused |= heard.refused;
     }
 }
 
@@ -103,6 +110,7 @@ impl From<Exported> for BatchState {
             accepted: 0,
             rejected: 0,
             reopened: 0,
+            stopped: 0,
             refused: false,
         };
         Self {

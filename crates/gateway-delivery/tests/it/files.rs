@@ -7,7 +7,7 @@ use gateway_delivery::files::{FILES_CHECKPOINT, FileExchange, FilesConfig, Files
 use gateway_delivery::{DeliveryWorker, Origins};
 use gateway_model::{ChannelId, Clock, DeliveryId, DeliveryState, Operation};
 use gateway_runtime::{Ran, Task};
-use gateway_store::{JobKind, JobStore, LeaseStore, NewJob};
+use gateway_store::{DeliveryStore, JobKind, JobStore, LeaseStore, NewJob};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ async fn exchange() -> Exchange {
     let deps = FilesDeps {
         channel: id(),
         connector,
-        deliveries: bench.store.clone(),
+        deliveries: bench.deliveries.clone(),
         jobs: bench.store.clone(),
         leases: bench.store.clone(),
         clock: bench.clock.clone(),
@@ -201,4 +201,113 @@ async fn a_receipt_that_is_not_whole_changes_nothing_and_is_told_why() {
     let batches = exchange.state().await.batches;
     assert_eq!(batches.len(), 2);
     assert_eq!(batches[1].scope, "whole");
+}
+
+impl Exchange {
+    /// What the worker does until nothing is owed any more.
+    async fn send(&self) {
+        let mut deps = self.bench.deps();
+        let connector = province(self.bench.clock.clone());
+        deps.origins = Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector)]));
+        run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    }
+
+    /// Another process in the place of this one, by the same name.
+    fn restart(&mut self, page_rows: u32) {
+        let connector = province(self.bench.clock.clone());
+        let deps = FilesDeps {
+            channel: id(),
+            connector: connector.clone(),
+            deliveries: self.bench.deliveries.clone(),
+            jobs: self.bench.store.clone(),
+            leases: self.bench.store.clone(),
+            clock: self.bench.clock.clone(),
+            origins: Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector)])),
+        };
+        let config = FilesConfig { page_rows, ..FilesConfig::new(self.dir.path().to_path_buf()) };
+        self.task = FileExchange::new(deps, "me", config).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_in_every_receipt_is_left_to_a_person() {
+    let mut exchange = exchange().await;
+    let most = FilesConfig::new(PathBuf::from("box")).max_generations;
+    for generation in 1..=most + 1 {
+        let (file, lines) = exchange.export().await;
+        let name = format!("receipt_{generation}");
+        let refused = row(&file, lines.iter().find(|line| line.starts_with("\"d2-")).unwrap(), "1");
+        exchange.receipt(&name, &(HEAD.to_owned() + &refused), 1, None);
+        exchange.rest().await;
+        exchange.send().await;
+        let found = exchange.bench.row(DeliveryId(2)).await;
+        let state = if generation < most { DeliveryState::Acknowledged } else { DeliveryState::Rejected };
+        assert_eq!((found.state, found.generation), (state, (generation + 1).min(most)), "{found:?}");
+    }
+    let left = exchange.bench.row(DeliveryId(2)).await;
+    assert_eq!(left.reason_code.as_deref(), Some("refused_again_and_again"));
+    assert!(left.reason.as_deref().is_some_and(|reason| reason.contains("c1: 核对")), "{left:?}");
+    let stopped = |state: &FilesState| -> u64 {
+        state.batches.iter().flat_map(|batch| &batch.files).map(|file| file.stopped).sum()
+    };
+    assert_eq!(stopped(&exchange.state().await), 2, "told again, and left where it is");
+
+    // A person's word, and the receipt that it is there now.
+    exchange.bench.store.redeliver(DeliveryId(2), exchange.bench.clock.now()).await.unwrap();
+    exchange.send().await;
+    let (file, lines) = exchange.export().await;
+    let held = row(&file, lines.iter().find(|line| line.starts_with("\"d2-")).unwrap(), "0");
+    exchange.receipt("receipt_held", &(HEAD.to_owned() + &held), 1, None);
+    exchange.rest().await;
+    assert_eq!(exchange.bench.row(DeliveryId(2)).await.state, DeliveryState::Acknowledged);
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_receipt_counts_nothing_twice() {
+    for killed_at in 1..=3 {
+        let mut exchange = exchange().await;
+        let (file, lines) = exchange.export().await;
+        let rows = row(&file, &lines[1], "1") + &row(&file, &lines[2], "0") + &row(&file, &lines[3], "1");
+        exchange.receipt("receipt_1", &(HEAD.to_owned() + &rows), 3, None);
+        exchange.restart(1);
+        exchange.bench.deliveries.kill_at_verdicts(killed_at);
+        assert!(exchange.task.run(&round()).await.is_err(), "killed at {killed_at}");
+        exchange.restart(1);
+        exchange.rest().await;
+        let state = exchange.state().await;
+        let told = state.batches[0].files.iter().find(|told| told.name == file).unwrap();
+        assert_eq!((told.accepted, told.rejected, told.reopened), (1, 2, 2), "killed at {killed_at}");
+        assert_eq!((state.receipts_applied, state.receipts_again, state.receipts_refused), (1, 0, 0));
+        for (id, generation) in [(1, 2), (2, 1), (3, 2)] {
+            assert_eq!(exchange.bench.row(DeliveryId(id)).await.generation, generation, "killed at {killed_at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_between_answer_and_end_settles_the_receipt_once() {
+    let mut exchange = exchange().await;
+    let (file, lines) = exchange.export().await;
+    exchange.receipt("receipt_1", &(HEAD.to_owned() + &row(&file, &lines[1], "1")), 1, None);
+    exchange.rest().await;
+    let whole = exchange.state().await;
+    // As it stands when the process dies after it has counted, before it has moved the two files.
+    let ready = std::fs::read_to_string(exchange.folder("receipt/done/receipt_1.ok")).unwrap();
+    let digest = ready.rsplit('"').nth(1).unwrap().to_owned();
+    for name in ["receipt_1.ok", "receipt_1.csv"] {
+        let (from, to) = (exchange.folder("receipt/done").join(name), exchange.folder("receipt/taken").join(name));
+        std::fs::rename(from, to).unwrap();
+    }
+    let died = FilesState { settling: Some(format!("receipt_1.csv {digest}")), ..whole.clone() };
+    let lease = exchange.task.lease().await.unwrap().unwrap();
+    let text = serde_json::to_string(&died).unwrap();
+    exchange
+        .bench
+        .store
+        .save_checkpoint(&id(), FILES_CHECKPOINT, &text, &lease, exchange.bench.clock.now())
+        .await
+        .unwrap();
+    exchange.rest().await;
+    assert_eq!(exchange.state().await, whole);
+    assert!(exchange.folder("receipt/done/receipt_1.csv").exists());
 }

@@ -3,22 +3,28 @@
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, ItemKey, Timestamp};
 use gateway_store::{
-    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, LeaseGrant,
-    OutboundTally, RowVerdict, SqliteStore, StoreError, VerdictTally,
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, Hearing,
+    LeaseGrant, OutboundTally, RowVerdict, SqliteStore, StoreError, VerdictTally,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub struct FaultyDeliveries {
     store: Arc<SqliteStore>,
     failing_ends: AtomicU32,
+    verdicts_until_kill: AtomicI64,
 }
 
 impl FaultyDeliveries {
     pub fn new(store: Arc<SqliteStore>) -> Self {
-        Self { store, failing_ends: AtomicU32::new(0) }
+        Self { store, failing_ends: AtomicU32::new(0), verdicts_until_kill: AtomicI64::new(0) }
+    }
+
+    /// The taking of verdicts with this number is written, and its caller dies.
+    pub fn kill_at_verdicts(&self, number: i64) {
+        self.verdicts_until_kill.store(number, Ordering::SeqCst);
     }
 
     pub fn fail_ends(&self, times: u32) {
@@ -100,10 +106,14 @@ impl DeliveryStore for FaultyDeliveries {
         &self,
         destination: &ChannelId,
         verdicts: &[RowVerdict],
-        at: Timestamp,
-        under: Option<&LeaseGrant>,
+        hearing: Hearing<'_>,
     ) -> Result<VerdictTally> {
-        self.store.take_verdicts(destination, verdicts, at, under).await
+        let tally = self.store.take_verdicts(destination, verdicts, hearing).await?;
+        match self.verdicts_until_kill.fetch_sub(1, Ordering::SeqCst) {
+            // It was written, and nobody learns of it.
+            1 => Err(StoreError::Unavailable("killed".into())),
+            _ => Ok(tally),
+        }
     }
 
     async fn outbound_tallies(&self) -> Result<Vec<OutboundTally>> {

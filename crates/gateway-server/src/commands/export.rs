@@ -44,7 +44,7 @@ async fn show(api: &ApiClient, options: &ExportOptions) -> Result<ExitCode, Fail
                 let receipt =
                     if file["refused"] == true { "refused 拒收".to_owned() } else { cell(&batch["receipt_at"]) };
                 let mut cells = vec![cell(&channel["channel"]), cell(&batch["scope"]), cell(&file["name"])];
-                cells.extend(["rows", "accepted", "rejected", "reopened"].map(|key| cell(&file[key])));
+                cells.extend(["rows", "accepted", "rejected", "reopened", "stopped"].map(|key| cell(&file[key])));
                 cells.push(receipt);
                 rows.push(cells);
             }
@@ -58,6 +58,7 @@ async fn show(api: &ApiClient, options: &ExportOptions) -> Result<ExitCode, Fail
         "accepted 接受",
         "rejected 拒绝",
         "reopened 重发",
+        "left to a person 待人工",
         "receipt 回执",
     ];
     table(&head, &rows);

@@ -40,6 +40,10 @@ pub async fn what_was_forwarded_is_told_once_by_item(place: &dyn StoreUnderTest)
     assert!(store.forwarded(&desk(), all(second), DeliveryId(0), 10).await.unwrap().is_empty());
 }
 
+fn hearing(max_generations: u32) -> Hearing<'static> {
+    Hearing { at: at(900), max_generations, under: None, note: None }
+}
+
 fn verdict(row: &DeliveryRow, held: bool) -> RowVerdict {
     let said = if held { Ok(receipt()) } else { Err(("checked".to_owned(), "refused there".to_owned())) };
     RowVerdict { key: DeliveryKey::of(row), said }
@@ -53,7 +57,7 @@ pub async fn a_verdict_counts_once_for_its_generation(place: &dyn StoreUnderTest
     let id = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
     let row = async || store.delivery(id).await.unwrap().unwrap();
     let take =
-        async |verdicts: Vec<RowVerdict>| store.take_verdicts(&municipal(), &verdicts, at(900), None).await.unwrap();
+        async |verdicts: Vec<RowVerdict>| store.take_verdicts(&municipal(), &verdicts, hearing(9)).await.unwrap();
     let owed = row().await;
     assert_eq!(take(vec![verdict(&owed, false), verdict(&owed, true)]).await.in_flight, 2);
     attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
@@ -84,10 +88,68 @@ pub async fn a_verdict_counts_once_for_its_generation(place: &dyn StoreUnderTest
     none.key.id = DeliveryId(99);
     assert_eq!(take(vec![strange, later, none]).await.unknown, 3);
     let ours = [verdict(&row().await, false)];
-    assert_eq!(store.take_verdicts(&desk(), &ours, at(900), None).await.unwrap().unknown, 1);
+    assert_eq!(store.take_verdicts(&desk(), &ours, hearing(9)).await.unwrap().unknown, 1);
     let text = row().await.idempotency_key();
     assert_eq!(DeliveryKey::read(&text), Some(DeliveryKey::of(&row().await)));
     for wrong in ["", "d1", "d1-1", "d1-1-x", "d01-1-00000001", "D1-1-00000001", "d1-1-00000001-"] {
         assert_eq!(DeliveryKey::read(wrong), None, "{wrong}");
     }
+}
+
+/// A row that is refused in every generation that is sent by itself stands as rejected, out of the sent side, until a person sends it again; what is heard of
+/// it then counts as before.
+pub async fn a_row_that_is_refused_again_and_again_is_left_to_a_person(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write_orders(&*store, 0, 1).await;
+    let id = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
+    let row = async || store.delivery(id).await.unwrap().unwrap();
+    let refuse =
+        async |row: &DeliveryRow| store.take_verdicts(&municipal(), &[verdict(row, false)], hearing(2)).await.unwrap();
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    assert_eq!(refuse(&row().await).await.reopened, 1);
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    assert_eq!(refuse(&row().await).await, VerdictTally { stopped: 1, ..VerdictTally::default() });
+    let left = row().await;
+    assert_eq!((left.state, left.generation, left.receipt.clone()), (DeliveryState::Rejected, 2, None));
+    assert_eq!(left.reason_code.as_deref(), Some("refused_again_and_again"));
+    assert!(left.reason.as_deref().is_some_and(|reason| reason.contains("refused there")), "{left:?}");
+    assert!(store.items(&municipal(), Dataset::Completion, always()).await.unwrap().is_empty());
+    assert_book_agrees(&*store, &municipal()).await;
+    assert_eq!(refuse(&left).await, VerdictTally { stopped: 1, ..VerdictTally::default() }, "the next day's file");
+    assert_eq!(row().await, left);
+
+    store.redeliver(id, at(950)).await.unwrap();
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    assert_eq!(refuse(&row().await).await.stopped, 1, "a person's word is for once");
+    store.redeliver(id, at(960)).await.unwrap();
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    let sent = row().await;
+    assert_eq!((sent.state, sent.generation), (DeliveryState::Acknowledged, 4));
+    let held = [verdict(&sent, true)];
+    assert_eq!(store.take_verdicts(&municipal(), &held, hearing(2)).await.unwrap().confirmed, 1);
+    assert_book_agrees(&*store, &municipal()).await;
+}
+
+/// What is noted of verdicts is there with what they changed, or not at all.
+pub async fn a_note_moves_with_the_verdicts(place: &dyn StoreUnderTest) {
+    let store = place.open().await;
+    write_orders(&*store, 0, 1).await;
+    let id = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
+    attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    let sent = store.delivery(id).await.unwrap().unwrap();
+    let noted = async || store.checkpoint(&municipal(), "receipt").await.unwrap();
+    let old = store.acquire_lease("files", "one", at(0), at(10)).await.unwrap().unwrap();
+    let lease = store.acquire_lease("files", "two", at(20), at(2_000)).await.unwrap().unwrap();
+    let text = |tally: VerdictTally| format!("{} confirmed, {} reopened", tally.confirmed, tally.reopened);
+    let note = VerdictNote { name: "receipt", text: &text };
+    let with = |lease| Hearing { under: Some(lease), note: Some(note), ..hearing(9) };
+    let held = [verdict(&sent, true)];
+    assert_eq!(store.take_verdicts(&municipal(), &held, with(&lease)).await.unwrap().confirmed, 1);
+    assert_eq!(noted().await, None, "nothing changed");
+    let refused = [verdict(&sent, false), verdict(&sent, true)];
+    let lost = store.take_verdicts(&municipal(), &refused[..1], with(&old)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+    assert_eq!(noted().await, None);
+    store.take_verdicts(&municipal(), &refused[..1], with(&lease)).await.unwrap();
+    assert_eq!(noted().await.as_deref(), Some("0 confirmed, 1 reopened"));
 }

@@ -108,6 +108,8 @@ macro_rules! store_conformance {
             an_attempt_begins_only_from_owed
             what_was_forwarded_is_told_once_by_item
             a_verdict_counts_once_for_its_generation
+            a_row_that_is_refused_again_and_again_is_left_to_a_person
+            a_note_moves_with_the_verdicts
             an_acknowledgement_puts_the_item_into_the_sent_side
             ending_an_attempt_does_not_undo_an_echo
             an_answer_of_the_generation_before_is_void

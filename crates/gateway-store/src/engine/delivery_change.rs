@@ -143,11 +143,17 @@ impl Changing {
     }
 
     /// Takes a destination's verdicts: what its book side gains, and what it loses of what we had sent.
-    pub(crate) fn hear(&mut self, destination: &ChannelId, verdicts: &[&RowVerdict], now: Timestamp) -> Result<Heard> {
+    pub(crate) fn hear(
+        &mut self,
+        destination: &ChannelId,
+        verdicts: &[&RowVerdict],
+        max_generations: u32,
+        now: Timestamp,
+    ) -> Result<Heard> {
         let mut heard = Heard::default();
         for verdict in verdicts {
             let known = self.after.get(&verdict.key.id).map(|stored| Standing::of(&stored.row));
-            let meaning = Meaning::of(destination, verdict, known.as_ref());
+            let meaning = Meaning::of(destination, verdict, known.as_ref(), max_generations);
             meaning.count(&mut heard.tally);
             match (meaning, &verdict.said) {
                 (Meaning::Acknowledges, Ok(receipt)) => {
@@ -172,6 +178,16 @@ impl Changing {
                     let row = &mut self.get(verdict.key.id)?.row;
                     row.reason_code = Some(code.clone());
                     row.reason = Some(text.clone());
+                }
+                (Meaning::Stops, Err((_, text))) => {
+                    let row = &mut self.get(verdict.key.id)?.row;
+                    row.state = DeliveryState::Rejected;
+                    row.next_attempt_at = now;
+                    row.receipt = None;
+                    row.reason_code = Some("refused_again_and_again".into());
+                    row.reason =
+                        Some(format!("refused in generation {}, and left to a person: {text}", row.generation));
+                    heard.removes.extend(row.item.clone().map(|item| (row.destination.clone(), item)));
                 }
                 _ => {}
             }
@@ -250,13 +266,22 @@ pub(crate) enum Meaning {
     Confirms,
     Acknowledges,
     Reopens,
+    /// Refused as often as it is sent by itself.
+    Stops,
+    /// The same, told again.
+    Stopped,
     InFlight,
     Stale,
     Unknown,
 }
 
 impl Meaning {
-    pub(crate) fn of(destination: &ChannelId, verdict: &RowVerdict, known: Option<&Standing>) -> Self {
+    pub(crate) fn of(
+        destination: &ChannelId,
+        verdict: &RowVerdict,
+        known: Option<&Standing>,
+        max_generations: u32,
+    ) -> Self {
         let ours = |known: &&Standing| known.destination == *destination && verdict.key.is_of(known.order_id);
         let Some(known) = known.filter(ours) else { return Meaning::Unknown };
         if known.generation < verdict.key.generation {
@@ -272,7 +297,13 @@ impl Meaning {
                 DeliveryState::Pending | DeliveryState::Ambiguous | DeliveryState::Held | DeliveryState::Rejected,
                 true,
             ) => Meaning::Acknowledges,
-            (DeliveryState::Acknowledged | DeliveryState::Rejected | DeliveryState::Held, false) => Meaning::Reopens,
+            (DeliveryState::Acknowledged | DeliveryState::Rejected | DeliveryState::Held, false)
+                if known.generation < max_generations =>
+            {
+                Meaning::Reopens
+            }
+            (DeliveryState::Acknowledged | DeliveryState::Held, false) => Meaning::Stops,
+            (DeliveryState::Rejected, false) => Meaning::Stopped,
             (state, _) if state.is_in_flight() => Meaning::InFlight,
             _ => Meaning::Stale,
         }
@@ -280,7 +311,7 @@ impl Meaning {
 
     /// Whether anything is to be written.
     pub(crate) fn changes(self) -> bool {
-        matches!(self, Meaning::Acknowledges | Meaning::Reopens)
+        matches!(self, Meaning::Acknowledges | Meaning::Reopens | Meaning::Stops)
     }
 
     pub(crate) fn count(self, tally: &mut VerdictTally) {
@@ -288,6 +319,7 @@ impl Meaning {
             Meaning::Confirms => &mut tally.confirmed,
             Meaning::Acknowledges => &mut tally.acknowledged,
             Meaning::Reopens => &mut tally.reopened,
+            Meaning::Stops | Meaning::Stopped => &mut tally.stopped,
             Meaning::InFlight => &mut tally.in_flight,
             Meaning::Stale => &mut tally.stale,
             Meaning::Unknown => &mut tally.unknown,
@@ -316,11 +348,12 @@ pub(crate) fn changing<'a>(
     destination: &ChannelId,
     verdicts: &'a [RowVerdict],
     standing: &BTreeMap<DeliveryId, Standing>,
+    max_generations: u32,
     tally: &mut VerdictTally,
 ) -> Vec<&'a RowVerdict> {
     let mut changing = Vec::new();
     for verdict in verdicts {
-        let meaning = Meaning::of(destination, verdict, standing.get(&verdict.key.id));
+        let meaning = Meaning::of(destination, verdict, standing.get(&verdict.key.id), max_generations);
         if meaning.changes() { changing.push(verdict) } else { meaning.count(tally) }
     }
     changing

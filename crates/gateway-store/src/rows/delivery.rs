@@ -1,10 +1,11 @@
 //! Commands, deliveries and attempts.
 
-use super::RawRow;
+use super::{LeaseGrant, RawRow};
 use gateway_model::{
     AskBy, BookItem, ChannelId, CommandId, CommandState, Dataset, DeliveryId, DeliveryState, Operation, OrderId,
     OrderNumber, Part, RawId, Receipt, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 /// A command with its verdict.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,8 +179,31 @@ pub struct RowVerdict {
     pub said: Result<Receipt, (String, String)>,
 }
 
+/// How verdicts are taken.
+#[derive(Clone, Copy)]
+pub struct Hearing<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Of these generations a row was refused often enough: it is not sent again by itself.
+    pub max_generations: u32,
+    /// The lease of who takes them; `None` where nobody else can be at it.
+    pub under: Option<&'a LeaseGrant>,
+    /// What is noted in the same transaction; nothing is while no verdict changes anything.
+    pub note: Option<VerdictNote<'a>>,
+}
+
+/// A checkpoint that moves with the verdicts that it speaks of.
+#[derive(Clone, Copy)]
+pub struct VerdictNote<'a> {
+    /// The checkpoint's name.
+    pub name: &'a str,
+    /// What it says, once it is known what became of the verdicts.
+    pub text: &'a (dyn Fn(VerdictTally) -> String + Send + Sync),
+}
+
 /// What became of verdicts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct VerdictTally {
     /// Acknowledged before, and proved once more.
     pub confirmed: u64,
@@ -187,6 +211,8 @@ pub struct VerdictTally {
     pub acknowledged: u64,
     /// Refused there: owed again under a new generation.
     pub reopened: u64,
+    /// Refused there as often as it is sent by itself: rejected, until a person sends it again.
+    pub stopped: u64,
     /// In flight: refused rows of these are sent anyhow, and what was not sent yet can't have arrived.
     pub in_flight: u64,
     /// About an earlier generation, or about what has ended otherwise: void.
@@ -200,6 +226,7 @@ impl std::ops::AddAssign for VerdictTally {
         self.confirmed += other.confirmed;
         self.acknowledged += other.acknowledged;
         self.reopened += other.reopened;
+        self.stopped += other.stopped;
         self.in_flight += other.in_flight;
         self.stale += other.stale;
         self.unknown += other.unknown;

@@ -23,7 +23,7 @@ pub use audit::{BucketDamage, DayAudit};
 pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, ReconcileRound, StoredItem};
 pub use delivery::{
     AttemptResult, AttemptRow, AttemptStart, CommandRow, DeliveryKey, DeliveryRow, DeliveryUpdate, DeliveryWork,
-    ForwardedScope, NewDelivery, OutboundTally, RowVerdict, VerdictTally,
+    ForwardedScope, Hearing, NewDelivery, OutboundTally, RowVerdict, VerdictNote, VerdictTally,
 };
 pub use gap_group::{GapGroupFilter, GapGroupRow, GapTally, RepairStop};
 pub use history::{

@@ -2,15 +2,15 @@
 
 use super::batch::{list, write_rows};
 use super::column::{Columns, to_ms};
-use super::lease::{holds, must_hold};
+use super::lease::{holds, must_hold, write_checkpoint};
 use super::{Result, SqliteStore, book_put, delivery_write};
 use crate::engine::delivery_change::{Changing, Ended, changing, read_standings};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::read_number;
 use crate::engine::raw_row::read_raw;
 use crate::{
-    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, LeaseGrant,
-    OutboundTally, RowVerdict, VerdictTally,
+    AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, Hearing,
+    LeaseGrant, OutboundTally, RowVerdict, VerdictTally,
 };
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
@@ -195,27 +195,31 @@ impl DeliveryStore for SqliteStore {
         &self,
         destination: &ChannelId,
         verdicts: &[RowVerdict],
-        at: Timestamp,
-        under: Option<&LeaseGrant>,
+        hearing: Hearing<'_>,
     ) -> Result<VerdictTally> {
         let ids = list(verdicts.iter().map(|verdict| verdict.key.id))?;
         let rows = sqlx::query(sql!("delivery/standing")).bind(ids).fetch_all(&mut *self.readers.lend().await?).await?;
         let mut tally = VerdictTally::default();
-        let changing = changing(destination, verdicts, &read_standings(&rows)?, &mut tally);
+        let changing = changing(destination, verdicts, &read_standings(&rows)?, hearing.max_generations, &mut tally);
         if changing.is_empty() {
             return Ok(tally);
         }
         let mut tx = self.begin_write().await?;
-        if let Some(lease) = under {
+        if let Some(lease) = hearing.under {
             must_hold(&mut tx, lease).await?;
         }
         let mut loaded = delivery_write::load(&mut tx, changing.iter().map(|verdict| verdict.key.id)).await?;
-        let heard = loaded.hear(destination, &changing, at)?;
+        let at = hearing.at;
+        let heard = loaded.hear(destination, &changing, hearing.max_generations, at)?;
+        tally += heard.tally;
         delivery_write::save(&mut tx, loaded, at).await?;
         book_put::apply(&mut tx, heard.puts, at).await?;
         book_put::remove_sent(&mut tx, heard.removes, at).await?;
+        if let Some(note) = hearing.note {
+            write_checkpoint(&mut tx, destination, note.name, &(note.text)(tally), at).await?;
+        }
         tx.commit().await?;
-        tally += heard.tally;
+
         Ok(tally)
     }
 
