@@ -13,6 +13,7 @@ mod dresses;
 mod files;
 mod fronts;
 mod gateway;
+mod identity;
 mod incidents;
 mod kafka;
 mod kills;
