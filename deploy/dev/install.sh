@@ -19,10 +19,11 @@ has cargo || fail "cargo is missing: install Rust 1.90 or newer first (https://r
 
 # program:Debian package
 # postgresql-15 is what the scaled-out store is tested on; prometheus-alertmanager and aiosmtpd are what the tests of alerts send to; openssl makes the
-# mail server's certificate; python3 checks signatures and reads the mails.
+# mail server's certificate; python3 checks signatures and reads the mails; openssh-server is
+# the front-end box that tests reach over SFTP, by a process of their own.
 wanted=(gcc:gcc g++:g++ git:git sqlite3:sqlite3 systemd-analyze:systemd python3:python3 openssl:openssl
     prometheus-alertmanager:prometheus-alertmanager aiosmtpd:python3-aiosmtpd
-    /usr/lib/postgresql/15/bin/initdb:postgresql-15)
+    /usr/lib/postgresql/15/bin/initdb:postgresql-15 /usr/sbin/sshd:openssh-server ssh:openssh-client)
 # make, pkg-config and libssl-dev are for librdkafka; java, mvn and openssl for the Kafka broker that its tests start.
 wanted+=(make:make pkg-config:pkgconf java:openjdk-17-jre-headless mvn:maven)
 packages=()
@@ -52,6 +53,11 @@ if [ ${#packages[@]} -gt 0 ]; then
         ;;
     esac
     apt-get install -q -y --no-install-recommends "${packages[@]}" || fail "apt-get could not install: ${packages[*]}"
+    case " ${packages[*]} " in
+    *" openssh-server "*)
+        systemctl disable --quiet ssh || fail "ssh.service could not be disabled"
+        ;;
+    esac
     case " ${packages[*]} " in
     *" prometheus-alertmanager "*)
         systemctl disable --quiet prometheus-alertmanager || fail "prometheus-alertmanager.service could not be disabled"

@@ -194,7 +194,11 @@ pub fn read(
             *path = dir.join(&*path);
         }
         if let Some(files) = &mut channel.files {
-            files.dir = dir.join(&files.dir);
+            match &mut files.sftp {
+                // Its directory is the server's.
+                Some(sftp) => sftp.paths_mut().for_each(|path| *path = dir.join(&*path)),
+                None => files.dir = dir.join(&files.dir),
+            }
         }
     }
     for path in config.alert.paths_mut() {

@@ -1,6 +1,6 @@
 //! Where the box is, and when it is written to.
 
-use super::FilesError;
+use super::{FilesError, SftpConfig};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -10,6 +10,9 @@ use std::path::PathBuf;
 pub struct FilesConfig {
     /// The box: a directory that both sides see. Folders in it are the profile's.
     pub dir: PathBuf,
+    /// Where the directory is a server's.
+    #[serde(default)]
+    pub sftp: Option<SftpConfig>,
     /// When the whole file of the day is written, China time, as `02:00`; only when asked where absent.
     #[serde(default)]
     pub export_at: Option<String>,
@@ -49,6 +52,7 @@ impl FilesConfig {
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
+            sftp: None,
             export_at: None,
             keep_days: keep_days(),
             look_every_ms: look_every_ms(),
@@ -72,6 +76,7 @@ impl FilesConfig {
         if self.dir.as_os_str().is_empty() {
             mistakes.push(("dir", "is empty: name the directory of the front-end box".to_owned()));
         }
+        mistakes.extend(self.sftp.iter().flat_map(SftpConfig::mistakes));
         if !(1..=10_000).contains(&self.page_rows) {
             mistakes.push(("page_rows", "must be 1 to 10000".to_owned()));
         }

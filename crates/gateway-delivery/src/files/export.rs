@@ -1,6 +1,7 @@
 //! Writing a batch, in constant memory: pages of rows are read one after the other, encoded side by side, and appended in their order.
 
-use super::front_box::{NewFile, Writing};
+use super::front_box::Writing;
+use super::place::Part;
 use super::{FilesConfig, FilesDeps, FilesError, FrontBox, WHOLE};
 use crate::{Origins, content};
 use gateway_connector::Connector;
@@ -97,7 +98,7 @@ impl Export<'_> {
         day: Option<gateway_model::Day>,
         lease: &mut LeaseGrant,
     ) -> Result<Exported, FilesError> {
-        self.front_box.prepare()?;
+        self.front_box.prepare().await?;
         let at = self.deps.clock.now();
         let (scope, from, before) = match day {
             None => (WHOLE.to_owned(), Timestamp::MIN, Timestamp::MAX),
@@ -108,9 +109,9 @@ impl Export<'_> {
         };
         let upto = self.deps.deliveries.last_delivery().await?;
         let scope_of = ForwardedScope { owed_from: from, owed_before: before, upto };
-        let batch = self.free_batch(at);
+        let batch = self.free_batch(at).await?;
         let mut left_out = BTreeMap::new();
-        let mut files = self.begin(&batch)?;
+        let mut files = self.begin(&batch).await?;
         let mut encoding: VecDeque<JoinHandle<Encoded>> = VecDeque::new();
         let mut after = DeliveryId(0);
         loop {
@@ -137,26 +138,26 @@ impl Export<'_> {
     }
 
     /// A name that no batch has yet: the time in seconds, or the next that is free.
-    fn free_batch(&self, at: Timestamp) -> String {
+    async fn free_batch(&self, at: Timestamp) -> Result<String, FilesError> {
         let mut second = at;
         loop {
             let batch = CHINA.to_datetime(second).strftime("%Y%m%d%H%M%S").to_string();
-            let taken = self.front_box.outgoing.join(self.dress.manifest_name(&batch)).exists();
+            let taken = self.front_box.has(&self.front_box.outgoing, &self.dress.manifest_name(&batch)).await?;
             match second.checked_add(Duration::from_secs(1)) {
                 Ok(next) if taken => second = next,
-                _ => return batch,
+                _ => return Ok(batch),
             }
         }
     }
 
-    fn begin(&self, batch: &str) -> Result<Files, FilesError> {
+    async fn begin(&self, batch: &str) -> Result<Files, FilesError> {
         let mut files = Files::new();
         for kind in self.dress.rule().data.keys() {
             let Some(name) = self.dress.name(*kind, batch) else { continue };
-            let file = NewFile::begin(&self.front_box.outgoing, &name)?;
-            let mut writing = Writing { file, digest: FileDigest::new(self.dress.rule().digest), rows: 0 };
+            let file = self.front_box.begin(&name).await?;
+            let mut writing = Writing::new(file, FileDigest::new(self.dress.rule().digest));
             let head = self.dress.head(*kind).map_err(|reason| FilesError::Dress(reason.text))?;
-            writing.append(&head)?;
+            writing.append(head, 0).await?;
             files.insert(*kind, writing);
         }
         Ok(files)
@@ -164,22 +165,20 @@ impl Export<'_> {
 
     async fn finish(&self, batch: &str, scope: &str, files: Files) -> Result<Vec<WrittenFile>, FilesError> {
         let mut written = Vec::new();
-        let mut ends = Vec::new();
+        let mut ends: Vec<Box<dyn Part>> = Vec::new();
         for (kind, writing) in files {
             let Some(name) = self.dress.name(kind, batch) else { continue };
-            let file = DataFile { name, kind, rows: writing.rows, digest: writing.digest.hex() };
-            written.push(WrittenFile { file, bytes: writing.file.bytes() });
-            ends.push(writing.file);
+            let (file, rows, bytes, digest) = writing.end();
+            written.push(WrittenFile { file: DataFile { name, kind, rows, digest }, bytes });
+            ends.push(file);
         }
         let listed: Vec<DataFile> = written.iter().map(|file| file.file.clone()).collect();
         let manifest = self.dress.manifest(scope, &listed).map_err(|reason| FilesError::Dress(reason.text))?;
-        let (front_box, name) = (self.front_box.clone(), self.dress.manifest_name(batch));
-        let committed = spawn_blocking(move || {
-            ends.into_iter().try_for_each(NewFile::commit)?;
-            // The manifest says that the batch is whole, so it comes last.
-            front_box.write(&name, &manifest)
-        });
-        committed.await.map_err(|_| FilesError::Stopped)??;
+        for file in ends {
+            file.commit().await?;
+        }
+        // The manifest says that the batch is whole, so it comes last.
+        self.front_box.write(&self.dress.manifest_name(batch), manifest).await?;
         Ok(written)
     }
 }
@@ -205,14 +204,10 @@ async fn append(
     for (code, count) in page.left_out {
         *left_out.entry(code).or_default() += count;
     }
-    let appended = spawn_blocking(move || {
-        for (kind, (bytes, rows)) in page.files {
-            if let Some(writing) = files.get_mut(&kind) {
-                writing.append(&bytes)?;
-                writing.rows += rows;
-            }
+    for (kind, (bytes, rows)) in page.files {
+        if let Some(writing) = files.get_mut(&kind) {
+            writing.append(bytes, rows).await?;
         }
-        Ok::<_, FilesError>(files)
-    });
-    appended.await.map_err(|_| FilesError::Stopped)?
+    }
+    Ok(files)
 }

@@ -11,12 +11,18 @@ mod config;
 mod export;
 mod front_box;
 mod pick_up;
+mod place;
 mod progress;
+mod sftp;
+mod sftp_config;
+mod shared;
+mod ssh;
 mod state;
 
 pub use config::FilesConfig;
 pub use export::{Encoded, Exported, encode};
-pub use front_box::BoxError;
+pub use place::BoxError;
+pub use sftp_config::SftpConfig;
 pub use state::{BatchFile, BatchState, FilesState};
 
 use crate::{Origins, failure};
@@ -95,7 +101,7 @@ impl FileExchange {
     #[must_use]
     pub fn new(deps: FilesDeps, holder: impl Into<String>, config: FilesConfig) -> Option<Self> {
         let dress = deps.connector.files()?;
-        let front_box = FrontBox::new(&config.dir, dress.rule());
+        let front_box = FrontBox::new(&config, dress.rule());
         let name = format!("files/{}", deps.channel);
         // An export of millions of rows renews it between its pages.
         let keeper = LeaseKeeper::new(deps.leases.clone(), deps.clock.clone(), name, holder, Duration::from_secs(60));
@@ -179,7 +185,7 @@ impl FileExchange {
                 tracing::info!(channel = %self.deps.channel, batch = exported.batch, rows = exported.rows(), left_out = exported.left_out.values().sum::<u64>(), "a batch was written");
                 state.add(exported.into());
                 self.save(state, lease).await?;
-                self.front_box.sweep(self.deps.clock.now(), self.config.keep_days);
+                self.front_box.sweep(self.deps.clock.now(), self.config.keep_days).await;
                 Ok(self.deps.jobs.finish_jobs(&finished).await?)
             }
             Err(error) => {

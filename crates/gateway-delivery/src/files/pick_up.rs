@@ -9,13 +9,9 @@ use gateway_connector::wire::{FileFault, ReadyMark, ReceiptRow, Verdict};
 use gateway_model::{Receipt, ReceiptSource};
 use gateway_store::{DeliveryKey, Hearing, LeaseGrant, RowVerdict, VerdictNote, VerdictTally};
 use std::collections::BTreeSet;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
-const PIECE: usize = 64 * 1024;
 /// A receipt about more files than this is about no batches of ours.
 const FILES: usize = 256;
 
@@ -25,10 +21,10 @@ type Rows = Vec<ReceiptRow>;
 impl FileExchange {
     /// Takes up every receipt that is whole; says whether there was any.
     pub(super) async fn pick_up(&self, state: &mut FilesState, lease: &mut LeaseGrant) -> Result<bool, FilesError> {
-        self.front_box.prepare()?;
-        self.claim()?;
+        self.front_box.prepare().await?;
+        self.claim().await?;
         let taken = self.front_box.folder(TAKEN);
-        let ready = self.front_box.names(&taken, &self.dress()?.rule().receipts.ready)?;
+        let ready = self.front_box.names(&taken, &self.dress()?.rule().receipts.ready).await?;
         for name in &ready {
             let Some((_, receipt)) = self.dress()?.receipt_of_ready(name) else { continue };
             let (place, fault) = match self.take_up(name, &receipt, state, lease).await {
@@ -46,7 +42,7 @@ impl FileExchange {
                     self.save(state, lease).await?;
                 }
             }
-            self.end(name, &receipt, place, fault.as_ref())?;
+            self.end(name, &receipt, place, fault.as_ref()).await?;
             state.settling = None;
             self.save(state, lease).await?;
         }
@@ -54,29 +50,29 @@ impl FileExchange {
     }
 
     /// Moves whole receipts aside: what is written to them from now on is not read.
-    fn claim(&self) -> Result<(), FilesError> {
+    async fn claim(&self) -> Result<(), FilesError> {
         let (incoming, taken) = (&self.front_box.incoming, self.front_box.folder(TAKEN));
         let dress = self.dress()?;
-        for ready in self.front_box.names(incoming, &dress.rule().receipts.ready)? {
+        for ready in self.front_box.names(incoming, &dress.rule().receipts.ready).await? {
             let Some((_, receipt)) = dress.receipt_of_ready(&ready) else { continue };
-            if self.front_box.has(incoming, &receipt) {
-                self.front_box.shift(&receipt, incoming, &taken)?;
+            if self.front_box.has(incoming, &receipt).await? {
+                self.front_box.shift(&receipt, incoming, &taken).await?;
             }
-            if self.front_box.has(&taken, &receipt) {
-                self.front_box.shift(&ready, incoming, &taken)?;
+            if self.front_box.has(&taken, &receipt).await? {
+                self.front_box.shift(&ready, incoming, &taken).await?;
             }
         }
         Ok(())
     }
 
-    fn end(&self, ready: &str, receipt: &str, to: &str, fault: Option<&FileFault>) -> Result<(), FilesError> {
+    async fn end(&self, ready: &str, receipt: &str, to: &str, fault: Option<&FileFault>) -> Result<(), FilesError> {
         let (name, bytes) = self.dress()?.answer(receipt, fault).map_err(|reason| FilesError::Dress(reason.text))?;
-        self.front_box.write(&name, &bytes)?;
+        self.front_box.write(&name, bytes).await?;
         let (taken, to) = (self.front_box.folder(TAKEN), self.front_box.folder(to));
         // The file beside it first: a receipt without it is not looked at again, however this process ends.
-        self.front_box.shift(ready, &taken, &to)?;
-        if self.front_box.has(&taken, receipt) {
-            self.front_box.shift(receipt, &taken, &to)?;
+        self.front_box.shift(ready, &taken, &to).await?;
+        if self.front_box.has(&taken, receipt).await? {
+            self.front_box.shift(receipt, &taken, &to).await?;
         }
         Ok(())
     }
@@ -90,14 +86,14 @@ impl FileExchange {
     ) -> Result<(), Stop> {
         let taken = self.front_box.folder(TAKEN);
         let dress = self.dress()?;
-        let mark = dress.ready_mark(&self.front_box.small(&taken.join(ready))?, receipt)?;
+        let mark = dress.ready_mark(&self.front_box.small(&taken, ready).await?, receipt)?;
         let settling = format!("{receipt} {}", mark.digest);
         if state.settling.as_ref() == Some(&settling) {
             return Ok(());
         }
         let done = self.front_box.folder(DONE);
-        if self.front_box.has(&done, ready) {
-            let earlier = self.front_box.small(&done.join(ready))?;
+        if self.front_box.has(&done, ready).await? {
+            let earlier = self.front_box.small(&done, ready).await?;
             if dress.ready_mark(&earlier, receipt).is_ok_and(|earlier| earlier == mark) {
                 state.receipts_again += 1;
                 state.settling = Some(settling);
@@ -105,18 +101,17 @@ impl FileExchange {
                 return Ok(());
             }
         }
-        if !self.front_box.has(&taken, receipt) {
+        if !self.front_box.has(&taken, receipt).await? {
             return Err(FileFault::new("missing", 0, "the receipt itself is not there").into());
         }
-        let path = taken.join(receipt);
-        let about = self.look_through(&path, mark.clone()).await?;
+        let about = self.look_through(receipt, &mark).await?;
         if let Some(unknown) = about.iter().find(|file| state.find(file).is_none()) {
             // A name that was not checked is not repeated.
             let named = if gateway_connector::profile::is_plain_name(unknown) { unknown } else { "(not a plain name)" };
             let text = format!("it speaks of `{named}`, which is none of the last batches");
             return Err(FileFault::new("unknown_file", 0, text).into());
         }
-        let progress = self.apply(&path, Progress::of(receipt, &mark.digest), lease).await?;
+        let progress = self.apply(Progress::of(receipt, &mark.digest), lease).await?;
         self.count(&progress, state).await?;
         state.receipts_applied += 1;
         state.settling = Some(settling);
@@ -125,12 +120,15 @@ impl FileExchange {
     }
 
     /// Reads a receipt whole: which files it is about.
-    async fn look_through(&self, path: &Path, mark: ReadyMark) -> Result<BTreeSet<String>, Stop> {
-        let (connector, front_box, path) =
-            (Arc::clone(&self.deps.connector), self.front_box.clone(), path.to_path_buf());
-        let looked = spawn_blocking(move || {
-            let mut about = BTreeSet::new();
-            let read = read(&*connector, &front_box, &path, &mut |row| {
+    async fn look_through(&self, receipt: &str, mark: &ReadyMark) -> Result<BTreeSet<String>, Stop> {
+        let mut file = self.front_box.open(&self.front_box.folder(TAKEN), receipt).await?;
+        let (mut reading, mut about) = (self.dress()?.receipt(), BTreeSet::new());
+        loop {
+            let piece = file.next().await?;
+            if piece.is_empty() {
+                break;
+            }
+            reading.feed(&piece, &mut |row| {
                 if !about.contains(&row.file) {
                     about.insert(row.file);
                 }
@@ -139,43 +137,31 @@ impl FileExchange {
                 }
                 Ok(())
             })?;
-            if read.digest != mark.digest {
-                return Err(Stop::Fault(FileFault::new("digest_mismatch", 0, "its digest is not the one beside it")));
-            }
-            if read.rows != mark.rows {
-                let text = format!("it has {} rows, and {} are told beside it", read.rows, mark.rows);
-                return Err(Stop::Fault(FileFault::new("wrong_count", 0, text)));
-            }
-            Ok(about)
-        });
-        looked.await.map_err(|_| FilesError::Stopped)?
+        }
+        let read = reading.finish()?;
+        if read.digest != mark.digest {
+            return Err(FileFault::new("digest_mismatch", 0, "its digest is not the one beside it").into());
+        }
+        if read.rows != mark.rows {
+            let text = format!("it has {} rows, and {} are told beside it", read.rows, mark.rows);
+            return Err(FileFault::new("wrong_count", 0, text).into());
+        }
+        Ok(about)
     }
 
     /// Gives a receipt's rows to the store, from where they have counted already.
-    async fn apply(&self, path: &Path, anew: Progress, lease: &mut LeaseGrant) -> Result<Progress, Stop> {
+    async fn apply(&self, anew: Progress, lease: &mut LeaseGrant) -> Result<Progress, Stop> {
         let kept = self.deps.leases.checkpoint(&self.deps.channel, RECEIPT_CHECKPOINT).await;
         let mut progress = anew.going_on(kept.map_err(FilesError::from)?);
-        let (connector, front_box, path) =
-            (Arc::clone(&self.deps.connector), self.front_box.clone(), path.to_path_buf());
-        let (rows, mut counted) = (self.config.page_rows as usize, progress.rows);
         // Two groups wait at most: memory stays constant however long the receipt is.
         let (give, mut groups) = mpsc::channel::<Rows>(2);
-        let reading = spawn_blocking(move || {
-            let mut group: Rows = Vec::with_capacity(rows);
-            let gone = || FileFault::new("stopped", 0, "the gateway stopped");
-            read(&*connector, &front_box, &path, &mut |row| {
-                if counted > 0 {
-                    counted -= 1;
-                    return Ok(());
-                }
-                if group.len() == rows || group.last().is_some_and(|last| last.file != row.file) {
-                    give.blocking_send(std::mem::replace(&mut group, Vec::with_capacity(rows))).map_err(|_| gone())?;
-                }
-                group.push(row);
-                Ok(())
-            })?;
-            give.blocking_send(group).map_err(|_| Stop::Failed(FilesError::Stopped))
-        });
+        let reading = tokio::spawn(read_groups(
+            Arc::clone(&self.deps.connector),
+            self.front_box.clone(),
+            progress.receipt.clone(),
+            (progress.rows, self.config.page_rows as usize),
+            give,
+        ));
         while let Some(group) = groups.recv().await {
             progress = self.apply_group(group, progress, lease).await?;
             self.keeper.hold(lease).await.map_err(FilesError::from)?;
@@ -285,21 +271,38 @@ impl From<super::BoxError> for Stop {
     }
 }
 
-fn read(
-    connector: &dyn Connector,
-    front_box: &FrontBox,
-    path: &Path,
-    each: &mut dyn FnMut(ReceiptRow) -> Result<(), FileFault>,
-) -> Result<ReadyMark, Stop> {
+/// Reads a receipt and gives its rows out in groups about one file each, but for those at its beginning that have counted.
+async fn read_groups(
+    connector: Arc<dyn Connector>,
+    front_box: FrontBox,
+    receipt: String,
+    (mut counted, rows): (u64, usize),
+    give: mpsc::Sender<Rows>,
+) -> Result<(), Stop> {
     let dress = connector.files().ok_or_else(|| FilesError::Dress("the channel exchanges no files".to_owned()))?;
-    let mut file = front_box.open(path)?;
-    let mut reading = dress.receipt();
-    let mut piece = vec![0; PIECE];
+    let mut file = front_box.open(&front_box.folder(TAKEN), &receipt).await?;
+    let (mut reading, mut group) = (dress.receipt(), Rows::with_capacity(rows));
     loop {
-        let read = file.read(&mut piece).map_err(|source| front_box.failed(path, source))?;
-        if read == 0 {
-            return Ok(reading.finish()?);
+        let piece = file.next().await?;
+        if piece.is_empty() {
+            break;
         }
-        reading.feed(&piece[..read], each)?;
+        let mut whole = Vec::new();
+        reading.feed(&piece, &mut |row| {
+            if counted > 0 {
+                counted -= 1;
+                return Ok(());
+            }
+            if group.len() == rows || group.last().is_some_and(|last| last.file != row.file) {
+                whole.push(std::mem::replace(&mut group, Rows::with_capacity(rows)));
+            }
+            group.push(row);
+            Ok(())
+        })?;
+        for group in whole {
+            give.send(group).await.map_err(|_| FilesError::Stopped)?;
+        }
     }
+    reading.finish()?;
+    Ok(give.send(group).await.map_err(|_| FilesError::Stopped)?)
 }

@@ -1,9 +1,10 @@
-//! Files over a front-end box: what is written, which receipts count, and what they do.
+//! Files over a front-end box: what is written, which receipts count, and what they do; the same in a shared directory and on a real OpenSSH server.
 
 use crate::bench::{Bench, at, config, id, number, round, run};
+use crate::sshd::Sshd;
 use gateway_connector::wire::{Kind, ProfileSource, connect};
 use gateway_connector::{Connector, Credentials, Secret};
-use gateway_delivery::files::{FILES_CHECKPOINT, FileExchange, FilesConfig, FilesDeps, FilesState};
+use gateway_delivery::files::{FILES_CHECKPOINT, FileExchange, FilesConfig, FilesDeps, FilesState, SftpConfig};
 use gateway_delivery::{DeliveryWorker, Origins};
 use gateway_model::{ChannelId, Clock, DeliveryId, DeliveryState, Operation};
 use gateway_runtime::{Ran, Task};
@@ -22,6 +23,56 @@ struct Exchange {
     bench: Bench,
     task: FileExchange,
     dir: tempfile::TempDir,
+    /// Where the box is reached over SFTP.
+    sshd: Option<Sshd>,
+}
+
+/// Where a box is.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    Directory,
+    Server,
+}
+
+/// Every test of a box, for either.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod directory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::At::Directory).await;
+            })*
+        }
+        mod server {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::At::Server).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_batch_is_whole_and_a_receipt_proves_or_reopens_row_by_row
+    a_receipt_that_is_not_whole_changes_nothing_and_is_told_why
+    a_row_that_is_refused_in_every_receipt_is_left_to_a_person
+    a_kill_in_the_middle_of_a_receipt_counts_nothing_twice
+    a_kill_between_answer_and_end_settles_the_receipt_once
+    a_receipt_of_many_pieces_is_read_whole
+    what_is_old_is_dropped
+}
+
+fn sftp(sshd: &Sshd) -> SftpConfig {
+    SftpConfig {
+        host: "127.0.0.1".to_owned(),
+        port: sshd.port(),
+        user: Sshd::user(),
+        key_file: Some(sshd.path("user_key")),
+        secret_file: None,
+        known_hosts_file: sshd.path("known_hosts"),
+        timeout_ms: 60_000,
+        options: Vec::new(),
+    }
 }
 
 fn province(clock: Arc<dyn Clock>) -> Arc<dyn Connector> {
@@ -31,7 +82,7 @@ fn province(clock: Arc<dyn Clock>) -> Arc<dyn Connector> {
 }
 
 /// Three orders, forwarded and acknowledged.
-async fn exchange() -> Exchange {
+async fn exchange(place: At) -> Exchange {
     let bench = Bench::new().await;
     let connector = province(bench.clock.clone());
     let origins = Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector.clone())]));
@@ -39,20 +90,27 @@ async fn exchange() -> Exchange {
         bench.owe_body(order, Operation::Forward, RECORD.into(), Some(number(order))).await;
     }
     let mut deps = bench.deps();
-    deps.origins = origins.clone();
+    deps.origins = origins;
     run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let sshd = (place == At::Server).then(|| Sshd::start(""));
+    let config = FilesConfig { sftp: sshd.as_ref().map(sftp), ..FilesConfig::new(dir.path().to_path_buf()) };
+    let task = task(&bench, config);
+    Exchange { bench, task, dir, sshd }
+}
+
+fn task(bench: &Bench, config: FilesConfig) -> FileExchange {
+    let connector = province(bench.clock.clone());
     let deps = FilesDeps {
         channel: id(),
-        connector,
+        connector: connector.clone(),
         deliveries: bench.deliveries.clone(),
         jobs: bench.store.clone(),
         leases: bench.store.clone(),
         clock: bench.clock.clone(),
-        origins,
+        origins: Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector)])),
     };
-    let dir = tempfile::tempdir().unwrap();
-    let task = FileExchange::new(deps, "me", FilesConfig::new(dir.path().to_path_buf())).unwrap();
-    Exchange { bench, task, dir }
+    FileExchange::new(deps, "me", config).unwrap()
 }
 
 fn text(path: &Path) -> String {
@@ -71,8 +129,8 @@ impl Exchange {
         while self.task.run(&round()).await.unwrap() == Ran::Busy {}
     }
 
-    /// The name and lines of the file of completions.
-    async fn export(&mut self) -> (String, Vec<String>) {
+    /// Has a whole batch written.
+    async fn write_batch(&mut self) {
         let job = NewJob {
             kind: JobKind::Export,
             channel: id(),
@@ -82,6 +140,11 @@ impl Exchange {
         };
         self.bench.store.enqueue(&[job]).await.unwrap();
         self.rest().await;
+    }
+
+    /// The name and lines of the file of completions.
+    async fn export(&mut self) -> (String, Vec<String>) {
+        self.write_batch().await;
         let names = std::fs::read_dir(self.folder("upload")).unwrap();
         let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -117,9 +180,8 @@ fn row(file: &str, line: &str, verdict: &str) -> String {
     format!("\"{file}\",\"{key}\",\"{verdict}\",\"c1\",\"核对\"\r\n")
 }
 
-#[tokio::test]
-async fn a_batch_is_whole_and_a_receipt_proves_or_reopens_row_by_row() {
-    let mut exchange = exchange().await;
+async fn a_batch_is_whole_and_a_receipt_proves_or_reopens_row_by_row(place: At) {
+    let mut exchange = exchange(place).await;
     let (file, lines) = exchange.export().await;
     assert_eq!(lines.len(), 4);
     assert_eq!(lines[0], r#""rowKey","orderNo","round","replyContent","replyTime","replyUnit""#);
@@ -155,9 +217,8 @@ async fn a_batch_is_whole_and_a_receipt_proves_or_reopens_row_by_row() {
     assert_eq!((exchange.state().await.receipts_again, exchange.state().await.receipts_applied), (1, 2));
 }
 
-#[tokio::test]
-async fn a_receipt_that_is_not_whole_changes_nothing_and_is_told_why() {
-    let mut exchange = exchange().await;
+async fn a_receipt_that_is_not_whole_changes_nothing_and_is_told_why(place: At) {
+    let mut exchange = exchange(place).await;
     let (file, lines) = exchange.export().await;
     let body = HEAD.to_owned() + &row(&file, &lines[1], "1");
     let torn = &body[..body.len() - 3];
@@ -214,24 +275,14 @@ impl Exchange {
 
     /// Another process in the place of this one, by the same name.
     fn restart(&mut self, page_rows: u32) {
-        let connector = province(self.bench.clock.clone());
-        let deps = FilesDeps {
-            channel: id(),
-            connector: connector.clone(),
-            deliveries: self.bench.deliveries.clone(),
-            jobs: self.bench.store.clone(),
-            leases: self.bench.store.clone(),
-            clock: self.bench.clock.clone(),
-            origins: Arc::new(Origins::new([(ChannelId::new("desk").unwrap(), connector)])),
-        };
-        let config = FilesConfig { page_rows, ..FilesConfig::new(self.dir.path().to_path_buf()) };
-        self.task = FileExchange::new(deps, "me", config).unwrap();
+        let sftp = self.sshd.as_ref().map(sftp);
+        let config = FilesConfig { page_rows, sftp, ..FilesConfig::new(self.dir.path().to_path_buf()) };
+        self.task = task(&self.bench, config);
     }
 }
 
-#[tokio::test]
-async fn a_row_that_is_refused_in_every_receipt_is_left_to_a_person() {
-    let mut exchange = exchange().await;
+async fn a_row_that_is_refused_in_every_receipt_is_left_to_a_person(place: At) {
+    let mut exchange = exchange(place).await;
     let most = FilesConfig::new(PathBuf::from("box")).max_generations;
     for generation in 1..=most + 1 {
         let (file, lines) = exchange.export().await;
@@ -262,10 +313,9 @@ async fn a_row_that_is_refused_in_every_receipt_is_left_to_a_person() {
     assert_eq!(exchange.bench.row(DeliveryId(2)).await.state, DeliveryState::Acknowledged);
 }
 
-#[tokio::test]
-async fn a_kill_in_the_middle_of_a_receipt_counts_nothing_twice() {
+async fn a_kill_in_the_middle_of_a_receipt_counts_nothing_twice(place: At) {
     for killed_at in 1..=3 {
-        let mut exchange = exchange().await;
+        let mut exchange = exchange(place).await;
         let (file, lines) = exchange.export().await;
         let rows = row(&file, &lines[1], "1") + &row(&file, &lines[2], "0") + &row(&file, &lines[3], "1");
         exchange.receipt("receipt_1", &(HEAD.to_owned() + &rows), 3, None);
@@ -284,9 +334,8 @@ async fn a_kill_in_the_middle_of_a_receipt_counts_nothing_twice() {
     }
 }
 
-#[tokio::test]
-async fn a_kill_between_answer_and_end_settles_the_receipt_once() {
-    let mut exchange = exchange().await;
+async fn a_kill_between_answer_and_end_settles_the_receipt_once(place: At) {
+    let mut exchange = exchange(place).await;
     let (file, lines) = exchange.export().await;
     exchange.receipt("receipt_1", &(HEAD.to_owned() + &row(&file, &lines[1], "1")), 1, None);
     exchange.rest().await;
@@ -310,4 +359,96 @@ async fn a_kill_between_answer_and_end_settles_the_receipt_once() {
     exchange.rest().await;
     assert_eq!(exchange.state().await, whole);
     assert!(exchange.folder("receipt/done/receipt_1.csv").exists());
+}
+
+/// Longer than what is read at once, so that pieces end in the middle of lines and of characters.
+async fn a_receipt_of_many_pieces_is_read_whole(place: At) {
+    let mut exchange = exchange(place).await;
+    let (file, lines) = exchange.export().await;
+    let mut body = HEAD.to_owned();
+    for strange in 0..12_000 {
+        body += &format!("\"{file}\",\"d{}-1-00000000\",\"1\",\"c{strange}\",\"不在本省\"\r\n", 1_000 + strange);
+    }
+    body += &row(&file, &lines[1], "1");
+    assert!(body.len() > 700_000);
+    exchange.receipt("receipt_1", &body, 12_001, None);
+    exchange.rest().await;
+    assert!(exchange.answer("receipt_1").contains("\"receipt_1.csv\",\"0\""));
+    let state = exchange.state().await;
+    let told = state.batches[0].files.iter().find(|told| told.name == file).unwrap();
+    assert_eq!((told.accepted, told.rejected, told.reopened), (0, 12_001, 1));
+    assert_eq!(exchange.bench.row(DeliveryId(1)).await.generation, 2);
+}
+
+async fn what_is_old_is_dropped(place: At) {
+    let mut exchange = exchange(place).await;
+    exchange.write_batch().await;
+    let left = exchange.folder("upload/.completion_19990101000000.csv.part");
+    std::fs::write(&left, "half").unwrap();
+    let files = |exchange: &Exchange| std::fs::read_dir(exchange.folder("upload")).unwrap().count();
+    assert_eq!(files(&exchange), 5);
+    // The disk's time is now, and the gateway's a year later.
+    let now = gateway_model::SystemClock.now().as_second() - at(0).as_second();
+    exchange.bench.set_time(now + 400 * 86_400);
+    exchange.write_batch().await;
+    assert_eq!(files(&exchange), 0, "the batch that was just written is a year old by the gateway's clock");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_server_is_refused_by_its_fingerprint() {
+    let mut exchange = exchange(At::Server).await;
+    let other = Sshd::start("");
+    let sshd = exchange.sshd.as_ref().unwrap();
+    let fingerprint = sshd.fingerprint();
+    for (known, why) in [
+        (String::new(), "is not among those"),
+        // Another key by the same name: somebody in between, or a server that was set up anew.
+        (
+            std::fs::read_to_string(other.path("known_hosts"))
+                .unwrap()
+                .replace(&other.port().to_string(), &sshd.port().to_string()),
+            "is another than the one",
+        ),
+    ] {
+        std::fs::write(sshd.path("known_hosts"), known).unwrap();
+        let told = exchange.task.run(&round()).await.unwrap_err().to_string();
+        assert!(told.contains(why) && told.contains(&fingerprint), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(exchange.dir.path()).unwrap().count(), 0, "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_may_have_a_passphrase_and_a_wrong_one_is_told() {
+    let mut exchange = exchange(At::Directory).await;
+    let sshd = Sshd::start("open sesame");
+    let secret = sshd.path("passphrase");
+    let with = |secret_file: Option<PathBuf>| {
+        let sftp = Some(SftpConfig { secret_file, ..sftp(&sshd) });
+        task(&exchange.bench, FilesConfig { sftp, ..FilesConfig::new(exchange.dir.path().to_path_buf()) })
+    };
+    let mut tasks = [with(None), with(Some(secret.clone())), with(Some(secret.clone()))];
+    std::fs::write(&secret, "open barley\n").unwrap();
+    for task in &mut tasks[..2] {
+        let told = task.run(&round()).await.unwrap_err().to_string();
+        assert!(told.contains("Permission denied (publickey)") && !told.contains("barley"), "{told}");
+    }
+    std::fs::write(&secret, "open sesame\n").unwrap();
+    let [_, _, right] = tasks;
+    exchange.task = right;
+    assert_eq!(exchange.export().await.1.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_broke_off_is_begun_anew() {
+    let mut exchange = exchange(At::Server).await;
+    let (file, lines) = exchange.export().await;
+    exchange.receipt("receipt_1", &(HEAD.to_owned() + &row(&file, &lines[1], "1")), 1, None);
+    assert_eq!(exchange.sshd.as_ref().unwrap().break_off(), 1, "one session serves everything");
+    // Whether the round that meets the end fails or begins anew at once, the next one is whole.
+    if exchange.task.run(&round()).await.is_err() {
+        exchange.rest().await;
+    }
+    exchange.rest().await;
+    assert!(exchange.answer("receipt_1").contains("\"receipt_1.csv\",\"0\""));
+    assert_eq!(exchange.bench.row(DeliveryId(1)).await.generation, 2);
 }

@@ -7,6 +7,7 @@ mod files;
 mod forwarded;
 mod lease;
 mod sink;
+mod sshd;
 mod store;
 mod unanswered;
 mod worker;
