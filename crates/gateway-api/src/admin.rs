@@ -49,6 +49,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/orders/{id}", get(orders::one))
         .route("/api/v1/orders/{id}/timeline", get(orders::timeline))
         .route("/api/v1/commands/{id}", get(commands::outcome))
+        .route("/api/v1/deliveries", get(deliveries::left))
         .route("/api/v1/deliveries/{id}", get(deliveries::one))
         .route("/api/v1/duplicates", get(duplicates::list))
         .route("/api/v1/duplicates/{id}", get(duplicates::one));

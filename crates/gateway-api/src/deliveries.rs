@@ -1,15 +1,17 @@
-//! Deliveries: reading one with its attempts, sending it again, waiving it.
+//! Deliveries: those that wait for a person, reading one with its attempts, sending it again, waiving it.
 
 use crate::auth::Caller;
-use crate::extract::{Said, Segment};
+use crate::extract::{PageSize, Params, Said, Segment};
 use crate::settling::Settling;
+use crate::state::Channels;
 use crate::views::{ChinaTime, DeliveryView};
 use crate::{Problem, Waker};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use gateway_model::{Clock, DeliveryId};
+use gateway_model::{ChannelId, Clock, DeliveryId};
 use gateway_store::{DeliveryRow, Store};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,6 +33,28 @@ async fn show(store: &dyn Store, row: &DeliveryRow) -> Result<Json<Value>, Probl
         })
         .collect();
     Ok(Json(json!({"delivery": DeliveryView::from(row), "attempts": attempts})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeftParams {
+    channel: Option<ChannelId>,
+    after: Option<DeliveryId>,
+    limit: Option<u32>,
+}
+
+/// `GET /api/v1/deliveries`: those that wait for a person.
+pub(crate) async fn left(
+    State(store): State<Arc<dyn Store>>,
+    State(channels): State<Channels>,
+    Params(params): Params<LeftParams>,
+) -> Result<Json<Value>, Problem> {
+    channels.known(params.channel.as_ref())?;
+    let page = PageSize::new(params.limit)?;
+    let after = params.after.unwrap_or(DeliveryId(0));
+    let (rows, more) = page.cut(store.deliveries_left(params.channel.as_ref(), after, page.and_one()).await?);
+    let deliveries: Vec<_> = rows.iter().map(DeliveryView::from).collect();
+    Ok(Json(json!({"deliveries": deliveries, "more": more})))
 }
 
 /// `GET /api/v1/deliveries/{id}`

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod alert;
+mod deliveries;
 mod gaps;
 mod profile;
 
 pub use alert::{AlertAction, AlertOptions, SilenceAction};
+pub use deliveries::{DeliveriesAction, DeliveriesOptions};
 pub use gaps::{ExportFormat, GapsAction, GapsOptions};
 pub use profile::{MapOptions, ProfileCheckOptions, ProfileCommand, ProfileOptions, ProfileTryOptions};
 
@@ -59,6 +61,8 @@ pub enum Command {
     Import(ImportOptions),
     /// List, show, retry and waive dead letters. 死信
     DeadLetters(DeadLettersOptions),
+    /// List deliveries that wait for a person; show one, send it again, waive it. 待人工处理的投递
+    Deliveries(DeliveriesOptions),
     /// Make a daily or monthly transfer report. 传输监控日报、月报
     Report(ReportOptions),
     /// Show both books of a day, as they were then and as they are now. 账实核对

@@ -176,6 +176,13 @@ pub trait DeliveryStore: Send + Sync {
         destination: &ChannelId,
         key: &gateway_model::ItemKey,
     ) -> Result<Vec<DeliveryRow>>;
+    /// The deliveries that wait for a person (`held`, `rejected`, `dead_lettered`), of a destination or of all; ascending, above `after`, at most `limit`.
+    async fn deliveries_left(
+        &self,
+        destination: Option<&ChannelId>,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>>;
     /// Its attempts.
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>>;
     /// What was forwarded to a destination: of each item of the scope the delivery that was decided last, without what was superseded or given up; ascending by

@@ -216,6 +216,7 @@ async fn every_row_is_accepted_once_whatever_the_box_does() {
             .iter()
             .all(|delivery| delivery["state"] == "acknowledged" || delivery["state"] == "superseded")
     );
+    assert_eq!(party.gateway.json(&["deliveries", "list"]), json!({"deliveries": []}), "nothing waits for a person");
     party.gateway.stop().await;
     party.province.kill();
 }

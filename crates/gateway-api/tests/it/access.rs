@@ -10,6 +10,7 @@ const READ: &[&str] = &[
     "/api/v1/orders/1",
     "/api/v1/orders/1/timeline",
     "/api/v1/commands/1",
+    "/api/v1/deliveries",
     "/api/v1/deliveries/1",
     "/api/v1/duplicates",
     "/api/v1/duplicates/1",

@@ -113,7 +113,14 @@ async fn a_delivery_is_sent_again_or_waived_by_a_person() {
     let owed = line(&flow, "outbound", "municipal-12345", "completion");
     assert_eq!((&owed["owed"], &owed["in_flight"], &owed["delivered"]), (&json!(1), &json!(1), &json!(0)));
     gateway.post(ADMIN, &format!("{path}/redeliver"), &json!({})).await.problem(409, "wrong_state");
+    assert_eq!(gateway.get(DESK, "/api/v1/deliveries").await.ok(200), &json!({"deliveries": [], "more": false}));
     end(&gateway, &path, DeliveryState::Held).await;
+    let left = gateway.get(DESK, "/api/v1/deliveries?channel=municipal-12345").await;
+    let left = &left.ok(200)["deliveries"];
+    assert_eq!((&left[0]["state"], &left[0]["reason_code"]), (&json!("held"), &json!("4001")));
+    let beyond = format!("/api/v1/deliveries?after={}", left[0]["id"]);
+    assert_eq!(gateway.get(DESK, &beyond).await.ok(200)["deliveries"], json!([]));
+    gateway.get(DESK, "/api/v1/deliveries?channel=nowhere").await.problem(404, "unknown_channel");
     let again = gateway.post(ADMIN, &format!("{path}/redeliver"), &json!({})).await;
     let delivery = &again.ok(202)["delivery"];
     assert_eq!((&delivery["state"], &delivery["generation"]), (&json!("owed"), &json!(2)));

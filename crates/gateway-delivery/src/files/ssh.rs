@@ -121,7 +121,8 @@ fn command(config: &SftpConfig, asking: Option<&AskPass>) -> Command {
 
 /// As a value of an option: a path may hold spaces.
 fn quoted(path: &std::path::Path) -> String {
-    format!("\"{}\"", path.display())
+    // Percents stand for something there.
+    format!("\"{}\"", path.display().to_string().replace('%', "%%"))
 }
 
 async fn complaint(complaints: ChildStderr) -> String {

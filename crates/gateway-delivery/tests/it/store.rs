@@ -84,6 +84,15 @@ impl DeliveryStore for FaultyDeliveries {
         self.store.deliveries_of_item(destination, key).await
     }
 
+    async fn deliveries_left(
+        &self,
+        destination: Option<&ChannelId>,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>> {
+        self.store.deliveries_left(destination, after, limit).await
+    }
+
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
         self.store.attempts(id).await
     }

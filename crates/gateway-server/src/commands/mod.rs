@@ -4,6 +4,7 @@
 mod alert;
 mod check;
 mod client;
+mod deliveries;
 mod duplicates;
 mod export;
 mod gaps;
@@ -21,6 +22,7 @@ mod said;
 pub use alert::alert;
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
+pub use deliveries::deliveries;
 pub use duplicates::duplicates;
 pub use export::export;
 pub use gaps::gaps;

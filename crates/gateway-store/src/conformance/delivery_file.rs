@@ -103,10 +103,15 @@ pub async fn a_row_that_is_refused_again_and_again_is_left_to_a_person(place: &d
     write_orders(&*store, 0, 1).await;
     let id = owe_item(&*store, 0, Operation::Forward, Dataset::Completion, at(0)).await;
     let row = async || store.delivery(id).await.unwrap().unwrap();
+    let left_to_persons = async |of: Option<ChannelId>, after: i64| -> Vec<DeliveryId> {
+        let left = store.deliveries_left(of.as_ref(), DeliveryId(after), 10).await.unwrap();
+        left.iter().map(|row| row.id).collect()
+    };
     let refuse =
         async |row: &DeliveryRow| store.take_verdicts(&municipal(), &[verdict(row, false)], hearing(2)).await.unwrap();
     attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
     assert_eq!(refuse(&row().await).await.reopened, 1);
+    assert!(left_to_persons(None, 0).await.is_empty());
     attempt(&*store, id, reply_item(0, 1), DeliveryState::Acknowledged).await;
     assert_eq!(refuse(&row().await).await, VerdictTally { stopped: 1, ..VerdictTally::default() });
     let left = row().await;
@@ -115,6 +120,10 @@ pub async fn a_row_that_is_refused_again_and_again_is_left_to_a_person(place: &d
     assert!(left.reason.as_deref().is_some_and(|reason| reason.contains("refused there")), "{left:?}");
     assert!(store.items(&municipal(), Dataset::Completion, always()).await.unwrap().is_empty());
     assert_book_agrees(&*store, &municipal()).await;
+    assert_eq!(left_to_persons(None, 0).await, [id]);
+    assert_eq!(left_to_persons(Some(municipal()), id.0 - 1).await, [id]);
+    assert!(left_to_persons(Some(desk()), 0).await.is_empty());
+    assert!(left_to_persons(None, id.0).await.is_empty());
     assert_eq!(refuse(&left).await, VerdictTally { stopped: 1, ..VerdictTally::default() }, "the next day's file");
     assert_eq!(row().await, left);
 

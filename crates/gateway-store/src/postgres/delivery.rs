@@ -166,6 +166,21 @@ impl DeliveryStore for PostgresStore {
         Ok(deliveries)
     }
 
+    async fn deliveries_left(
+        &self,
+        destination: Option<&ChannelId>,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(pg!("delivery/left"))
+            .bind(after.0)
+            .bind(destination.map(ChannelId::as_str))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        read_all(&rows)
+    }
+
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
         let rows = sqlx::query(sql!("delivery_attempt/of")).bind(id.0).fetch_all(&self.pool).await?;
         rows.iter()

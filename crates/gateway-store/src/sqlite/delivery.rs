@@ -146,6 +146,21 @@ impl DeliveryStore for SqliteStore {
         Ok(deliveries)
     }
 
+    async fn deliveries_left(
+        &self,
+        destination: Option<&ChannelId>,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(sql!("delivery/left"))
+            .bind(after.0)
+            .bind(destination.map(ChannelId::as_str))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
+        read_all(&rows)
+    }
+
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRow>> {
         let rows =
             sqlx::query(sql!("delivery_attempt/of")).bind(id.0).fetch_all(&mut *self.readers.lend().await?).await?;

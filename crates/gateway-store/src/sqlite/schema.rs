@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126000400 "create_registry",
     20261126000700 "create_identity",
     20261126001200 "match_by_channel",
+    20261126001400 "expand_deliveries_left",
 ];
 
 /// Checks that the file has this program's schema; makes it in an empty file.
