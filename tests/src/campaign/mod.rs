@@ -11,7 +11,7 @@ mod world;
 
 use gateway_model::Timestamp;
 use gateway_simulator::judge::Mismatch;
-use gateway_simulator::{FaultKind, FaultPlan, Verdict};
+use gateway_simulator::{FaultKind, FaultPlan, PlatformKind, Verdict};
 use score::Score;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,8 +20,10 @@ use std::time::{Duration, Instant};
 pub use world::{CHANNEL, World, WorldOptions};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// The province has one fault for so many of the municipal platform's.
-const PROVINCIAL_SHARE: u32 = 5;
+/// Province and bureau have one fault for so many of the municipal platform's.
+const LESSER_SHARE: u32 = 5;
+/// Where citizens write themselves, one for so many.
+const FRONT_SHARE: u32 = 10;
 const MONTH: &str = "2026-03";
 const MONTH_DAYS: u32 = 31;
 
@@ -95,8 +97,9 @@ pub async fn run(dir: &Path, options: &CampaignOptions) -> Result<Outcome, Troub
         start,
         orders_per_day: options.orders_per_day,
         step: Duration::from_secs(300),
-        faults: plan(options.faults, options.upheavals),
-        provincial_faults: provincial_plan(options.faults / PROVINCIAL_SHARE),
+        faults: plan_of,
+        fault_count: options.faults,
+        upheavals: options.upheavals,
         life,
         scaled: options.scaled,
     };
@@ -148,6 +151,16 @@ async fn settle(world: &mut World, progress: bool) -> Result<Verdict, Trouble> {
     world.verdict().await
 }
 
+/// What goes wrong at a counterparty, where so many faults befall the municipal platform.
+fn plan_of(kind: PlatformKind, faults: u32, upheavals: bool) -> FaultPlan {
+    match kind {
+        PlatformKind::Municipal => plan(faults, upheavals),
+        PlatformKind::Province => lesser_plan(FaultKind::provincial(), faults / LESSER_SHARE),
+        PlatformKind::Bureau => lesser_plan(FaultKind::of_the_bureau(), faults / LESSER_SHARE),
+        PlatformKind::TaxiQr | PlatformKind::Web | PlatformKind::TaxiWechat => plan(faults / FRONT_SHARE, false),
+    }
+}
+
 /// So many faults, evenly over most kinds.
 fn plan(faults: u32, upheavals: bool) -> FaultPlan {
     // What hits everything at once comes a few times; what makes the gateway wait in real time or changes hundreds of orders, seldom; a process that
@@ -172,11 +185,11 @@ fn plan(faults: u32, upheavals: bool) -> FaultPlan {
     FaultPlan::Campaign { per_kind: per_kind.collect() }
 }
 
-/// So many faults at the province, evenly over what befalls uploads, answers and accounts there.
-fn provincial_plan(faults: u32) -> FaultPlan {
+/// So many faults at province or bureau, evenly over what befalls uploads, answers and accounts there.
+fn lesser_plan(kinds: Vec<FaultKind>, faults: u32) -> FaultPlan {
     // They make the gateway wait in real time, or end the process.
     let others = [FaultKind::Hang, FaultKind::LateAnswer, FaultKind::PlatformRestart, FaultKind::StaleManifest];
-    let kinds = FaultKind::provincial().into_iter().filter(|kind| !others.contains(kind));
+    let kinds = kinds.into_iter().filter(|kind| !others.contains(kind));
     let kinds: Vec<_> = kinds.chain([FaultKind::ManifestCountLie, FaultKind::ManifestTruncated]).collect();
     let each = faults.div_ceil(kinds.len() as u32);
     let count = |kind: &FaultKind| if kind.as_str().starts_with("manifest_") { each.div_ceil(8) } else { each };

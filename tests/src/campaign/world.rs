@@ -1,7 +1,7 @@
-//! Gateway, platform and desk in one process, over loopback HTTP, on one clock that somebody drives.
+//! Gateway, counterparties and desk in one process, over loopback HTTP, on one clock that somebody drives.
 
 use gateway_model::{Clock, ManualClock, Timestamp};
-use gateway_server::demo::{Servers, unhurried_profile, unhurried_provincial_profile};
+use gateway_server::demo::{Servers, unhurried_profile};
 use gateway_server::serve::SteppedGateway;
 use gateway_simulator::clock::SimClock;
 use gateway_simulator::{
@@ -16,11 +16,21 @@ use std::time::Duration;
 
 use super::Trouble;
 
-/// The municipal platform's channel, and that of the province, to which everything is forwarded.
+/// The municipal platform's channel.
 pub const CHANNEL: &str = "municipal-12345";
-const PROVINCE: &str = "provincial-12328";
-/// What the province dispatches by itself, for each order of the municipal platform.
-const PROVINCIAL_SHARE: f64 = 0.1;
+/// What a lesser counterparty has of its own, for each order of the municipal platform.
+const LESSER_SHARE: f64 = 0.1;
+/// The counterparties: channel, kind of connector, name of the simulated one, what it is, and whether it pushes. The desk handles the orders of the
+/// platform, the bureau those of where citizens write themselves; the province is owed everything.
+const SIDES: [(&str, &str, &str, PlatformKind, bool); 7] = [
+    (CHANNEL, "municipal-12345", "platform", PlatformKind::Municipal, true),
+    ("provincial-12328", "provincial-12328", "province", PlatformKind::Province, false),
+    ("bureau", "bureau", "bureau", PlatformKind::Bureau, true),
+    ("taxi-qr", "taxi-qr", "taxi-qr", PlatformKind::TaxiQr, true),
+    ("wechat", "web-12328", "wechat", PlatformKind::Web, true),
+    ("website", "web-12328", "website", PlatformKind::Web, false),
+    ("taxi-wechat", "web-12328", "taxi-wechat", PlatformKind::TaxiWechat, true),
+];
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 const LIES_LAST: Duration = Duration::from_secs(6 * 3_600);
 const MINUTE_MS: u64 = 60_000;
@@ -39,10 +49,12 @@ pub struct WorldOptions {
     pub orders_per_day: f64,
     /// How far the clock moves at once.
     pub step: Duration,
-    /// What goes wrong at the municipal platform.
-    pub faults: FaultPlan,
-    /// What goes wrong at the province.
-    pub provincial_faults: FaultPlan,
+    /// What goes wrong at a counterparty.
+    pub faults: fn(PlatformKind, u32, bool) -> FaultPlan,
+    /// How much goes wrong at the municipal platform.
+    pub fault_count: u32,
+    /// Whether what hits everything at once does.
+    pub upheavals: bool,
     /// How long life lasts.
     pub life: Duration,
     /// Whether the gateway runs on Apache Kafka and PostgreSQL, which are started for it.
@@ -53,6 +65,8 @@ pub struct WorldOptions {
 pub struct Side {
     /// The channel by which the gateway knows it.
     pub channel: &'static str,
+    kind: &'static str,
+    name: &'static str,
     /// The platform.
     pub platform: PlatformHandle,
 }
@@ -83,39 +97,38 @@ impl World {
             let clock = clock.clone();
             SimClock::new(move || clock.now().as_millisecond())
         };
-        for name in ["gateway/secrets", "gateway/tokens", "platform", "province", "desk"] {
+        for name in ["gateway/secrets", "gateway/tokens", "desk"].into_iter().chain(SIDES.map(|(_, _, name, ..)| name))
+        {
             std::fs::create_dir_all(dir.join(name))?;
         }
         let secrets = ["request-secret-of-the-campaign", "webhook-secret-of-the-campaign"];
         std::fs::write(dir.join("gateway/secrets/request.secret"), secrets[0])?;
         std::fs::write(dir.join("gateway/secrets/webhook.secret"), secrets[1])?;
         let address_file = dir.join("gateway/public.address");
-        let stepped = |name: &str, orders_per_day: f64, faults: &FaultPlan| PlatformOptions {
-            clock: simulated.clone(),
-            stepped: true,
-            durable: false,
-            pace: Some(gateway_simulator::Pace { orders_per_day, ..Default::default() }),
-            seed: options.seed,
-            seconds: Some(options.life.as_secs()),
-            faults: faults.clone(),
-            overlap: Duration::from_millis(15 * MINUTE_MS),
-            client_timeout: CLIENT_TIMEOUT,
-            lie_lasts: LIES_LAST,
-            ..PlatformOptions::new(dir.join(name), secrets[0], secrets[1])
-        };
-        let mut platform = stepped("platform", options.orders_per_day, &options.faults);
-        platform.gateway_address_file = Some(address_file.clone());
-        let mut province = stepped("province", options.orders_per_day * PROVINCIAL_SHARE, &options.provincial_faults);
-        province.kind = PlatformKind::Province;
-        let sides = vec![
-            Side { channel: CHANNEL, platform: start_platform(platform).await? },
-            Side { channel: PROVINCE, platform: start_platform(province).await? },
-        ];
-        std::fs::write(
-            dir.join("gateway/province.profile.toml"),
-            unhurried_provincial_profile(5_000).map_err(of_server)?,
-        )?;
-        std::fs::write(dir.join("gateway/profile.toml"), unhurried_profile(5_000).map_err(of_server)?)?;
+        let mut sides = Vec::new();
+        for (channel, kind, name, whose, pushes) in SIDES {
+            let share = if whose == PlatformKind::Municipal { 1.0 } else { LESSER_SHARE };
+            let orders_per_day = options.orders_per_day * share;
+            let platform = PlatformOptions {
+                kind: whose,
+                channel: channel.to_owned(),
+                gateway_address_file: pushes.then(|| address_file.clone()),
+                clock: simulated.clone(),
+                stepped: true,
+                durable: false,
+                pace: Some(gateway_simulator::Pace { orders_per_day, ..Default::default() }),
+                seed: options.seed,
+                seconds: Some(options.life.as_secs()),
+                faults: (options.faults)(whose, options.fault_count, options.upheavals),
+                overlap: Duration::from_millis(15 * MINUTE_MS),
+                client_timeout: CLIENT_TIMEOUT,
+                lie_lasts: LIES_LAST,
+                ..PlatformOptions::new(dir.join(name), secrets[0], secrets[1])
+            };
+            sides.push(Side { channel, kind, name, platform: start_platform(platform).await? });
+            let profile = unhurried_profile(name, 5_000).map_err(of_server)?;
+            std::fs::write(dir.join(format!("gateway/{name}.profile.toml")), profile)?;
+        }
         let file = dir.join("gateway/gateway.toml");
         let servers = if options.scaled { Some(Servers::start(dir, true).await.map_err(of_server)?) } else { None };
         let engines = match &servers {
@@ -224,9 +237,43 @@ fn of_server(failure: gateway_server::Failure) -> Trouble {
     Trouble(failure.0)
 }
 
+/// The channels, and what is owed to whom.
+fn channels(sides: &[Side]) -> String {
+    let mut toml = String::new();
+    for Side { channel, kind, name, platform } in sides {
+        let url = platform.url();
+        toml += &format!(
+            r#"
+[[channel]]
+id = "{channel}"
+kind = "{kind}"
+base_url = "{url}"
+profile = "{name}.profile.toml"
+app_id = "transport-bureau"
+request_secret_file = "secrets/request.secret"
+"#
+        );
+        if *kind != "provincial-12328" {
+            toml += "webhook_secret_files = [\"secrets/webhook.secret\"]\n";
+        }
+    }
+    let route = |from: &str, datasets: &str, to: &str| {
+        format!("\n[[route]]\nfrom = \"{from}\"\ndatasets = [{datasets}]\nto = \"{to}\"\n")
+    };
+    let (done, all) = (r#""handling", "completion""#, r#""acceptance", "handling", "completion", "evaluation""#);
+    toml += &route("desk", done, CHANNEL);
+    toml += &route(CHANNEL, all, "provincial-12328");
+    for (front, ..) in SIDES.iter().filter(|(_, _, _, whose, _)| whose.is_front()) {
+        toml += &route(front, r#""acceptance", "handling", "evaluation""#, "bureau");
+        toml += &route("bureau", done, front);
+        toml += &route(front, all, "provincial-12328");
+    }
+    toml
+}
+
 /// The defaults, with what a step of minutes makes necessary: nothing waits in real time but for a broker.
 fn configuration(sides: &[Side], wait_ms: u32) -> String {
-    let [platform, province] = [0, 1].map(|at| sides[at].platform.url());
+    let channels = channels(sides);
     format!(
         r#"
 [api]
@@ -266,33 +313,6 @@ second_look_max_ms = 7200000
 repair_patience_ms = 900000
 lease_ms = 3600000
 audit_every_ms = 3600000
-
-[[channel]]
-id = "{CHANNEL}"
-kind = "municipal-12345"
-base_url = "{platform}"
-profile = "profile.toml"
-app_id = "transport-bureau"
-request_secret_file = "secrets/request.secret"
-webhook_secret_files = ["secrets/webhook.secret"]
-
-[[channel]]
-id = "{PROVINCE}"
-kind = "provincial-12328"
-base_url = "{province}"
-profile = "province.profile.toml"
-app_id = "transport-bureau"
-request_secret_file = "secrets/request.secret"
-
-[[route]]
-from = "desk"
-datasets = ["handling", "completion"]
-to = "{CHANNEL}"
-
-[[route]]
-from = "{CHANNEL}"
-datasets = ["acceptance", "handling", "completion", "evaluation"]
-to = "{PROVINCE}"
-"#
+{channels}"#
     )
 }

@@ -136,15 +136,7 @@ impl Party {
 
     /// Its wire profile with the limits of a counterparty that stands beside us.
     pub(super) fn profile(&self, dress: Dress) -> Result<Option<String>, Failure> {
-        let shipped = match self.role {
-            Role::Platform => Some(super::setup::profile_of(dress)),
-            Role::Province => Some(connector_provincial_12328::KIND.default_profile),
-            Role::Bureau => Some(connector_bureau::KIND.default_profile),
-            Role::Front { kind: "taxi-qr", .. } => Some(connector_taxi_qr::KIND.default_profile),
-            Role::Front { .. } => connector_web_12328::shipped(self.name),
-            Role::Desk => None,
-        };
-        shipped.map(|profile| unhurried(profile, CLIENT_TIMEOUT_MS)).transpose()
+        shipped_profile(self.name, dress).map(|profile| unhurried(profile, CLIENT_TIMEOUT_MS)).transpose()
     }
 
     /// The file of its profile in the gateway's directory.
@@ -231,6 +223,31 @@ impl Party {
         let named: Vec<&str> = faults.split(',').filter(befalls).collect();
         if named.is_empty() { "none".to_owned() } else { named.join(",") }
     }
+}
+
+/// The wire profile by which the gateway meets a counterparty of this name; a desk has none.
+fn shipped_profile(name: &str, dress: Dress) -> Option<&'static str> {
+    match name {
+        "platform" => Some(match dress {
+            Dress::Default => connector_municipal_12345::KIND.default_profile,
+            Dress::Canghai => connector_municipal_12345::CANGHAI,
+            Dress::Yunjing => connector_municipal_12345::YUNJING,
+        }),
+        "province" => Some(connector_provincial_12328::KIND.default_profile),
+        "bureau" => Some(connector_bureau::KIND.default_profile),
+        "taxi-qr" => Some(connector_taxi_qr::KIND.default_profile),
+        _ => connector_web_12328::shipped(name),
+    }
+}
+
+/// The profile of a simulated counterparty, in the default dress, with the limits of one that stands beside us.
+///
+/// # Errors
+/// When there is no counterparty of this name, or its profile has no such limits.
+pub fn unhurried_profile(name: &str, request_timeout_ms: u64) -> Result<String, Failure> {
+    let profile = shipped_profile(name, Dress::Default);
+    let profile = profile.ok_or_else(|| Failure(format!("no simulated counterparty is called {name:?}")))?;
+    unhurried(profile, request_timeout_ms)
 }
 
 /// The gateway's channels for these counterparties, and the rules of what is owed to whom.

@@ -236,31 +236,6 @@ tell_every_ms = 1000
 silent_after_ms = 5000
 ";
 
-/// The municipal platform's default profile with the limits of a platform that stands beside us.
-///
-/// # Errors
-/// When the profile has no such limits.
-pub fn unhurried_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    unhurried(profile_of(Dress::Default), request_timeout_ms)
-}
-
-/// As [`unhurried_profile`], of the province.
-///
-/// # Errors
-/// When the profile has no such limits.
-pub fn unhurried_provincial_profile(request_timeout_ms: u64) -> Result<String, Failure> {
-    unhurried(connector_provincial_12328::KIND.default_profile, request_timeout_ms)
-}
-
-/// The wire profile by which the gateway meets a platform in this dress.
-pub(super) fn profile_of(dress: Dress) -> &'static str {
-    match dress {
-        Dress::Default => connector_municipal_12345::KIND.default_profile,
-        Dress::Canghai => connector_municipal_12345::CANGHAI,
-        Dress::Yunjing => connector_municipal_12345::YUNJING,
-    }
-}
-
 pub(super) fn unhurried(profile: &str, request_timeout_ms: u64) -> Result<String, Failure> {
     let mut text = profile.to_owned();
     let limits = [

@@ -193,6 +193,7 @@ pub fn uploaded_part(edits: &[Edit]) -> (Dataset, String) {
         Some(Edit::PutEvent(event)) => (Dataset::Handling, format!("e:{}", event.event_id)),
         Some(Edit::PutCompletion(completion)) => (Dataset::Completion, format!("c{}", completion.round)),
         Some(Edit::PutVisit(visit)) => (Dataset::Evaluation, format!("c{}", visit.visit_no)),
+        Some(Edit::Upstream(told)) => (Dataset::Handling, format!("e:{}", told.source)),
         Some(_) => (Dataset::Handling, "c0".to_owned()),
     }
 }

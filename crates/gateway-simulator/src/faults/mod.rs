@@ -180,7 +180,7 @@ impl FaultKind {
 
     /// The kinds of a heavy plan of the bureau: what befalls pushes, transport and dispatches. A dispatch refused for good would leave an order
     /// with nobody, so none is.
-    fn of_the_bureau() -> Vec<Self> {
+    pub fn of_the_bureau() -> Vec<Self> {
         Self::ALL.iter().copied().filter(|kind| kind.befalls_the_bureau()).collect()
     }
 

@@ -178,22 +178,33 @@ fn create_due(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64) {
             from_row(row, now)
         } else {
             let shown = platform.shown_ms(now);
-            let day = clock::day_of(&clock::wire_time(shown)).replace('-', "");
-            match options.kind {
-                PlatformKind::Municipal | PlatformKind::Bureau => {
-                    invent::order(options.seed, format!("GZ{day}{:06}", book.next_number), shown)
-                }
-                PlatformKind::Province => {
-                    invent::provincial_order(options.seed, format!("GD{day}{:06}", book.next_number), shown)
-                }
-                PlatformKind::TaxiQr => invent::scan(options.seed, format!("QR{day}{:06}", book.next_number), shown),
-                PlatformKind::Web => invent::letter(options.seed, format!("WX{day}{:06}", book.next_number), shown),
-                PlatformKind::TaxiWechat => {
-                    invent::taxi_letter(options.seed, format!("TW{day}{:06}", book.next_number), shown)
-                }
-            }
+            let number = number_at(options.kind, shown, book.next_number);
+            invented(options.kind, options.seed, number, shown)
         };
         create(platform, book, order, now);
+    }
+}
+
+/// A number that a platform of this kind gives at this moment.
+pub(super) fn number_at(kind: PlatformKind, shown_ms: i64, next: usize) -> String {
+    let prefix = match kind {
+        PlatformKind::Municipal | PlatformKind::Bureau => "GZ",
+        PlatformKind::Province => "GD",
+        PlatformKind::TaxiQr => "QR",
+        PlatformKind::Web => "WX",
+        PlatformKind::TaxiWechat => "TW",
+    };
+    format!("{prefix}{}{next:06}", clock::day_of(&clock::wire_time(shown_ms)).replace('-', ""))
+}
+
+/// An order as a platform of this kind has them.
+pub(super) fn invented(kind: PlatformKind, seed: u64, number: String, shown_ms: i64) -> Order {
+    match kind {
+        PlatformKind::Municipal | PlatformKind::Bureau => invent::order(seed, number, shown_ms),
+        PlatformKind::Province => invent::provincial_order(seed, number, shown_ms),
+        PlatformKind::TaxiQr => invent::scan(seed, number, shown_ms),
+        PlatformKind::Web => invent::letter(seed, number, shown_ms),
+        PlatformKind::TaxiWechat => invent::taxi_letter(seed, number, shown_ms),
     }
 }
 

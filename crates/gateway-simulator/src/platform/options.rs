@@ -33,7 +33,7 @@ pub enum PlatformKind {
 
 impl PlatformKind {
     /// Whether citizens write there themselves: no hotline stands behind it that would give an order back.
-    pub(crate) fn is_front(self) -> bool {
+    pub fn is_front(self) -> bool {
         matches!(self, Self::TaxiQr | Self::Web | Self::TaxiWechat)
     }
 

@@ -5,6 +5,7 @@ use std::sync::MutexGuard;
 use rand::RngExt as _;
 
 use super::inject::hit;
+use super::life::{invented, number_at};
 use super::tampering::{difference, is_quiet, rng, tamper, victim};
 use super::{BACKUP_REACH_MS, Platform, lock};
 use crate::book::Book;
@@ -13,7 +14,6 @@ use crate::clock;
 use crate::digest::ItemKey;
 use crate::faults::FaultKind;
 use crate::faults::injected::{Heals, Hit};
-use crate::invent;
 use crate::record::state;
 
 /// One chance for each kind that is due.
@@ -45,7 +45,8 @@ fn reused_number(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64)
     if !platform.take(book, kind, now) {
         return;
     }
-    let order = invent::order(platform.options.seed ^ now as u64, number.clone(), platform.shown_ms(now));
+    let options = &platform.options;
+    let order = invented(options.kind, options.seed ^ now as u64, number.clone(), platform.shown_ms(now));
     if !another_day {
         tamper(platform, book, (kind, "same_day"), &key, order, true, now);
         return;
@@ -76,8 +77,8 @@ fn swap_in_bucket(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i64
     let group = platform.log(book, kind, now, gone);
 
     let at = created.div_euclid(600_000) * 600_000 + rng.random_range(0..600) * 1000;
-    let number = format!("GZ{}{:06}", clock::day_of(&clock::wire_time(at)).replace('-', ""), book.next_number);
-    let mut order = invent::order(platform.options.seed, number.clone(), at);
+    let number = number_at(platform.options.kind, at, book.next_number);
+    let mut order = invented(platform.options.kind, platform.options.seed, number.clone(), at);
     order.state = state::DISPATCHED.to_owned();
     order.unit = "市交通运输局".to_owned();
     platform.ledger.write(book, &Entry::Create { at: now, order: Box::new(order), hidden: true, push: Push::None });
