@@ -3,7 +3,6 @@
 //! Ready means: what is sent to this gateway now becomes durable, and its work goes on. A store that is down makes it unready, and webhook
 //! intake goes on all the same, since the bus is what makes a push durable.
 
-use crate::problem::chain;
 use crate::state::Metrics;
 use crate::{ApiConfig, StatusSource};
 use axum::Json;
@@ -11,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gateway_bus::Bus;
+use gateway_model::with_causes;
 use gateway_runtime::TaskHealth;
 use gateway_store::Store;
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ pub(crate) async fn unready(
     let (store, bus) =
         tokio::join!(tokio::time::timeout(patience, store.check()), tokio::time::timeout(patience, bus.check()));
     let late = || format!("no answer within {} ms", patience.as_millis());
-    let store = store.map_or_else(|_| Some(late()), |answer| answer.err().map(|error| chain(&error)));
-    let bus = bus.map_or_else(|_| Some(late()), |answer| answer.err().map(|error| chain(&error)));
+    let store = store.map_or_else(|_| Some(late()), |answer| answer.err().map(|error| with_causes(&error)));
+    let bus = bus.map_or_else(|_| Some(late()), |answer| answer.err().map(|error| with_causes(&error)));
     let mut reasons = Vec::new();
     reasons.extend(bus.map(|text| ("bus", text)));
     reasons.extend(store.map(|text| ("store", text)));

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gateway_bus::BusError;
+use gateway_model::with_causes;
 use gateway_store::StoreError;
 use serde_json::{Map, Value};
 
@@ -168,26 +169,14 @@ impl IntoResponse for Problem {
     }
 }
 
-/// An error with its causes, for a person.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Unavailable(_) => Self::new(Code::StoreUnavailable, chain(&error)),
+            StoreError::Unavailable(_) => Self::new(Code::StoreUnavailable, with_causes(&error)),
             StoreError::NotFound { what, id } => Self::not_found(what, id),
             StoreError::WrongState { .. } => Self::new(Code::WrongState, error.to_string()),
             StoreError::Damaged { .. } | StoreError::Schema { .. } | StoreError::Refused { .. } => {
-                let text = chain(&error);
+                let text = with_causes(&error);
                 tracing::error!("{text}");
                 Self::new(Code::StoreDamaged, text)
             }
@@ -199,7 +188,7 @@ impl From<StoreError> for Problem {
 
 impl From<BusError> for Problem {
     fn from(error: BusError) -> Self {
-        let text = chain(&error);
+        let text = with_causes(&error);
         match error {
             BusError::Unavailable(_) | BusError::Closed => Self::new(Code::BusUnavailable, text),
             // A topic that is not there, or files that make no sense: nothing was made durable, and trying again is right once somebody mended it.

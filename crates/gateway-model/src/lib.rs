@@ -5,6 +5,7 @@
 
 mod authority;
 mod book;
+mod causes;
 mod change;
 mod clock;
 mod command;
@@ -27,6 +28,7 @@ mod verification;
 
 pub use authority::{AuthorityTable, ChannelState, Composed, Conflict, ConflictingValue, channel_states, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
+pub use causes::with_causes;
 pub use change::{Change, Oddity, Origin, Revision};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use command::{Command, CommandState, command_id};

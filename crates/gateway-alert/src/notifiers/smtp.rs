@@ -7,7 +7,7 @@ use crate::config::NotifierConfig;
 use crate::notice::Notice;
 use crate::prepare::needed_secret;
 use async_trait::async_trait;
-use gateway_model::Timestamp;
+use gateway_model::{Timestamp, with_causes};
 use lettre::message::{Mailbox, Message, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -77,7 +77,7 @@ fn tls(key: &str, config: &NotifierConfig, mistakes: &mut Vec<Mistake>) -> Optio
     gateway_connector::install_crypto();
     let authority = config.ca_file.as_ref().map(|file| {
         let pem = std::fs::read(file).map_err(|error| error.to_string());
-        let read = pem.and_then(|pem| Certificate::from_pem(&pem).map_err(|error| chain(&error)));
+        let read = pem.and_then(|pem| Certificate::from_pem(&pem).map_err(|error| shortened(&error)));
         read.map_err(|text| {
             mistakes.push(Mistake::new(format!("{key}.ca_file"), format!("{}: {text}", file.display())))
         })
@@ -139,22 +139,15 @@ impl Notifier for Smtp {
         };
         if error.is_permanent() {
             let code = error.status().map_or_else(|| "smtp".to_owned(), |code| format!("smtp_{code}"));
-            return Err(SendError::refused(code, &chain(&error)));
+            return Err(SendError::refused(code, &shortened(&error)));
         }
         if error.is_timeout() {
             return Err(SendError::Unreachable { what: "timeout".into() });
         }
-        Err(SendError::Unreachable { what: chain(&error) })
+        Err(SendError::Unreachable { what: shortened(&error) })
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text.chars().take(200).collect()
+fn shortened(error: &dyn std::error::Error) -> String {
+    with_causes(error).chars().take(200).collect()
 }

@@ -36,7 +36,7 @@ use crate::{Appended, Bus, BusError, Consumer, NewMessage, Position, TopicName, 
 use async_trait::async_trait;
 use depth::Oldest;
 use drain::Drain;
-use gateway_model::Clock;
+use gateway_model::{Clock, with_causes};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -191,7 +191,7 @@ impl Bus for SpooledBus {
         if self.before(topic, unread).is_none() {
             let why = match tokio::time::timeout(self.patience, self.far.append(topic, messages.clone())).await {
                 Ok(Ok(appended)) => return Ok(appended),
-                Ok(Err(error)) if self.is_bridged(topic, &error) => chain(&error),
+                Ok(Err(error)) if self.is_bridged(topic, &error) => with_causes(&error),
                 Ok(Err(error)) => return Err(error),
                 // It may still arrive there; then the drain repeats it.
                 Err(_) => format!("no answer within {} ms", self.patience.as_millis()),
@@ -237,16 +237,4 @@ impl Bus for SpooledBus {
         self.spool.close().await;
         self.far.close().await;
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -65,24 +65,13 @@ impl PostgresStore {
             .with_jitter();
         let limit = self.limits.call_timeout_ms;
         let calls = work.retry(pauses).when(passes).notify(|error: &StoreError, pause: Duration| {
-            tracing::debug!(error = %chain(error), pause_ms = pause.as_millis() as u64, "a transaction is repeated");
+            tracing::debug!(error = %gateway_model::with_causes(error), pause_ms = pause.as_millis() as u64, "a transaction is repeated");
         });
         match tokio::time::timeout(Duration::from_millis(limit), calls).await {
             Ok(done) => done,
             Err(_) => Err(StoreError::Unavailable(Box::new(TooLong(limit)))),
         }
     }
-}
-
-fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether a failed transaction is worth another try at once: nothing of it happened, and the reason is likely gone.
