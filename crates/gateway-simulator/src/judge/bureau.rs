@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::claims::NOTED;
 use super::forwards::{number_elsewhere, told_on};
 use super::replies::have_ended;
 use super::verdict::{BureauBalance, Verdict};
@@ -14,8 +15,6 @@ use crate::digest::{self, Dataset, Digest};
 use crate::error::SimError;
 use crate::record::{Order, Upstream};
 
-/// Events of the bureau's doing, by the name of the operation that is asked for each.
-const OURS: [&str; 3] = ["sign", "refuse", "complete"];
 /// What is missing is asked for one by one: beyond so many mismatches that would say nothing more.
 const ENOUGH: usize = 50;
 
@@ -34,7 +33,7 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
         books::each(reader, source.platform, |_, order| {
             orders += 1;
             owed.insert(number_elsewhere(order, source.channel), dispatched(order));
-            for event in order.events.iter().filter(|event| OURS.contains(&event.kind.as_str())) {
+            for event in order.events.iter().filter(|event| NOTED.contains(&event.kind.as_str())) {
                 let doing = (source.channel.to_owned(), order.order_no.clone(), event.kind.clone(), event.time.clone());
                 *noted.entry(doing).or_default() += 1;
             }
@@ -70,7 +69,7 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
             mismatch(dataset.as_str(), "dispatch_missing");
         }
         let Some((channel, origin)) = origin_of(reader, number) else { return mismatch("", "dispatch_extra") };
-        for event in order.events.iter().filter(|event| OURS.contains(&event.kind.as_str())) {
+        for event in order.events.iter().filter(|event| NOTED.contains(&event.kind.as_str())) {
             let doing = (channel.to_owned(), origin.to_owned(), event.kind.clone(), event.time.clone());
             done.extend(event.round.map(|round| (doing, round)));
         }
@@ -138,7 +137,7 @@ fn dispatched(order: &Order) -> Items {
     let order_type = if TYPES.contains(&order.order_type.as_str()) { order.order_type.as_str() } else { "09" };
     let there = Order {
         order_type: order_type.to_owned(),
-        events: order.events.iter().filter(|event| !OURS.contains(&event.kind.as_str())).cloned().collect(),
+        events: order.events.iter().filter(|event| !NOTED.contains(&event.kind.as_str())).cloned().collect(),
         upstream: vec![upstream],
         ..told_on(order)
     };

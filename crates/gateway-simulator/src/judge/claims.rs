@@ -13,7 +13,7 @@ use crate::error::SimError;
 use crate::record::Order;
 
 /// Operations that the platform notes as events under our key.
-const NOTED: [&str; 3] = ["sign", "refuse", "complete"];
+pub(super) const NOTED: [&str; 3] = ["sign", "refuse", "complete"];
 
 /// What was done, by the platforms' books.
 #[derive(Default)]

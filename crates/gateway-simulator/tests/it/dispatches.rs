@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::data::fixture;
 use crate::mini_gateway::MiniGateway;
-use crate::support::{Peer, eventually, options};
+use crate::support::{ACCEPTANCE, Peer, STATE, eventually, number_there, options, pick};
 
 struct World {
     _dir: TempDir,
@@ -64,25 +64,10 @@ impl World {
     async fn dispatch(&self, order: &Order, key: &str) {
         let record = serde_json::to_value(order).expect("json");
         let number = number_there(order);
-        let pick = |fields: &[&str]| {
-            let picked = fields.iter().filter(|field| !record[**field].is_null() && record[**field] != "");
-            Value::Object(picked.map(|field| ((*field).to_owned(), record[*field].clone())).collect())
-        };
-        let acceptance = pick(&[
-            "createTime",
-            "orderType",
-            "category",
-            "title",
-            "content",
-            "sourceType",
-            "address",
-            "occurTime",
-            "urgency",
-            "isSecret",
-            "isAnonymous",
-        ]);
+        let mut acceptance = pick(&record, &ACCEPTANCE);
+        acceptance["orderType"] = record["orderType"].clone();
         self.tell(&number, "dispatch", &format!("{key}-dispatch"), acceptance).await;
-        let mut state = pick(&["state", "unit", "deadline", "round"]);
+        let mut state = pick(&record, &STATE);
         state["time"] = record["createTime"].clone();
         self.tell(&number, "upstream", &format!("{key}-upstream"), state).await;
     }
@@ -101,11 +86,6 @@ impl World {
         let between = verdict.mismatches.into_iter().filter(|one| ours.iter().any(|word| one.kind.starts_with(word)));
         between.map(|one| (one.dataset, one.kind)).collect()
     }
-}
-
-fn number_there(order: &Order) -> String {
-    let day: String = order.create_time[..10].split('-').collect();
-    format!("municipal-12345-{day}-{}", order.order_no)
 }
 
 fn one(dataset: &str, kind: &str) -> Vec<(String, String)> {

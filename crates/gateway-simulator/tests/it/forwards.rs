@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::data::fixture;
 use crate::mini_gateway::MiniGateway;
 use crate::province::provincial;
-use crate::support::{Peer, options};
+use crate::support::{ACCEPTANCE, Peer, STATE, number_there, options, pick};
 
 struct World {
     _dir: TempDir,
@@ -63,22 +63,7 @@ impl World {
     async fn forward(&self, order: &Order, key: &str, without_events: bool) {
         let record = serde_json::to_value(order).expect("json");
         let number = number_there(order);
-        let pick = |fields: &[&str]| {
-            let picked = fields.iter().filter(|field| !record[**field].is_null());
-            Value::Object(picked.map(|field| ((*field).to_owned(), record[*field].clone())).collect())
-        };
-        let mut acceptance = pick(&[
-            "createTime",
-            "category",
-            "title",
-            "content",
-            "sourceType",
-            "address",
-            "occurTime",
-            "urgency",
-            "isSecret",
-            "isAnonymous",
-        ]);
+        let mut acceptance = pick(&record, &ACCEPTANCE);
         acceptance["orderType"] = match order.order_type.as_str() {
             "01" | "02" => "1",
             "03" | "04" => "2",
@@ -92,7 +77,7 @@ impl World {
             assert_eq!(code, 0, "{kind}");
         };
         upload("acceptance", 0, acceptance).await;
-        upload("state", 0, pick(&["state", "unit", "deadline", "round"])).await;
+        upload("state", 0, pick(&record, &STATE)).await;
         for (nth, event) in order.events.iter().enumerate().filter(|_| !without_events) {
             upload("event", nth, json!({"eventId": event.event_id, "kind": event.kind, "time": event.time})).await;
         }
@@ -108,12 +93,6 @@ impl World {
         let of_forwarding = verdict.mismatches.into_iter().filter(|mismatch| mismatch.kind.starts_with("forward_"));
         of_forwarding.map(|mismatch| (mismatch.dataset, mismatch.kind)).collect()
     }
-}
-
-/// The order's number at the province, as its page says: channel, day, number.
-fn number_there(order: &Order) -> String {
-    let day: String = order.create_time[..10].split('-').collect();
-    format!("municipal-12345-{day}-{}", order.order_no)
 }
 
 fn one(dataset: &str, kind: &str) -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use gateway_simulator::record::Order;
 use gateway_simulator::sign::{SignatureMethod, Signer};
 use gateway_simulator::{PlatformHandle, PlatformOptions, SimClock, http};
 use reqwest::Client;
@@ -122,4 +123,33 @@ impl Peer {
         }
         records
     }
+}
+
+/// What of a record an acceptance tells to a system that takes other systems' orders, but for the type, whose codes are each system's own.
+pub const ACCEPTANCE: [&str; 10] = [
+    "createTime",
+    "category",
+    "title",
+    "content",
+    "sourceType",
+    "address",
+    "occurTime",
+    "urgency",
+    "isSecret",
+    "isAnonymous",
+];
+
+/// What of a record the state tells.
+pub const STATE: [&str; 4] = ["state", "unit", "deadline", "round"];
+
+/// These fields of a record; what it does not know is left out.
+pub fn pick(record: &Value, fields: &[&str]) -> Value {
+    let picked = fields.iter().filter(|field| !record[**field].is_null());
+    Value::Object(picked.map(|field| ((*field).to_owned(), record[*field].clone())).collect())
+}
+
+/// The order's number where other systems' orders are known by channel, day and number, as their pages say.
+pub fn number_there(order: &Order) -> String {
+    let day: String = order.create_time[..10].split('-').collect();
+    format!("municipal-12345-{day}-{}", order.order_no)
 }
