@@ -11,7 +11,8 @@
 //! | asked by receipt: unknown, and the attempt had time to land | owed, same generation and key |
 //! | … to an attempt answered "already submitted" | its record is read again for our content; without it, rejected |
 //! | asked by record | a job reads the order again; the pipeline acknowledges it, or owes it again |
-//! | can't be asked, or nothing is found out for long | held for a person |
+//! | asked, but the peer answers nobody, or nothing that we sign | asked again until it does |
+//! | can't be asked, the question is refused, or nothing is found out for long | held for a person |
 //!
 //! **A refusal is believed when it comes a second time** in one generation: between the two the peer was asked and knew nothing of ours. That ends
 //! every circle of refusal and question without a counter of its own.
@@ -37,8 +38,9 @@ pub enum Answer {
     Unknown,
     /// The peer did not answer the question.
     None {
-        /// Whether asking again may help without anybody changing anything.
-        transient: bool,
+        /// Whether it refused this question. Else it answers nobody just now, or none of ours (an outage, its clock or our credentials wrong): that is
+        /// the channel's trouble and shows as such, and the question is asked again when it is over.
+        refused: bool,
         /// For how long the peer asks for patience.
         patience: Option<Duration>,
     },
@@ -124,8 +126,8 @@ pub fn after_question(
         }
         Answer::Unknown if age >= settle => AttemptResult { state: DeliveryState::Owed, ..plain() },
         Answer::Unknown => later_on(settle.saturating_sub(age)),
-        Answer::None { transient, patience } => {
-            if too_long && !transient {
+        Answer::None { refused, patience } => {
+            if too_long && refused {
                 held("no_answer", "the destination does not say what became of it")
             } else {
                 later_on(wait.max(patience.unwrap_or_default()))

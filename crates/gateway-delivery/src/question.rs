@@ -41,7 +41,7 @@ pub(crate) async fn ask(
 
 async fn receipt(shared: &Shared, outbound: &OutboundDelivery) -> Answer {
     let Some(sink) = shared.connector.sink() else { return Answer::Unaskable };
-    let Ok(permit) = shared.breaker.enter() else { return Answer::None { transient: true, patience: None } };
+    let Ok(permit) = shared.breaker.enter() else { return Answer::None { refused: false, patience: None } };
     match sink.find_outcome(outbound).await {
         Ok(found) => {
             permit.success();
@@ -61,7 +61,7 @@ async fn receipt(shared: &Shared, outbound: &OutboundDelivery) -> Answer {
                 shared.be_quiet_until(until);
             }
             tracing::debug!(channel = %shared.channel, delivery = %outbound.id, code = error.code(), "a question had no answer");
-            Answer::None { transient: error.is_transient(), patience }
+            Answer::None { refused: matches!(error, RequestError::Business { .. }), patience }
         }
     }
 }

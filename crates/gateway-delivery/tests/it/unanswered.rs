@@ -73,6 +73,44 @@ async fn a_question_without_an_answer_is_asked_again() {
 }
 
 #[tokio::test]
+async fn while_our_credentials_are_refused_a_question_waits_and_nobody_is_bothered() {
+    let bench = Bench::new().await;
+    bench.destination.answers_attempts([no_answer()]);
+    let unauthorized = || Err(RequestError::Unauthorized { code: "1101".to_owned() });
+    bench.destination.answers_questions([unauthorized(), unauthorized(), Ok(Some(receipt(ReceiptSource::Query)))]);
+    let id = bench.owe(1, Operation::Reply).await;
+    let mut worker = bench.worker();
+    run(&mut worker).await.unwrap();
+    let hour = (config().hold_after_ms / 1_000) as i64;
+    for (at, state) in
+        [(20, DeliveryState::Ambiguous), (2 * hour, DeliveryState::Ambiguous), (4 * hour, DeliveryState::Acknowledged)]
+    {
+        bench.set_time(at);
+        run(&mut worker).await.unwrap();
+        assert_eq!(bench.state(id).await, state, "after {at} s");
+    }
+    assert_eq!((bench.destination.sent().len(), bench.destination.asked()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_for_long_is_left_to_a_person() {
+    let bench = Bench::new().await;
+    bench.destination.answers_attempts([no_answer()]);
+    let refusal = || Err(RequestError::Business { code: "1004".to_owned(), message: "无此接口".to_owned() });
+    bench.destination.answers_questions([refusal(), refusal()]);
+    let id = bench.owe(1, Operation::Reply).await;
+    let mut worker = bench.worker();
+    run(&mut worker).await.unwrap();
+    bench.set_time(20);
+    run(&mut worker).await.unwrap();
+    assert_eq!(bench.state(id).await, DeliveryState::Ambiguous);
+    bench.set_time((config().hold_after_ms / 1_000) as i64);
+    run(&mut worker).await.unwrap();
+    let row = bench.row(id).await;
+    assert_eq!((row.state, row.reason_code.as_deref()), (DeliveryState::Held, Some("no_answer")));
+}
+
+#[tokio::test]
 async fn what_shows_only_in_the_record_is_looked_for_there() {
     let bench = Bench::new().await;
     bench.destination.answers_attempts([no_answer()]);
