@@ -8,7 +8,7 @@ use crate::config::later;
 use crate::error::ReconcileError;
 use crate::gaps::Known;
 use crate::look::Looked;
-use crate::reliability::{Unreliable, contradicted, proves_lie};
+use crate::reliability::{Unreliable, contradicts_whole, proves_lie};
 use crate::tour::{Sums, Tour};
 use crate::witness::{Says, Witness};
 use gateway_model::{Dataset, GapEvidence, GapId, GapKind, GapState, Grain, SourceNumber, Timestamp, Window};
@@ -201,7 +201,7 @@ async fn ask_again(
         Err(why) => return Ok(Some(why)),
     };
     let said = said(&before, window, said_by);
-    if contradicted(said_by, &said, window, &items).is_empty() {
+    if !contradicts_whole(said_by, &said, window, &items) {
         return Ok(None);
     }
     let (after, after_at) = match tour.sums(dataset, window, said_by).await? {

@@ -136,6 +136,16 @@ pub fn contradicted<'a>(grain: Grain, said: &'a [Differing], listed: Window, ite
     said.iter().filter(|said| inside(&said.window) && !as_said(said)).collect()
 }
 
+/// Whether a list says otherwise than the whole account of its window at `grain`: a bucket differs, or an item is in none.
+#[must_use]
+pub fn contradicts_whole(grain: Grain, said: &[Differing], listed: Window, items: &[BookItem]) -> bool {
+    let uncounted = |item: &BookItem| {
+        grain.bucket_start(item.event_time).is_some()
+            && !said.iter().any(|one| one.window.contains(item.event_time.start()))
+    };
+    items.iter().any(uncounted) || !contradicted(grain, said, listed, items).is_empty()
+}
+
 /// Whether a list contradicts an account that was the same before and after it: only then it is no mere change in between.
 #[must_use]
 pub fn proves_lie(before: (Timestamp, Tally), list_as_of: Timestamp, after: (Timestamp, Tally)) -> bool {
@@ -215,6 +225,10 @@ mod tests {
         let honest = [said("2026-01-05T01:10:00Z", &items[..1]), said("2026-01-05T01:20:00Z", &items[1..])];
         assert!(contradicted(Grain::TenMinutes, &honest, hour(), &items).is_empty());
         assert_eq!(contradicted(Grain::TenMinutes, &honest, hour(), &items[..1]).len(), 1);
+        // A whole account counts every item.
+        assert!(!contradicts_whole(Grain::TenMinutes, &honest, hour(), &items));
+        assert!(contradicts_whole(Grain::TenMinutes, &honest[..1], hour(), &items));
+        assert!(contradicts_whole(Grain::TenMinutes, &honest, hour(), &items[..1]));
         let (early, late) = (at("2026-01-05T03:00:00Z"), at("2026-01-05T03:00:02Z"));
         let (one, two) = (Tally::of(&items[..1]), Tally::of(&items));
         assert!(proves_lie((early, one), early, (late, one)));

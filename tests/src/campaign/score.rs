@@ -128,7 +128,7 @@ impl Score {
                 continue;
             }
             let Some(first) = explaining.iter().map(|at| &gaps[*at]).min_by_key(|gap| gap.opened_ms) else {
-                if lasted(fault, world.now().as_millisecond())
+                if lasted(fault, &faults, world.now().as_millisecond())
                     && !history.never_differed(fault, &index, &gaps)
                     && !is_known_undone(world, fault).await?
                 {
@@ -233,13 +233,28 @@ fn must_be_found(expected: &Expected) -> bool {
 }
 
 /// Whether it was in place for so long that it must have been found.
-fn lasted(fault: &Injected, now_ms: i64) -> bool {
-    if let (Expected::ManifestUnreliable, Some((from, until))) = (&fault.expected, fault.window) {
-        // One that ends before the second look is a suspicion that vanished.
-        return until - from > LIE_PATIENCE_MS;
+fn lasted(fault: &Injected, faults: &[Injected], now_ms: i64) -> bool {
+    if let (Expected::ManifestUnreliable, Some(window)) = (&fault.expected, fault.window) {
+        // One that ends before the second look is a suspicion that vanished, and nobody looks where nobody is let in.
+        return answered_ms(window, faults) > LIE_PATIENCE_MS;
     }
     let settled = [fault.healed_at_ms, fault.fetched_at_ms, fault.superseded_at_ms].into_iter().flatten().min();
     settled.unwrap_or(now_ms) - fault.at_ms > PATIENCE_MS
+}
+
+/// For how much of a time the account could be asked for: there was no outage, and no clock so wrong that what we sign is refused.
+fn answered_ms((from, until): (i64, i64), faults: &[Injected]) -> i64 {
+    let shuts_out = |fault: &&Injected| {
+        fault.kind == FaultKind::Outage || (fault.kind == FaultKind::ClockSkew && fault.variant.ends_with("_far"))
+    };
+    let mut shut: Vec<(i64, i64)> = faults.iter().filter(shuts_out).filter_map(|fault| fault.window).collect();
+    shut.sort_unstable();
+    let (mut answered, mut at) = (0, from);
+    for (begin, end) in shut {
+        answered += (begin.min(until) - at).max(0);
+        at = at.max(end);
+    }
+    answered + (until - at).max(0)
 }
 
 /// What happened to each item.

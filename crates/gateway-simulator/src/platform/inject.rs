@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
-use super::{LATE_COMPLETES, Platform, lock};
+use super::{LATE_COMPLETES, Platform, Seen, lock};
 use crate::book::Book;
 use crate::book::entry::Entry;
 use crate::clock;
@@ -82,7 +82,7 @@ impl Platform {
         let mut orders = Vec::new();
         for key in keys {
             if let Some(version) = book.order(key).map(|held| held.version) {
-                seen.insert(key.clone(), version);
+                seen.insert(key.clone(), Seen { version, at });
             }
             if book.injections.is_open(key) {
                 orders.push(key.clone());

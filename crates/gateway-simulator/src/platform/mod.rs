@@ -67,6 +67,13 @@ pub enum PlatformEnd {
     RestartWanted,
 }
 
+/// How an order was shown last: its version, and when, in ms.
+#[derive(Clone, Copy)]
+struct Seen {
+    version: u64,
+    at: i64,
+}
+
 /// Everything that the parts of a platform share.
 struct Platform {
     options: PlatformOptions,
@@ -90,8 +97,8 @@ struct Platform {
     answered_ms: AtomicI64,
     /// Orders that the listing does not show yet (fault `late`), until when.
     late: Mutex<HashMap<String, i64>>,
-    /// The newest version of each order that this process showed.
-    seen: Mutex<HashMap<String, u64>>,
+    /// What this process showed last of each order.
+    seen: Mutex<HashMap<String, Seen>>,
     /// The largest page that the gateway asked for.
     page_size: AtomicUsize,
     /// How many answers to `complete` came late by plan.

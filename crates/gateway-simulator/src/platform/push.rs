@@ -181,7 +181,7 @@ fn next(platform: &Platform) -> Option<Outgoing> {
             let nonce = nonce(platform, first);
             let body = platform.options.dress.push_event(&nonce, &order.order_no, &json!(event));
             // Whoever was shown everything but this event knows the whole record by it.
-            let seen = lock(&platform.seen).get(&number).copied();
+            let seen = lock(&platform.seen).get(&number).map(|seen| seen.version);
             let complete = book.order(&number).filter(|held| seen.is_some_and(|seen| seen + 1 == held.version));
             let whole = complete.map(|held| (held.key.clone(), held.version)).into_iter().collect();
             Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole })

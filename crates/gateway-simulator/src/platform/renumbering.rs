@@ -107,15 +107,21 @@ fn restored_backup(platform: &Platform, book: &mut MutexGuard<'_, Book>, now: i6
     let mut group = None;
     for ((key, version), (was, items_before)) in touched.iter().zip(before) {
         // What nobody was shown since is missed by nobody.
-        if lock(&platform.seen).get(key) <= version.as_ref() {
+        let Some(seen) = lock(&platform.seen).get(key).copied().filter(|seen| Some(seen.version) > *version) else {
             continue;
-        }
+        };
         let there = book.order(key).is_some();
         let items_after = book.order(key).map(|held| held.items.clone()).unwrap_or_default();
         // What the record does not say any more stays with whoever heard it; what it says otherwise comes again with its next change.
+        let after = |key: &ItemKey| {
+            items_after.iter().find(|item| item.key == *key).map(|item| (item.digest, item.event_time.as_str()))
+        };
+        // Nor is what was changed after the order had been shown last: it is again as it was then.
+        let shown = |key: &ItemKey| book.account.held_at(key, seen.at);
         let (changed, gone): (Vec<ItemKey>, Vec<ItemKey>) = difference(&items_before, &items_after)
             .into_iter()
-            .partition(|key| items_after.iter().any(|item| item.key == *key));
+            .filter(|key| shown(key) != after(key))
+            .partition(|key| after(key).is_some());
         let form = if reuse { "numbers_given_again" } else { "numbers_kept" };
         let order = was.order.clone().or_else(|| hit(book, key, "").order);
         for (form, items) in [(form, changed), (if there { "items_gone" } else { "gone" }, gone)] {

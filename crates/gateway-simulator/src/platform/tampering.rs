@@ -56,7 +56,7 @@ pub(super) fn victim(
         !held.hidden
             && !held.uploaded
             // What nobody was shown, as in an outage, is missed by nobody.
-            && seen.get(&held.key) == Some(&held.version)
+            && seen.get(&held.key).is_some_and(|seen| seen.version == held.version)
             && held.changed_at < now - age
             && held.order.update_time < horizon
             && !book.injections.is_open(&held.key)

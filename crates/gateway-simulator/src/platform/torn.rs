@@ -31,7 +31,7 @@ pub(super) fn tear(
     let count = rng.random_range(1..=(keys.len() / 2).min(3));
     let unseen = |key: &&String| {
         let version = book.order(key).map(|held| held.version);
-        version > lock(&platform.seen).get(*key).copied()
+        version > lock(&platform.seen).get(*key).map(|seen| seen.version)
     };
     // The page's last record shows how far the page goes; without it the next poll begins earlier.
     let before_last = &keys[..keys.len() - 1];
