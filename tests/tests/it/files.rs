@@ -3,6 +3,7 @@
 
 use crate::gateway::{APP, Gateway, Push, REQUEST_SECRET, record};
 use crate::program::{Process, Scratch, program, wait_for};
+use crate::sshd::Sshd;
 use gateway_simulator::clock::{now_ms, wire_time};
 use gateway_simulator::http;
 use reqwest::Client;
@@ -28,6 +29,26 @@ struct Party {
     province: Process,
     place: PathBuf,
     client: Client,
+    sshd: Option<Sshd>,
+}
+
+/// How the gateway comes to the box: a real OpenSSH server on loopback, whose key it does not know yet.
+fn over_sftp(gateway: &std::path::Path, sshd: &Sshd) -> String {
+    std::fs::copy(sshd.path("user_key"), gateway.join("secrets/box.key")).expect("copied");
+    std::fs::write(gateway.join("box.known_hosts"), "").expect("written");
+    format!(
+        r#"
+[channel.files.sftp]
+host = "127.0.0.1"
+port = {}
+user = "{}"
+key_file = "secrets/box.key"
+known_hosts_file = "box.known_hosts"
+timeout_ms = 20000
+"#,
+        sshd.port(),
+        Sshd::user()
+    )
 }
 
 /// Starts the province, and waits until it listens.
@@ -61,8 +82,11 @@ fn told(nth: usize) -> Value {
 }
 
 impl Party {
-    async fn start() -> Self {
+    async fn start(sshd: Option<Sshd>) -> Self {
         let scratch = Scratch::new();
+        let dir = scratch.path("gateway");
+        std::fs::create_dir_all(dir.join("secrets")).expect("a directory");
+        let over = sshd.as_ref().map(|sshd| over_sftp(&dir, sshd)).unwrap_or_default();
         let (place, front_box) = (scratch.path("province"), scratch.path("box"));
         std::fs::create_dir_all(&front_box).expect("a directory");
         let province = province(&scratch, &place, &front_box).await;
@@ -80,6 +104,7 @@ request_secret_file = "secrets/request.secret"
 [channel.files]
 dir = "{}"
 look_every_ms = 200
+{over}
 [[route]]
 from = "municipal-12345"
 datasets = ["acceptance", "handling", "completion", "evaluation"]
@@ -91,7 +116,19 @@ to = "{PROVINCE}"
         let mut gateway = Gateway::prepare_in(scratch, &more).await;
         gateway.launch(Command::new(program())).await;
         let client = http::client(Duration::from_secs(20)).expect("a client");
-        Self { gateway, province, place, client }
+        Self { gateway, province, place, client, sshd }
+    }
+
+    /// What a person does who sets a channel up over SFTP: sees the server's fingerprint where the channel fails, compares it, and trusts the server.
+    async fn trust(&self) {
+        let Some(sshd) = &self.sshd else { return };
+        let fingerprint = sshd.fingerprint();
+        wait_for("the server's fingerprint among the failures", PATIENCE, async || {
+            let status = self.gateway.api("/api/v1/status").await;
+            status.to_string().contains(&fingerprint).then_some(())
+        })
+        .await;
+        std::fs::copy(sshd.path("known_hosts"), self.gateway.dir.join("box.known_hosts")).expect("copied");
     }
 
     /// The province's control surface.
@@ -144,7 +181,16 @@ to = "{PROVINCE}"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_is_accepted_once_whatever_the_box_does() {
-    let mut party = Party::start().await;
+    every_row_is_accepted_once(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_is_accepted_once_over_sftp_too() {
+    every_row_is_accepted_once(Some(Sshd::start(""))).await;
+}
+
+async fn every_row_is_accepted_once(sshd: Option<Sshd>) {
+    let mut party = Party::start(sshd).await;
     let records: Vec<Value> = (0..ORDERS).map(told).collect();
     assert_eq!(party.gateway.push(&Push::records("whole", &records)).await.status, 200);
     wait_for("every item in the province's book", PATIENCE, async || {
@@ -157,8 +203,15 @@ async fn every_row_is_accepted_once_whatever_the_box_does() {
 
     // Killed wherever it is with its files: what was asked for comes, and nothing of a half-written batch is ever taken up.
     party.ask_export();
+    party.trust().await;
     party.gateway.kill();
     party.gateway.launch(Command::new(program())).await;
+    if let Some(sshd) = &party.sshd {
+        // Its sessions break under it, more than once.
+        for _ in 0..3 {
+            wait_for("a session of the gateway", PATIENCE, async || (sshd.break_off() > 0).then_some(())).await;
+        }
+    }
     let told = party.settled_box(2).await;
     for fault in ["Damaged", "Half", "Digest", "Torn", "Columns", "Name", "Reject", "Twice"] {
         assert_eq!(told["faults"][fault], 1, "{told}");

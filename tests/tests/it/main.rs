@@ -23,5 +23,8 @@ mod postgres;
 mod program;
 mod province;
 mod scaled;
+#[allow(clippy::unwrap_used)]
+#[path = "../../../crates/gateway-delivery/tests/it/sshd.rs"]
+mod sshd;
 mod subscription;
 mod verification;
