@@ -66,6 +66,11 @@ async fn heavy(more: &[&str]) {
     let arguments = [&arguments[..], &["--seed", &seed], more].concat();
     let verdict = Demo::run(&scratch, &arguments, PATIENCE).await.balanced();
     all_took_part(&verdict);
+    for front in FRONTS {
+        let faults = &verdict["fronts"][front];
+        let injected = faults.as_object().expect("faults").values().filter_map(Value::as_u64);
+        assert!(injected.filter(|count| *count > 0).count() > 2, "{front}: {faults}");
+    }
     for (whose, faults) in [("bureau", &verdict["bureau"]["faults"]), ("province", &verdict["forwards"]["faults"])] {
         let injected = faults.as_object().expect("faults").values().filter_map(Value::as_u64);
         assert!(injected.clone().count() > 10 && injected.min() > Some(0), "{whose}: {faults}");

@@ -310,6 +310,10 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
             counts(&forwards.faults)
         ));
     }
+    for (front, faults) in &verdict.fronts {
+        let came = faults.iter().filter(|(_, count)| **count > 0).map(|(kind, count)| (kind.clone(), *count)).collect();
+        say.line(&format!("faults 故障 at {front}: {}", counts(&came)));
+    }
     say.line(&format!("faults 故障: {}", counts(&verdict.faults)));
     for mismatch in verdict.mismatches.iter().take(50) {
         say.line(&format!("mismatch: {} {} {} {}", mismatch.channel, mismatch.dataset, mismatch.number, mismatch.kind));

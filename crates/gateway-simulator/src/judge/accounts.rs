@@ -162,16 +162,36 @@ pub(super) async fn faults(
     platform: &ControlPoint,
     verdict: &mut Verdict,
 ) -> Result<BTreeMap<String, u64>, SimError> {
-    let faults = http::get(&reader.client, &platform.url, "/sim/faults", &platform.token).await?;
-    let mut by_kind = BTreeMap::new();
-    for kind in faults["enabled"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let injected = faults["injected"][kind].as_u64().unwrap_or_default();
-        by_kind.insert(kind.to_owned(), injected);
-        if injected == 0 && faults["plan"] == "heavy" {
-            verdict.mismatch(channel, "", "", format!("fault_not_injected:{kind}"));
-        }
+    let (by_kind, heavy) = injected(reader, platform).await?;
+    for (kind, _) in by_kind.iter().filter(|(_, count)| heavy && **count == 0) {
+        verdict.mismatch(channel, "", "", format!("fault_not_injected:{kind}"));
     }
     Ok(by_kind)
+}
+
+/// What was injected where citizens write, by channel and kind. Each of them is too small to see every kind; a heavy plan must have injected something.
+pub(super) async fn front_faults(
+    reader: &Reader<'_>,
+    verdict: &mut Verdict,
+) -> Result<BTreeMap<String, BTreeMap<String, u64>>, SimError> {
+    let mut fronts = BTreeMap::new();
+    for front in &reader.options.fronts {
+        let (by_kind, heavy) = injected(reader, &front.platform).await?;
+        if heavy && by_kind.values().all(|count| *count == 0) {
+            verdict.mismatch(&front.channel, "", "", "no_fault_injected");
+        }
+        fronts.insert(front.channel.clone(), by_kind);
+    }
+    Ok(fronts)
+}
+
+/// How often each kind of a counterparty's plan was injected, and whether the plan is the heavy one.
+async fn injected(reader: &Reader<'_>, platform: &ControlPoint) -> Result<(BTreeMap<String, u64>, bool), SimError> {
+    let faults = http::get(&reader.client, &platform.url, "/sim/faults", &platform.token).await?;
+    let enabled = faults["enabled"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let by_kind =
+        enabled.map(|kind| (kind.to_owned(), faults["injected"][kind].as_u64().unwrap_or_default())).collect();
+    Ok((by_kind, faults["plan"] == "heavy"))
 }
 
 fn from(after: &Value) -> String {

@@ -154,6 +154,7 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
     accounts::gaps(&reader, &mut verdict).await?;
     accounts::dead_letters(&reader, &mut verdict).await?;
     verdict.faults = accounts::faults(&reader, &options.channel, &options.platform, &mut verdict).await?;
+    verdict.fronts = accounts::front_faults(&reader, &mut verdict).await?;
     // Many questions: asked only when nothing else is left to say.
     if verdict.mismatch_count == 0 {
         replies.claims.check(&reader, &mut verdict).await?;

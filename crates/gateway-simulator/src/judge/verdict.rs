@@ -23,6 +23,9 @@ pub struct Verdict {
     pub manifest: Value,
     /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Faults injected where citizens write themselves, by channel and kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fronts: BTreeMap<String, BTreeMap<String, u64>>,
     /// What was dispatched to the bureau's system, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bureau: Option<BureauBalance>,
