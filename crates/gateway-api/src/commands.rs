@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use gateway_bus::{Appended, Bus, Envelope, Guard, TopicName};
 use gateway_model::{
-    Clock, Command, CommandId, Day, Field, Fields, Moment, Operation, OrderId, Origin, SourceNumber, Timestamp,
-    check_command, command_id,
+    Clock, Command, CommandId, Day, Field, FieldValue, Fields, Moment, Operation, OrderId, Origin, SourceNumber,
+    Timestamp, check_command, command_id,
 };
 use gateway_store::{CommandRow, Store};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ use std::time::Duration;
 const LARGEST_BODY: usize = 256 * 1024;
 /// The largest text in it, in bytes.
 const LARGEST_TEXT: usize = 64 * 1024;
+/// The most days by which an extension is asked for at once.
+const MOST_DAYS: i64 = 366;
 /// For how long the bus remembers a command.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far in the future a command may say that it was done; the desk's clock is not ours.
@@ -208,25 +210,58 @@ fn validate(body: &CommandBody, now: Timestamp) -> Result<(), Problem> {
         return wrong("`at` is before 2000 or in the future".to_owned());
     }
     let (needed, allowed): (Option<Field>, &[Field]) = match body.operation {
+        Operation::Extend => (Some(Field::EventText), &[Field::EventText, Field::ExtendedTo, Field::ExtensionDays]),
+        Operation::Appeal => (Some(Field::EventText), &[Field::EventText, Field::AppealGround]),
+        Operation::Assign => (Some(Field::HandlingUnit), &[Field::HandlingUnit, Field::UnitRole, Field::EventText]),
         Operation::Reply => (Some(Field::ReplyText), &[Field::ReplyText, Field::ReplyUnit]),
         Operation::Refuse => (Some(Field::EventText), &[Field::EventText]),
         Operation::Sign | Operation::Complete => (None, &[]),
         Operation::Forward => return wrong(gateway_model::Refusal::NoCommand.to_string()),
     };
     for (field, value) in body.fields.iter() {
-        let Some(text) = value.as_text().filter(|_| allowed.contains(&field)) else {
+        if !allowed.contains(&field) {
             return wrong(format!("`{field}` does not belong to {}", body.operation));
-        };
-        if text.len() > LARGEST_TEXT {
-            return wrong(format!("`{field}` is longer than {LARGEST_TEXT} bytes"));
+        }
+        if let Some(why) = mistake(field, value) {
+            return wrong(format!("`{field}` {why}"));
         }
     }
-    match needed {
-        Some(field) if body.fields.text(field).is_none_or(|text| text.trim().is_empty()) => {
-            wrong(format!("{} needs `{field}`", body.operation))
+    if let Some(field) = needed
+        && body.fields.text(field).is_none_or(|text| text.trim().is_empty())
+    {
+        return wrong(format!("{} needs `{field}`", body.operation));
+    }
+    match (body.operation, body.fields.get(Field::ExtendedTo), body.fields.get(Field::ExtensionDays)) {
+        (Operation::Extend, None, None) | (Operation::Extend, Some(_), Some(_)) => {
+            wrong("extend needs either `extended_to` (the deadline asked for) or `extension_days`".to_owned())
+        }
+        _ if body.operation == Operation::Appeal && body.fields.text(Field::AppealGround).is_none() => {
+            wrong("appeal needs `appeal_ground`: `bad_rating` 差评 or `overdue` 超期".to_owned())
         }
         _ => Ok(()),
     }
+}
+
+/// What is wrong with a value; `None` = nothing.
+fn mistake(field: Field, value: &FieldValue) -> Option<String> {
+    let fits = match (field, value) {
+        (Field::ExtendedTo, value) => value.as_moment().is_some(),
+        (Field::ExtensionDays, value) => value.as_number().is_some_and(|days| (1..=MOST_DAYS).contains(&days)),
+        (Field::AppealGround, value) => matches!(value.as_text(), Some("bad_rating" | "overdue")),
+        (Field::UnitRole, value) => matches!(value.as_text(), Some("main" | "assisting")),
+        (_, FieldValue::Text(text)) if text.len() > LARGEST_TEXT => {
+            return Some(format!("is longer than {LARGEST_TEXT} bytes"));
+        }
+        (_, value) => value.as_text().is_some(),
+    };
+    let wanted = match field {
+        Field::ExtendedTo => "is a time, as 2026-12-31T23:59:59+08:00, or a day".to_owned(),
+        Field::ExtensionDays => format!("is a whole number from 1 to {MOST_DAYS}"),
+        Field::AppealGround => "is `bad_rating` 差评 or `overdue` 超期".to_owned(),
+        Field::UnitRole => "is `main` 主办 or `assisting` 协办".to_owned(),
+        _ => "is a text".to_owned(),
+    };
+    (!fits).then_some(wanted)
 }
 
 /// `GET /api/v1/commands/{id}`

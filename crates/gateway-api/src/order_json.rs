@@ -5,10 +5,11 @@
 
 use crate::views::ChinaTime;
 use gateway_model::{
-    ChannelId, ChannelState, Conflict, Dataset, Digest, EventRow, FacetRow, Field, Fields, Moment, OrderId,
-    OrderNumber, OrderPair, OrderState, Part, RawId, Revision, Verification, channel_states,
+    ChannelId, ChannelState, Conflict, Dataset, DeliveryState, Digest, EventRow, FacetRow, Field, Fields, Moment,
+    Operation, OrderId, OrderNumber, OrderPair, OrderState, Overlay, Part, RawId, Revision, Verification,
+    channel_states, overlays,
 };
-use gateway_store::{NumberReading, OrderView, PersonRow, VerificationRow};
+use gateway_store::{DeliveryRow, NumberReading, OrderView, PersonRow, VerificationRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,6 +43,8 @@ pub(crate) struct OrderJson<'a> {
     duplicates: Vec<serde_json::Value>,
     facets: Vec<FacetJson<'a>>,
     events: Vec<EventJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overlays: Vec<Overlay>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     verifications: Vec<VerificationJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +140,7 @@ impl<'a> OrderJson<'a> {
             duplicates: Vec::new(),
             facets: all.facets.iter().map(|row| facet(row, shown)).collect(),
             events: all.events.iter().filter_map(event).collect(),
+            overlays: overlays(&all.events, |event| was_not_taken(event, &all.deliveries)),
             verifications: Vec::new(),
             persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
         }
@@ -174,6 +178,17 @@ impl<'a> OrderJson<'a> {
             .collect();
         self
     }
+}
+
+/// Whether the newest delivery by which an event was asked of a platform ended without being taken.
+fn was_not_taken(event: &EventRow, deliveries: &[DeliveryRow]) -> bool {
+    let asked = deliveries.iter().filter(|row| {
+        matches!(row.operation, Operation::Extend | Operation::Appeal)
+            && row.from == event.channel
+            && row.part == event.part
+    });
+    let newest = asked.max_by_key(|row| row.id);
+    newest.is_some_and(|row| !row.state.is_in_flight() && row.state != DeliveryState::Acknowledged)
 }
 
 fn conflict(conflict: &Conflict) -> ConflictJson<'_> {

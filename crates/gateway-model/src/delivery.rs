@@ -51,13 +51,22 @@ words!(
     Refuse "refuse",
     /// 办结.
     Complete "complete",
+    /// 申请延期: a later deadline is asked for; the platform decides.
+    Extend "extend",
+    /// 申诉 of a bad rating (差评) or of being overdue (超期); the platform decides.
+    Appeal "appeal",
+    /// 加派: a further unit at the bureau's own system.
+    Assign "assign",
     /// 转送: an item that another channel stated, as it stands. Made by routing rules alone, never by a command.
     Forward "forward",
 );
 
 impl Operation {
-    /// What the bureau may command.
+    /// What the bureau may command, and what moves an order on.
     pub const COMMANDS: [Operation; 4] = [Operation::Sign, Operation::Reply, Operation::Refuse, Operation::Complete];
+
+    /// What the bureau may command besides: it stands beside the order's main line and moves nothing.
+    pub const REQUESTS: [Operation; 3] = [Operation::Extend, Operation::Appeal, Operation::Assign];
 }
 
 words!(

@@ -108,6 +108,9 @@ fields! {
     EventText "event_text" Handling Text false "流转意见";
     Operator "operator" Handling Text false "经办人";
     UnitRole "unit_role" Handling Code false "承办角色";
+    ExtendedTo "extended_to" Handling Time false "延期至";
+    ExtensionDays "extension_days" Handling Number false "申请延期天数";
+    AppealGround "appeal_ground" Handling Code false "申诉事由";
     ReplyText "reply_text" Completion Text false "答复意见";
     RepliedAt "replied_at" Completion Time false "答复时间";
     ReplyUnit "reply_unit" Completion Text false "答复单位";

@@ -23,6 +23,7 @@ mod likeness;
 mod manifest;
 mod moment;
 mod order;
+mod overlay;
 mod plate;
 mod verification;
 
@@ -49,6 +50,7 @@ pub use likeness::{CANDIDATE_SCORE, InvalidSubject, MATCH_WINDOW_MS, MatchKey, M
 pub use manifest::{Bucket, Grain, Manifest, ManifestBody};
 pub use moment::{CHINA, Day, Moment, MomentError, Timestamp, Window, day_of, format_china, parse_moment};
 pub use order::{EventRow, FacetRow, OrderNumber};
+pub use overlay::{Overlay, OverlayKind, OverlayState, overlays};
 pub use plate::{Plate, PlateForm};
 pub use verification::{
     Mismatch, PersonHash, PersonKey, RegistryEntry, RegistryExtract, RegistryFacts, RegistryKind, RegistryLookup,

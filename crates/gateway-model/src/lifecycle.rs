@@ -102,6 +102,12 @@ pub enum Refusal {
         /// The command's round.
         asked: u32,
     },
+    /// No routing rule leads to a channel that could take it.
+    #[error(
+        "no routing rule leads `{0}` to a channel that takes it for this order: `routes check` shows the rules, and the wire profile of \
+         the channel what it takes"
+    )]
+    NobodyTakes(Operation),
     /// Only routing rules forward.
     #[error("`forward` is no command: routing rules alone forward")]
     NoCommand,
@@ -116,7 +122,9 @@ pub enum Refusal {
 /// The [`Refusal`] to show to the person who asked.
 pub fn check_command(state: Option<OrderState>, current: u32, operation: Operation, round: u32) -> Result<(), Refusal> {
     let state = state.ok_or(Refusal::Unknown)?;
-    if round != current {
+    // A rating or a delay of an earlier round may still be appealed against, whatever the order is by now.
+    let earlier = operation == Operation::Appeal && round < current;
+    if round != current && !earlier {
         return Err(Refusal::Round { current, asked: round });
     }
     let (fits, allowed) = match operation {
@@ -125,6 +133,21 @@ pub fn check_command(state: Option<OrderState>, current: u32, operation: Operati
         Operation::Reply => (matches!(state, OrderState::Signed | OrderState::Replied), "signed or replied"),
         Operation::Refuse => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
         Operation::Complete => (state == OrderState::Replied, "replied"),
+        // That it must be asked before the deadline, and once at a time, is the platform's own rule.
+        Operation::Extend => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
+        Operation::Appeal => (
+            earlier
+                || matches!(
+                    state,
+                    OrderState::Signed
+                        | OrderState::Replied
+                        | OrderState::Completed
+                        | OrderState::Visited
+                        | OrderState::Archived
+                ),
+            "signed, replied, completed, visited or archived",
+        ),
+        Operation::Assign => (matches!(state, OrderState::Dispatched | OrderState::Signed), "dispatched or signed"),
         Operation::Forward => return Err(Refusal::NoCommand),
     };
     if fits { Ok(()) } else { Err(Refusal::State { operation, state, allowed }) }
@@ -138,12 +161,12 @@ pub fn state_after(operation: Operation) -> Option<OrderState> {
         Operation::Reply => Some(OrderState::Replied),
         Operation::Refuse => Some(OrderState::ReturnRequested),
         Operation::Complete => Some(OrderState::Completed),
-        Operation::Forward => None,
+        Operation::Extend | Operation::Appeal | Operation::Assign | Operation::Forward => None,
     }
 }
 
-/// What an item that a handling system states asks of the platform whose order it is: its sign, refusal and completion by their events, its reply by the
-/// completion of a round. `None` = it asks nothing.
+/// What an item that a handling system states asks of the platform whose order it is: its sign, refusal, completion, extension and appeal by their
+/// events, its reply by the completion of a round. `None` = it asks nothing.
 #[must_use]
 pub fn asked_by(dataset: Dataset, part: &Part, fields: &Fields) -> Option<Operation> {
     match (dataset, part) {
@@ -152,6 +175,8 @@ pub fn asked_by(dataset: Dataset, part: &Part, fields: &Fields) -> Option<Operat
             "sign" => Some(Operation::Sign),
             "refuse" => Some(Operation::Refuse),
             "complete" => Some(Operation::Complete),
+            "extension" => Some(Operation::Extend),
+            "appeal" => Some(Operation::Appeal),
             _ => None,
         },
         _ => None,

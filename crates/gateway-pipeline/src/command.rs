@@ -7,6 +7,24 @@ use gateway_model::{
 };
 use std::collections::BTreeMap;
 
+/// What a command says of its event.
+const OF_EVENT: [Field; 6] = [
+    Field::EventText,
+    Field::ExtendedTo,
+    Field::ExtensionDays,
+    Field::AppealGround,
+    Field::HandlingUnit,
+    Field::UnitRole,
+];
+
+/// The kind of event that a command is, by the word that other channels have for it.
+fn event_kind(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Extend => "extension",
+        other => other.as_str(),
+    }
+}
+
 /// What a command states: the event, the state that the bureau now sees, and of a reply the completion of its round.
 pub(crate) fn changes_of(command: &Command) -> Result<Vec<Change>, NormalizeError> {
     let unreadable = |_| NormalizeError::MissingField { wire_field: "order_id".into() };
@@ -32,14 +50,16 @@ pub(crate) fn changes_of(command: &Command) -> Result<Vec<Change>, NormalizeErro
     };
     let is_reply = command.operation == Operation::Reply;
     let mut happened: Fields = [
-        (Field::EventKind, command.operation.as_str().into()),
+        (Field::EventKind, event_kind(command.operation).into()),
         (Field::Operator, command.operator.as_str().into()),
         (Field::Round, round.clone()),
     ]
     .into_iter()
     .collect();
-    if let Some(text) = command.fields.get(Field::EventText) {
-        happened.set(Field::EventText, text.clone());
+    for field in OF_EVENT {
+        if let Some(value) = command.fields.get(field) {
+            happened.set(field, value.clone());
+        }
     }
     let mut changes =
         vec![stated(Dataset::Handling, Part::Event(event), happened, (!is_reply).then_some(command.operation))];

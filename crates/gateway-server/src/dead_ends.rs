@@ -51,7 +51,9 @@ impl Ends<'_> {
         let taken: Vec<&str> =
             sorts.iter().filter(|(part, _)| sink.forwards(dataset, part)).map(|(_, name)| *name).collect();
         let handles = self.connector(from).is_some_and(|connector| connector.normalizer().handles_orders());
-        let asked = commands_of(dataset).iter().filter(|operation| handles && sink.takes(**operation));
+        // A further unit is assigned by people alone.
+        let asked = commands_of(dataset).iter().filter(|operation| **operation != Operation::Assign);
+        let asked = asked.filter(|operation| handles && sink.takes(**operation));
         let taken: Vec<&str> = taken.into_iter().chain(asked.map(|operation| operation.as_str())).collect();
         if taken.is_empty() {
             return Err(format!(
@@ -75,7 +77,14 @@ pub fn check(config: &GatewayConfig, ends: &Ends<'_>, mistakes: &mut Vec<ConfigM
 
 fn commands_of(dataset: Dataset) -> &'static [Operation] {
     match dataset {
-        Dataset::Handling => &[Operation::Sign, Operation::Refuse, Operation::Complete],
+        Dataset::Handling => &[
+            Operation::Sign,
+            Operation::Refuse,
+            Operation::Complete,
+            Operation::Extend,
+            Operation::Appeal,
+            Operation::Assign,
+        ],
         Dataset::Completion => &[Operation::Reply],
         _ => &[],
     }

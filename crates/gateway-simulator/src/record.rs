@@ -133,6 +133,15 @@ pub struct Event {
     /// Text, where there is one.
     #[serde(serialize_with = "null_when_empty", deserialize_with = "empty_when_null")]
     pub text: String,
+    /// Of an extension: how many days more are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// Of an extension: the deadline that is asked for; of its approval: the deadline that is given.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub until: String,
+    /// Of an appeal: `1` a bad rating 差评, `2` overdue 超期.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ground: String,
     /// At the bureau: the round in which it did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,

@@ -1,6 +1,6 @@
 //! Dispatches: what is sent for each item of an order, under which number, and what each answer means.
 
-use crate::fake::{Fake, dispatches};
+use crate::fake::{Fake, assignment, dispatches};
 use gateway_connector::Outcome;
 use gateway_model::{Dataset, EventId, Field, Operation, Part};
 use serde_json::{Value, json};
@@ -40,6 +40,26 @@ async fn replies_are_not_dispatched_and_nothing_is_commanded() {
     }
     assert!(sink.forwards(Dataset::Handling, &event) && !sink.forwards(Dataset::Completion, &Part::Cycle(0)));
     assert!(Operation::COMMANDS.into_iter().all(|operation| !sink.takes(operation)));
+    assert_eq!(Operation::REQUESTS.map(|operation| sink.takes(operation)), [false, false, true], "but a further unit");
+}
+
+#[tokio::test]
+async fn a_further_unit_is_assigned_and_assists_unless_it_is_said_otherwise() {
+    let fake = Fake::start().await;
+    let sink = fake.connector.sink().unwrap();
+    let mut delivery = assignment();
+    assert!(matches!(sink.deliver(&delivery).await, Outcome::Acknowledged(_)));
+    delivery.fields.0.remove(&Field::UnitRole);
+    assert!(matches!(sink.deliver(&delivery).await, Outcome::Acknowledged(_)));
+    let expected = json!({
+        "assignTime": "2026-11-23 10:00:00", "unit": "客运管理处", "role": "2", "note": "请协助核查行程", "operator": "王工",
+    });
+    for (_, target, body) in &fake.book().requests {
+        assert_eq!(target, "/gateway/orders/municipal-12345-GZ20261123000001/assign");
+        assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
+    }
+    delivery.fields.0.remove(&Field::HandlingUnit);
+    assert_eq!(sink.prepare(&delivery).unwrap_err().code, "missing_field");
 }
 
 #[tokio::test]

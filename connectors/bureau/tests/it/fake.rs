@@ -253,7 +253,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn deliveries(&self) -> Vec<OutboundDelivery> {
-        dispatches().into_iter().map(|(_, dispatch)| dispatch).collect()
+        dispatches().into_iter().map(|(_, dispatch)| dispatch).chain([assignment()]).collect()
     }
 
     // Written from the contract alone, not from the profile.
@@ -262,6 +262,9 @@ impl ChannelUnderTest for Fake {
         record["orderNo"] = delivery.number.number.as_str().into();
         record["createTime"] = "2026-11-23 09:00:01".into();
         let done = match (delivery.dataset, &delivery.part) {
+            _ if delivery.operation == Operation::Assign => json!({"units": [{
+                "unitTask": "d17-1", "unit": "客运管理处", "role": "2", "state": "20", "dispatchTime": "2026-11-23 10:00:00", "round": 1,
+            }]}),
             (Dataset::Acceptance, _) => json!({
                 "orderType": "04", "category": "交通运输/出租车管理/拒载", "title": "举报拒载", "content": "第一行\n第二行\t制表",
                 "sourceType": "phone", "address": null, "occurTime": "2026-11-22", "urgency": "1", "isSecret": "0", "isAnonymous": "1",
@@ -321,6 +324,19 @@ impl ChannelUnderTest for Fake {
 
 fn at_second(second: i64) -> String {
     format!("2026-11-23 {:02}:{:02}:{:02}", 8 + second / 3_600, second / 60 % 60, second % 60)
+}
+
+/// A further unit, named by a person.
+pub(crate) fn assignment() -> OutboundDelivery {
+    let part = Part::Event(EventId::new("0b6e4f0e-7f0a-8000-8000-000000000001").unwrap());
+    let fields = [
+        (Field::HandlingUnit, "客运管理处".into()),
+        (Field::UnitRole, "assisting".into()),
+        (Field::EventText, "请协助核查行程".into()),
+        (Field::Operator, "王工".into()),
+    ];
+    let at = "2026-11-23T10:00:00+08:00";
+    delivery(Operation::Assign, Dataset::Handling, part, at, fields.into_iter().collect())
 }
 
 /// One dispatch of each kind, with the last part of its path.

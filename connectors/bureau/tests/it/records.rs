@@ -40,15 +40,28 @@ fn units_stand_each_for_itself_and_the_origins_state_beside_the_bureaus() {
 }
 
 #[test]
-fn what_the_bureau_did_asks_and_what_it_repeats_or_wishes_does_not() {
+fn what_the_bureau_did_or_wishes_asks_and_what_it_repeats_does_not() {
     let changes = changes("handled");
     let asks: Vec<_> = changes
         .iter()
         .filter_map(|change| Some((change.part.to_string(), asked_by(change.dataset, &change.part, &change.fields)?)))
         .collect();
-    assert_eq!(asks, [("e:B1".to_owned(), Operation::Sign), ("c1".to_owned(), Operation::Reply)]);
+    let asked = |part: &str, operation| (part.to_owned(), operation);
+    let expected = [
+        asked("e:B1", Operation::Sign),
+        asked("e:B2", Operation::Extend),
+        asked("e:B3", Operation::Appeal),
+        asked("c1", Operation::Reply),
+    ];
+    assert_eq!(asks, expected);
     assert_eq!(of(&changes, Dataset::Handling, "e:B1").fields.number(Field::Round), Some(1));
-    assert_eq!(of(&changes, Dataset::Handling, "e:B2").fields.text(Field::EventKind), Some("extension"));
+    let extension = &of(&changes, Dataset::Handling, "e:B2").fields;
+    assert_eq!(
+        (extension.text(Field::EventKind), extension.number(Field::ExtensionDays)),
+        (Some("extension"), Some(5))
+    );
+    let appeal = &of(&changes, Dataset::Handling, "e:B3").fields;
+    assert_eq!(appeal.text(Field::AppealGround), Some("overdue"));
 }
 
 #[test]

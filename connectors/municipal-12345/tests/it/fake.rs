@@ -256,7 +256,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn deliveries(&self) -> Vec<OutboundDelivery> {
-        Operation::COMMANDS.into_iter().map(delivery).collect()
+        taken().map(delivery).collect()
     }
 
     // Written from the contract alone, not from the profile.
@@ -278,7 +278,17 @@ impl ChannelUnderTest for Fake {
             Operation::Complete => {
                 ("events", json!({"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"}))
             }
-            Operation::Forward => unreachable!("the platform takes no items of other channels"),
+            Operation::Extend => (
+                "events",
+                json!({"eventId": "d17-1", "kind": "extension", "time": "2026-11-23 09:30:00", "text": "需会同外单位核查", "days": 5}),
+            ),
+            Operation::Appeal => (
+                "events",
+                json!({"eventId": "d17-1", "kind": "appeal", "time": "2026-11-23 09:30:00", "text": "已按规定办理", "ground": "1"}),
+            ),
+            Operation::Assign | Operation::Forward => {
+                unreachable!("the platform takes no units and no items of other channels")
+            }
         };
         record[list].as_array_mut().unwrap().push(element);
         record.to_string().into_bytes()
@@ -320,6 +330,11 @@ fn at_second(second: i64) -> String {
     format!("2026-11-23 {:02}:{:02}:{:02}", 8 + second / 3_600, second / 60 % 60, second % 60)
 }
 
+/// What the platform takes.
+pub(crate) fn taken() -> impl Iterator<Item = Operation> {
+    Operation::COMMANDS.into_iter().chain([Operation::Extend, Operation::Appeal])
+}
+
 pub(crate) fn delivery(operation: Operation) -> OutboundDelivery {
     let mut fields = Fields::new();
     fields.set(Field::Operator, "王工".into());
@@ -330,7 +345,15 @@ pub(crate) fn delivery(operation: Operation) -> OutboundDelivery {
             fields.set(Field::RepliedAt, FieldValue::Time(parse_moment("2026-11-23").unwrap()));
         }
         Operation::Refuse => fields.set(Field::EventText, "不属本单位职责".into()),
-        Operation::Sign | Operation::Complete | Operation::Forward => {}
+        Operation::Extend => {
+            fields.set(Field::EventText, "需会同外单位核查".into());
+            fields.set(Field::ExtensionDays, FieldValue::Number(5));
+        }
+        Operation::Appeal => {
+            fields.set(Field::EventText, "已按规定办理".into());
+            fields.set(Field::AppealGround, "bad_rating".into());
+        }
+        Operation::Sign | Operation::Complete | Operation::Assign | Operation::Forward => {}
     }
     OutboundDelivery {
         id: DeliveryId(17),

@@ -1,6 +1,6 @@
 //! Commands: what is sent, and what each answer means.
 
-use crate::fake::{Fake, delivery};
+use crate::fake::{Fake, delivery, taken};
 use connector_municipal_12345::KIND;
 use gateway_connector::conformance::{ChannelUnderTest, Fault};
 use gateway_connector::wire::ProfileSource;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 async fn bodies_are_as_the_contract_says() {
     let fake = Fake::start().await;
     let sink = fake.connector().sink().unwrap();
-    for operation in &Operation::COMMANDS {
-        let outcome = sink.deliver(&delivery(*operation)).await;
+    for operation in taken() {
+        let outcome = sink.deliver(&delivery(operation)).await;
         // One key for all: the fake, like the platform, completes a key once.
         assert!(matches!(outcome, Outcome::Acknowledged(_) | Outcome::Rejected(_)), "{outcome:?}");
     }
@@ -32,6 +32,14 @@ async fn bodies_are_as_the_contract_says() {
             json!({"refuseTime": "2026-11-23 09:30:00", "reason": "不属本单位职责", "operator": "王工"}),
         ),
         (format!("{base}/complete"), json!({"completeTime": "2026-11-23 09:30:00", "operator": "王工"})),
+        (
+            format!("{base}/extend"),
+            json!({"applyTime": "2026-11-23 09:30:00", "reason": "需会同外单位核查", "days": 5, "operator": "王工"}),
+        ),
+        (
+            format!("{base}/appeal"),
+            json!({"appealTime": "2026-11-23 09:30:00", "round": 1, "ground": "1", "reason": "已按规定办理", "operator": "王工"}),
+        ),
     ];
     assert_eq!(sent.len(), expected.len());
     for ((target, body), (expected_target, expected_body)) in sent.iter().zip(&expected) {
@@ -75,14 +83,15 @@ async fn business_codes_by_class() {
         ("1002", "rejected", "unknown_order"),
         ("1003", "rejected", "state_refused"),
         ("1004", "rejected", "invalid"),
+        ("1005", "rejected", "business_1005"),
         ("429", "not_taken", "throttled"),
         ("401", "not_taken", "unauthorized"),
         ("9999", "rejected", "business_9999"),
         ("0", "acknowledged", "answer"),
     ] {
-        for operation in &Operation::COMMANDS {
+        for operation in taken() {
             let answer = format!(r#"{{"code":{code},"message":"m","data":null}}"#);
-            assert_eq!(told(&fake, *operation, &answer).await, (kind, reason.to_owned()), "{operation} {code}");
+            assert_eq!(told(&fake, operation, &answer).await, (kind, reason.to_owned()), "{operation} {code}");
         }
     }
     assert_eq!(told(&fake, Operation::Reply, "<html>").await, ("ambiguous", "undecodable".to_owned()));
@@ -145,9 +154,9 @@ async fn what_can_not_be_sent_is_refused_before() {
 async fn each_operation_says_how_to_ask() {
     let fake = Fake::start().await;
     let sink = fake.connector().sink().unwrap();
-    for operation in &Operation::COMMANDS {
-        let expected = if *operation == Operation::Complete { AskBy::Record } else { AskBy::Receipt };
-        assert_eq!(sink.prepare(&delivery(*operation)).unwrap().ask_by, expected);
+    for operation in taken() {
+        let expected = if operation == Operation::Complete { AskBy::Record } else { AskBy::Receipt };
+        assert_eq!(sink.prepare(&delivery(operation)).unwrap().ask_by, expected);
     }
     assert_eq!(sink.find_outcome(&delivery(Operation::Complete)).await.unwrap(), None);
     assert!(fake.book().requests.is_empty());

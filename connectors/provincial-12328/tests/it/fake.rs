@@ -238,7 +238,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn deliveries(&self) -> Vec<OutboundDelivery> {
-        let commands = Operation::COMMANDS.into_iter().map(command);
+        let commands = Operation::COMMANDS.into_iter().chain([Operation::Extend, Operation::Appeal]).map(command);
         uploads().into_iter().map(|(_, upload)| upload).chain(commands).collect()
     }
 
@@ -260,6 +260,13 @@ impl ChannelUnderTest for Fake {
             Operation::Complete => {
                 json!({"events": [{"eventId": "d17-1", "kind": "complete", "time": "2026-11-23 09:30:00"}]})
             }
+            Operation::Extend => {
+                json!({"events": [{"eventId": "d17-1", "kind": "extension", "time": "2026-11-23 09:30:00", "text": "需会同外市核查", "until": "2026-12-24 23:59:59"}]})
+            }
+            Operation::Appeal => {
+                json!({"events": [{"eventId": "d17-1", "kind": "appeal", "time": "2026-11-23 09:30:00", "text": "已按规定办理", "ground": "2"}]})
+            }
+            Operation::Assign => unreachable!("the province takes no units"),
             Operation::Forward => match (delivery.dataset, &delivery.part) {
                 (Dataset::Acceptance, _) => json!({
                     "orderType": "2", "category": "交通运输/出租车管理/拒载", "title": "举报拒载", "content": "第一行\n第二行\t制表",
@@ -335,7 +342,15 @@ pub(crate) fn command(operation: Operation) -> OutboundDelivery {
             fields.set(Field::RepliedAt, FieldValue::Time(parse_moment("2026-11-23").unwrap()));
         }
         Operation::Refuse => fields.set(Field::EventText, "不属本单位职责".into()),
-        Operation::Sign | Operation::Complete | Operation::Forward => {}
+        Operation::Extend => {
+            fields.set(Field::EventText, "需会同外市核查".into());
+            fields.set(Field::ExtendedTo, FieldValue::Time(parse_moment("2026-12-24T23:59:59+08:00").unwrap()));
+        }
+        Operation::Appeal => {
+            fields.set(Field::EventText, "已按规定办理".into());
+            fields.set(Field::AppealGround, "overdue".into());
+        }
+        Operation::Sign | Operation::Complete | Operation::Assign | Operation::Forward => {}
     }
     let dataset = if operation == Operation::Reply { Dataset::Completion } else { Dataset::Handling };
     delivery(operation, dataset, Part::Cycle(1), "2026-11-23T09:30:00+08:00", fields)

@@ -289,6 +289,7 @@ impl ChannelUnderTest for Fake {
                 "completions",
                 json!({"round": 1, "replyContent": "已处理", "replyTime": "2026-11-24", "replyUnit": "市交通运输局"}),
             ),
+            Operation::Extend | Operation::Appeal | Operation::Assign => unreachable!("it takes none"),
             Operation::Forward => {
                 ("events", json!({"eventId": "B7", "kind": "sign", "time": "2026-11-23 09:30:00", "text": "已签收"}))
             }
@@ -343,7 +344,7 @@ pub(crate) fn delivery(operation: Operation) -> OutboundDelivery {
             fields.set(Field::RepliedAt, FieldValue::Time(parse_moment("2026-11-23").unwrap()));
         }
         Operation::Refuse => fields.set(Field::EventText, "不属本单位职责".into()),
-        Operation::Sign | Operation::Complete | Operation::Forward => {}
+        _ => {}
     }
     OutboundDelivery {
         id: DeliveryId(17),

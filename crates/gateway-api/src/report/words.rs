@@ -112,6 +112,9 @@ impl Language {
             Operation::Reply => "答复",
             Operation::Refuse => "退单",
             Operation::Complete => "办结",
+            Operation::Extend => "申请延期",
+            Operation::Appeal => "申诉",
+            Operation::Assign => "加派",
             Operation::Forward => "转送",
         };
         self.say(zh, operation.as_str())

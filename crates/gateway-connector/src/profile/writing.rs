@@ -192,7 +192,7 @@ impl WriteRule {
         let operations = section.optional_section("operations").and_then(|listed| {
             let Some(mut listed) = listed else { return Some(Vec::new()) };
             let mut operations = Vec::new();
-            for operation in Operation::COMMANDS {
+            for operation in Operation::COMMANDS.into_iter().chain(Operation::REQUESTS) {
                 match listed.optional_section(operation.as_str()) {
                     None => operations.push(None),
                     Some(None) => {}

@@ -8,12 +8,16 @@ use gateway_model::{
 #[test]
 fn each_operation_is_possible_in_its_states_only() {
     for state in OrderState::ALL {
-        for operation in Operation::COMMANDS {
+        for operation in Operation::COMMANDS.into_iter().chain(Operation::REQUESTS) {
             let possible = match operation {
                 Operation::Sign => state == OrderState::Dispatched,
                 Operation::Reply => [OrderState::Signed, OrderState::Replied].contains(&state),
                 Operation::Refuse => [OrderState::Dispatched, OrderState::Signed].contains(&state),
                 Operation::Complete => state == OrderState::Replied,
+                Operation::Extend | Operation::Assign => [OrderState::Dispatched, OrderState::Signed].contains(&state),
+                Operation::Appeal => {
+                    (OrderState::Signed..=OrderState::Archived).contains(&state) && state != OrderState::ReturnRequested
+                }
                 Operation::Forward => unreachable!("no command"),
             };
             let verdict = check_command(Some(state), 2, operation, 2);
@@ -24,6 +28,16 @@ fn each_operation_is_possible_in_its_states_only() {
             }
         }
     }
+}
+
+#[test]
+fn an_earlier_round_may_be_appealed_against_and_a_later_one_not() {
+    for state in OrderState::ALL {
+        assert!(check_command(Some(state), 2, Operation::Appeal, 1).is_ok(), "{state}");
+        let later = check_command(Some(state), 1, Operation::Appeal, 2);
+        assert_eq!(later, Err(Refusal::Round { current: 1, asked: 2 }));
+    }
+    assert!(check_command(Some(OrderState::Signed), 2, Operation::Extend, 1).is_err());
 }
 
 #[test]

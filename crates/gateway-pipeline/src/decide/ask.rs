@@ -1,8 +1,9 @@
 //! Asking: what a handling system (承办单位) states of its own work is asked of the platform whose order it is, by that platform's own operations.
 //!
-//! A sign, a reply, a refusal or a completion that is only forwarded would change nothing where the order lives: the platform has operations for them, with
-//! rules of its own. So what such a channel states is owed to whom the routing rules name as the operation that it asks for ([`asked_by`]), and all
-//! else is forwarded as it stands. What a record states together is asked in the order of an order's life, whatever the order in which the record lists it.
+//! A sign, a reply, a refusal, a completion, an extension or an appeal that is only forwarded would change nothing where the order lives: the platform
+//! has operations for them, with rules of its own. So what such a channel states is owed to whom the routing rules name as the operation that it asks for
+//! ([`asked_by`]), and all else is forwarded as it stands. What a record states together is asked in the order of an order's life, whatever the order in
+//! which the record lists it.
 //!
 //! The lifecycle guards what we send here too, by what the platform itself says of the order and what is on its way there: an operation that makes no sense
 //! there is rejected at once, with the reason, where everybody looks for it; it is asked again when the platform's own state allows it, so that
@@ -71,7 +72,7 @@ impl Decision<'_> {
     }
 
     /// Whether an order is a channel's own: it has a number there that is none of those under which it takes the orders of others.
-    fn is_own(&self, order_id: OrderId, channel: &ChannelId) -> bool {
+    pub(super) fn is_own(&self, order_id: OrderId, channel: &ChannelId) -> bool {
         let Some(working) = self.orders.get(&order_id) else { return false };
         let numbers = &working.aggregate.numbers;
         let sink = self.decider.normalizers.sink(channel);
@@ -162,7 +163,8 @@ impl Decision<'_> {
             None => (asked.round, None),
         };
         let verdict = check_command(state, current, asked.operation, asked.round);
-        if verdict.is_ok() {
+        // What moves the order on is meant anew; what is asked beside it stands for itself.
+        if verdict.is_ok() && state_after(asked.operation).is_some() {
             self.supersede_owed(asked.order_id, &asked.destination, |operation, _, _, round| {
                 operation == asked.operation && round == asked.round
             });

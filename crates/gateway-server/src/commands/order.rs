@@ -39,6 +39,11 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         &order["facets"],
     );
     section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &order["events"]);
+    section(
+        "overlays 延期与申诉",
+        &["kind", "state", "asked_by", "asked_at", "reason", "ground", "days", "extended_to", "decided_at", "answer"],
+        &order["overlays"],
+    );
     section("states 各方状态", &["channel", "state", "round", "counted"], &order["states"]);
     section("conflicts 不一致", &["field", "part", "counted", "values"], &order["conflicts"]);
     section(

@@ -291,11 +291,12 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
     ));
     if let Some(bureau) = &verdict.bureau {
         say.line(&format!(
-            "dispatched 转办 to {}: {}; {} replies, units {}, {} of what it did excused; faults there: {}",
+            "dispatched 转办 to {}: {}; {} replies, units {}, asked {}, {} of what it did excused; faults there: {}",
             bureau.channel,
             counts(&bureau.orders),
             bureau.replies,
             counts(&bureau.units),
+            counts(&bureau.asked),
             bureau.excused,
             counts(&bureau.faults)
         ));

@@ -194,6 +194,7 @@ pub fn uploaded_part(edits: &[Edit]) -> (Dataset, String) {
         Some(Edit::PutCompletion(completion)) => (Dataset::Completion, format!("c{}", completion.round)),
         Some(Edit::PutVisit(visit)) => (Dataset::Evaluation, format!("c{}", visit.visit_no)),
         Some(Edit::Upstream(told)) => (Dataset::Handling, format!("e:{}", told.source)),
+        Some(Edit::PutUnit(unit)) => (Dataset::Handling, format!("e:{}", unit.unit_task)),
         Some(_) => (Dataset::Handling, "c0".to_owned()),
     }
 }
@@ -238,7 +239,7 @@ impl Push {
 pub struct Operation {
     /// `X-Request-Id`.
     pub request_id: String,
-    /// `sign`, `reply`, `refuse`, `complete`, `upload_…`.
+    /// `sign`, `reply`, `refuse`, `complete`, `extend`, `appeal`, `upload_…`.
     pub operation: String,
     /// Order number.
     pub order_no: String,

@@ -45,7 +45,18 @@ pub(super) const NAMES: Names = &[
             ("visits", "blxx.hflb"),
         ],
     ),
-    (Of::Event, &[("eventId", "sjid"), ("kind", "sjlx"), ("time", "sj"), ("text", "sm")]),
+    (
+        Of::Event,
+        &[
+            ("eventId", "sjid"),
+            ("kind", "sjlx"),
+            ("time", "sj"),
+            ("text", "sm"),
+            ("days", "ts"),
+            ("until", "yqz"),
+            ("ground", "sy"),
+        ],
+    ),
     (Of::Completion, &[("round", "lc"), ("replyContent", "dfnr"), ("replyTime", "dfsj"), ("replyUnit", "dfdw")]),
     (
         Of::Visit,
@@ -89,7 +100,14 @@ const KINDS: Codes = &[
     ("sign", "qianshou"),
     ("refuse", "tuidan"),
     ("complete", "banjie"),
+    ("extension", "yanqi"),
+    ("extension_approved", "yanqitongyi"),
+    ("extension_denied", "yanqibohui"),
+    ("appeal", "shensu"),
+    ("appeal_upheld", "shensuchengli"),
+    ("appeal_rejected", "shensubohui"),
 ];
+const GROUNDS: Codes = &[("1", "CP"), ("2", "CQ")];
 const DATASETS: Codes = &[("acceptance", "SL"), ("handling", "LZ"), ("completion", "BJ"), ("evaluation", "HF")];
 const GRAINS: Codes = &[
     ("total", "quanbu"),
@@ -99,9 +117,25 @@ const GRAINS: Codes = &[
     ("tenMinutes", "shifen"),
     ("ids", "mingxi"),
 ];
-const OPERATIONS: Codes = &[("sign", "qianshou"), ("reply", "dafu"), ("refuse", "tuidan"), ("complete", "banjie")];
-const ANSWERS: &[(u16, &str)] =
-    &[(0, "000"), (1001, "E11"), (1002, "E12"), (1003, "E13"), (1004, "E14"), (401, "E01"), (429, "E29")];
+const OPERATIONS: Codes = &[
+    ("sign", "qianshou"),
+    ("reply", "dafu"),
+    ("refuse", "tuidan"),
+    ("complete", "banjie"),
+    ("extend", "yanqi"),
+    ("appeal", "shensu"),
+];
+const ANSWERS: &[(u16, &str)] = &[
+    (0, "000"),
+    (1001, "E11"),
+    (1002, "E12"),
+    (1003, "E13"),
+    (1004, "E14"),
+    (1005, "E15"),
+    (1006, "E16"),
+    (401, "E01"),
+    (429, "E29"),
+];
 
 pub(super) fn value(_: Of, own: &str, value: &str) -> String {
     match own {
@@ -111,6 +145,7 @@ pub(super) fn value(_: Of, own: &str, value: &str) -> String {
         "urgency" => code(URGENCIES, value),
         "state" => code(STATES, value),
         "kind" => code(KINDS, value),
+        "ground" => code(GROUNDS, value),
         "satisfaction" => code(SATISFACTION, value),
         _ => value.to_owned(),
     }
@@ -213,6 +248,22 @@ fn operate(asked: &Asked<'_>, operation: &str) -> Result<Call, Unread> {
         "sign" => own_object([("signTime", asked.time("qssj")?.into())]),
         "refuse" => own_object([("refuseTime", asked.time("tdsj")?.into()), ("reason", asked.text("tdyy").into())]),
         "complete" => own_object([("completeTime", asked.time("bjsj")?.into())]),
+        "extend" => {
+            let mut fields = vec![("applyTime", asked.time("sqsj")?.into()), ("reason", asked.text("sqyy").into())];
+            if !asked.text("ts").is_empty() {
+                fields.push(("days", asked.number("ts")?.into()));
+            }
+            if !asked.text("yqz").is_empty() {
+                fields.push(("until", asked.time("yqz")?.into()));
+            }
+            own_object(fields)
+        }
+        "appeal" => own_object([
+            ("appealTime", asked.time("sssj")?.into()),
+            ("round", asked.number("lc")?.into()),
+            ("ground", asked.code("sy", GROUNDS)?.into()),
+            ("reason", asked.text("ssyy").into()),
+        ]),
         _ => own_object([
             ("round", asked.number("lc")?.into()),
             ("replyContent", asked.text("dfnr").into()),

@@ -64,7 +64,7 @@ pub(crate) enum Call {
     Operate {
         /// The order's number.
         number: String,
-        /// `sign`, `reply`, `refuse` or `complete`.
+        /// `sign`, `reply`, `refuse`, `complete`, `extend` or `appeal`.
         operation: String,
         /// The caller's key.
         request_id: String,

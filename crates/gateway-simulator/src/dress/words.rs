@@ -46,7 +46,7 @@ pub(super) fn own_code(codes: Codes, wire: &str) -> Option<&'static str> {
 
 /// Which fields are times.
 pub(super) fn is_time(own: &str) -> bool {
-    matches!(own, "createTime" | "updateTime" | "occurTime" | "deadline" | "time" | "replyTime" | "visitTime")
+    matches!(own, "createTime" | "updateTime" | "occurTime" | "deadline" | "time" | "until" | "replyTime" | "visitTime")
 }
 
 /// Which fields are flags.

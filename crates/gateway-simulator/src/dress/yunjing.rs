@@ -47,7 +47,17 @@ pub(super) const NAMES: Names = &[
             ("visits", "Visits"),
         ],
     ),
-    (Of::Event, &[("eventId", "id"), ("kind", "act"), ("time", "at"), ("text", "memo")]),
+    (
+        Of::Event,
+        &[
+            ("eventId", "id"),
+            ("kind", "act"),
+            ("time", "at"),
+            ("text", "memo"),
+            ("days", "delayDays"),
+            ("until", "delayTo"),
+        ],
+    ),
     (
         Of::Completion,
         &[
@@ -100,11 +110,27 @@ const KINDS: Codes = &[
     ("sign", "签收"),
     ("refuse", "退单"),
     ("complete", "办结"),
+    ("extension", "延期申请"),
+    ("extension_approved", "延期同意"),
+    ("extension_denied", "延期不同意"),
+    ("appeal", "申诉"),
+    ("appeal_upheld", "申诉成立"),
+    ("appeal_rejected", "申诉不成立"),
 ];
+const GROUNDS: Codes = &[("1", "差评"), ("2", "超期")];
 const DATASETS: Codes = &[("acceptance", "受理"), ("handling", "流转"), ("completion", "办结"), ("evaluation", "回访")];
 const GRAINS: Codes = &[("total", "T"), ("month", "M"), ("day", "D"), ("hour", "H"), ("tenMinutes", "X"), ("ids", "L")];
-const ANSWERS: &[(u16, &str)] =
-    &[(0, "0"), (1001, "-101"), (1002, "-102"), (1003, "-103"), (1004, "-104"), (401, "-1"), (429, "-29")];
+const ANSWERS: &[(u16, &str)] = &[
+    (0, "0"),
+    (1001, "-101"),
+    (1002, "-102"),
+    (1003, "-103"),
+    (1004, "-104"),
+    (1005, "-105"),
+    (1006, "-106"),
+    (401, "-1"),
+    (429, "-29"),
+];
 
 pub(super) fn value(_: Of, own: &str, value: &str) -> String {
     match own {
@@ -114,6 +140,7 @@ pub(super) fn value(_: Of, own: &str, value: &str) -> String {
         "urgency" => code(URGENCIES, value),
         "state" => code(STATES, value),
         "kind" => code(KINDS, value),
+        "ground" => code(GROUNDS, value),
         "satisfaction" => code(SATISFACTION, value),
         _ => value.to_owned(),
     }
@@ -223,7 +250,7 @@ fn operate(asked: &Asked, op_code: &str) -> Result<Call, Unread> {
         "S0402" => (
             "reply",
             own_object([
-                ("round", asked.text("ReworkTimes").parse::<u64>().map_err(|_| Unread::Invalid("ReworkTimes"))?.into()),
+                ("round", asked.count("ReworkTimes")?.into()),
                 ("replyContent", asked.text("ResultText").into()),
                 ("replyTime", asked.time("ResultTime")?.into()),
                 ("replyUnit", asked.text("ResultUnit").into()),
@@ -234,6 +261,26 @@ fn operate(asked: &Asked, op_code: &str) -> Result<Call, Unread> {
             own_object([("refuseTime", asked.time("ActTime")?.into()), ("reason", asked.text("Reason").into())]),
         ),
         "S0404" => ("complete", own_object([("completeTime", asked.time("ActTime")?.into())])),
+        "S0405" => {
+            let mut fields =
+                vec![("applyTime", asked.time("ActTime")?.into()), ("reason", asked.text("Reason").into())];
+            if !asked.text("DelayDays").is_empty() {
+                fields.push(("days", asked.count("DelayDays")?.into()));
+            }
+            if !asked.text("DelayTo").is_empty() {
+                fields.push(("until", asked.time("DelayTo")?.into()));
+            }
+            ("extend", own_object(fields))
+        }
+        "S0406" => (
+            "appeal",
+            own_object([
+                ("appealTime", asked.time("ActTime")?.into()),
+                ("round", asked.count("ReworkTimes")?.into()),
+                ("ground", asked.code("Ground", GROUNDS)?.into()),
+                ("reason", asked.text("Reason").into()),
+            ]),
+        ),
         _ => return Err(Unread::Invalid("OpCode")),
     };
     Ok(Call::Operate {
@@ -258,6 +305,10 @@ impl Asked {
 
     fn code(&self, name: &'static str, codes: Codes) -> Result<String, Unread> {
         own_code(codes, self.text(name)).map(str::to_owned).ok_or(Unread::Invalid(name))
+    }
+
+    fn count(&self, name: &'static str) -> Result<u64, Unread> {
+        self.text(name).parse().map_err(|_| Unread::Invalid(name))
     }
 
     fn limit(&self) -> Result<String, Unread> {

@@ -160,6 +160,10 @@ pub fn event(rng: &mut ChaCha8Rng, id: String, kind: &str, now_ms: i64) -> Event
         "rehandle" => "市民对办理结果不满意,请重新核实办理。",
         "return_refused" => "经核,属你单位职责范围,不同意退单。",
         "return_agreed" => "同意退单。",
+        "extension_approved" => "同意延期。",
+        "extension_denied" => "理由不充分,请按原时限办理。",
+        "appeal_upheld" => "申诉成立,不计入考核。",
+        "appeal_rejected" => "申诉材料不足以说明,维持原评价。",
         _ => "",
     };
     Event {

@@ -1,11 +1,11 @@
 //! Dispatch 转办: each order of the origins' books must be in the bureau's book as its origin says it, and nothing else; what the bureau did (签收, 退单,
-//! 办结) must be in the origin's book, once, unless the gateway names its exit. Its replies are judged with a desk's ([`super::replies`]).
+//! 办结) and what it asked (延期, 申诉) must be in the origin's book, once, unless the gateway names its exit. Its replies are judged with a desk's ([`super::replies`]).
 //!
 //! What an origin notes of the bureau's own doing under our keys is not owed back, so it is not looked for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::claims::NOTED;
+use super::claims::{NOTED, operation};
 use super::forwards::{number_elsewhere, told_on};
 use super::replies::have_ended;
 use super::verdict::{BureauBalance, Verdict};
@@ -70,8 +70,14 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
         }
         let Some((channel, origin)) = origin_of(reader, number) else { return mismatch("", "dispatch_extra") };
         for event in order.events.iter().filter(|event| NOTED.contains(&event.kind.as_str())) {
+            let asked = matches!(event.kind.as_str(), "extension" | "appeal");
+            // Where citizens write themselves nobody decides of deadlines and ratings, so nobody is asked.
+            let Some(round) = event.round.filter(|_| !asked || channel == reader.options.channel) else { continue };
+            if asked {
+                *balance.asked.entry(event.kind.clone()).or_default() += 1;
+            }
             let doing = (channel.to_owned(), origin.to_owned(), event.kind.clone(), event.time.clone());
-            done.extend(event.round.map(|round| (doing, round)));
+            done.insert(doing, round);
         }
     })
     .await?;
@@ -108,7 +114,7 @@ async fn has_reason(
 ) -> Result<bool, SimError> {
     let deliveries = reader.deliveries(channel, number).await?;
     Ok(have_ended(deliveries.iter().filter(|delivery| {
-        delivery["operation"] == kind && delivery["round"] == round && delivery["destination"] == channel
+        delivery["operation"] == operation(kind) && delivery["round"] == round && delivery["destination"] == channel
     })))
 }
 

@@ -201,6 +201,11 @@ fn event(event: &Event) -> Vec<(&'static str, Value)> {
     let mut fields = Fields::default();
     fields.text(KIND, &event.kind);
     fields.text("event_text", &event.text);
+    if let Some(days) = event.days {
+        fields.number("extension_days", days);
+    }
+    fields.time("extended_to", &event.until);
+    fields.code("appeal_ground", &event.ground, &[("1", "bad_rating"), ("2", "overdue")]);
     if let Some(round) = event.round {
         fields.number("round", round);
     }

@@ -13,7 +13,12 @@ use crate::error::SimError;
 use crate::record::Order;
 
 /// Operations that the platform notes as events under our key.
-pub(super) const NOTED: [&str; 3] = ["sign", "refuse", "complete"];
+pub(super) const NOTED: [&str; 5] = ["sign", "refuse", "complete", "extension", "appeal"];
+
+/// The operation that is noted as an event of this kind.
+pub(super) fn operation(kind: &str) -> &str {
+    if kind == "extension" { "extend" } else { kind }
+}
 
 /// What was done, by the platforms' books.
 #[derive(Default)]

@@ -49,6 +49,8 @@ pub struct BureauBalance {
     pub replies: u64,
     /// How many units worked on orders, by role.
     pub units: BTreeMap<String, u64>,
+    /// How often it asked the platform for something, by the kind of its event: `extension` 延期, `appeal` 申诉.
+    pub asked: BTreeMap<String, u64>,
     /// How much of what it did rightly is not at the origin: refused there, overtaken, or waived.
     pub excused: u64,
     /// Faults injected there by kind.

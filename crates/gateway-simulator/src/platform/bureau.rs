@@ -13,10 +13,11 @@ use crate::book::{Book, Held};
 use crate::clock;
 use crate::data::Row;
 use crate::invent;
-use crate::record::{Completion, Event, Order, Unit, state};
+use crate::record::{Completion, Event, Order, Unit, Visit, state};
 
 const MAIN: &str = "1";
 const ASSISTING: &str = "2";
+const DAY_MS: i64 = 86_400_000;
 /// So long nothing may have happened before the bureau counts as done.
 const QUIET_MS: i64 = 1_000;
 
@@ -31,6 +32,10 @@ enum Next {
     Sign,
     /// More time is asked for 延期.
     Extend,
+    /// The origin gave a later deadline.
+    Deadline,
+    /// A bad rating 差评, or having been late 超期, is appealed against 申诉; by its ground.
+    Appeal(&'static str),
     /// A unit moves on.
     Unit(usize),
     /// All units are done 答复.
@@ -57,10 +62,11 @@ pub(super) fn work(platform: &Platform, held: &Held, now: i64) -> Option<Vec<Edi
     let upstream = order.upstream.first()?;
     let mut rng = invent::rng_for(seed, &order.order_no, held.version * 2 + 2);
     let id = format!("B{}-{}", order.order_no, held.version);
-    let event = |kind: &str, text: &str| {
+    let happened = |kind: &str, text: &str| {
         let (kind, time, text) = (kind.to_owned(), clock::wire_time(now), text.to_owned());
-        Edit::PutEvent(Event { event_id: id.clone(), kind, time, text, round: Some(order.round) })
+        Event { event_id: id.clone(), kind, time, text, round: Some(order.round), ..Event::default() }
     };
+    let event = |kind: &str, text: &str| Edit::PutEvent(happened(kind, text));
     let to = |code: &str| Edit::State(code.to_owned());
     Some(match next(seed, order)? {
         Next::Register => vec![
@@ -75,7 +81,20 @@ pub(super) fn work(platform: &Platform, held: &Held, now: i64) -> Option<Vec<Edi
             edits.extend(units(&mut rng, order, &id, now).into_iter().map(Edit::PutUnit));
             edits
         }
-        Next::Extend => vec![event("extension", "情况复杂,申请延期办理。")],
+        Next::Extend => {
+            let asked = happened("extension", "情况复杂,申请延期办理。");
+            let days = rng.random_range(3..=10);
+            // Some name the day, others count the days.
+            let named = clock::wire_ms(&upstream.deadline).filter(|_| rng.random_bool(0.5));
+            let until = named.map(|from| clock::wire_time(from + i64::from(days) * DAY_MS));
+            let days = until.is_none().then_some(days);
+            vec![Edit::PutEvent(Event { days, until: until.unwrap_or_default(), ..asked })]
+        }
+        Next::Deadline => vec![Edit::Deadline(upstream.deadline.clone())],
+        Next::Appeal(ground) => {
+            let asked = happened("appeal", "已按规定办理并答复,申请复核该项考核。");
+            vec![Edit::PutEvent(Event { ground: ground.to_owned(), ..asked })]
+        }
         Next::Unit(at) => {
             let unit = order.units.get(at)?;
             let next = if unit.state == state::DISPATCHED { state::SIGNED } else { state::REPLIED };
@@ -139,6 +158,10 @@ fn next(seed: u64, order: &Order) -> Option<Next> {
     let mut rng = invent::rng_for(seed, &order.order_no, (1 << 42) + u64::from(order.round));
     let refuses = order.round == 0 && rng.random_bool(0.05);
     let extends = rng.random_bool(0.1);
+    let appeals = rng.random_bool(0.5);
+    if upstream.deadline > order.deadline {
+        return Some(Next::Deadline);
+    }
     match order.state.as_str() {
         state::DISPATCHED if open && refuses => Some(Next::Refuse),
         state::DISPATCHED if open => Some(Next::Sign),
@@ -151,7 +174,22 @@ fn next(seed: u64, order: &Order) -> Option<Next> {
             Some(moves.map_or(Next::Reply, |(at, _)| Next::Unit(at)))
         }
         state::REPLIED if upstream.state == state::REPLIED => Some(Next::Complete),
+        state::REPLIED | state::COMPLETED if appeals => {
+            let asked = |event: &Event| event.kind == "appeal" && event.round == Some(order.round);
+            ground(order).filter(|_| !order.events.iter().any(asked)).map(Next::Appeal)
+        }
         _ => None,
+    }
+}
+
+/// What may be appealed against in the round at hand.
+fn ground(order: &Order) -> Option<&'static str> {
+    let is_bad = |visit: &Visit| visit.round == order.round && matches!(visit.satisfaction.as_str(), "4" | "5");
+    let is_late = |reply: &Completion| reply.round == order.round && reply.reply_time > order.deadline;
+    if order.visits.iter().any(is_bad) {
+        Some("1")
+    } else {
+        (!order.deadline.is_empty() && order.completions.iter().any(is_late)).then_some("2")
     }
 }
 

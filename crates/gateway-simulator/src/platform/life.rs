@@ -390,12 +390,19 @@ fn step(platform: &Platform, book: &mut MutexGuard<'_, Book>, number: &str, vers
         }
         return;
     }
-    if book.stopped && held.order.state != state::RETURN_ASKED {
+    let asked = super::overlay::is_open(&held.order);
+    if book.stopped && !asked && held.order.state != state::RETURN_ASKED {
         return;
     }
     let mut rng = invent::rng_for(platform.options.seed, number, version * 2 + 2);
     let stopped = book.stopped;
     let order = held.order.clone();
+    if asked {
+        let id = format!("E{}-{}", order.order_no, version + 1);
+        let edits = super::overlay::decide(&mut rng, &order, &id, platform.shown_ms(now));
+        change(platform, book, number, edits.unwrap_or_default(), Push::Record, now);
+        return;
+    }
     let accepted = order.state == state::ACCEPTED;
     if accepted && platform.inject_on(book, FaultKind::StateSkipped, number, "", now) {
         let edits = vec![

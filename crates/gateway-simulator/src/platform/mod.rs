@@ -13,6 +13,7 @@ mod inject;
 mod lies;
 mod life;
 mod options;
+mod overlay;
 mod plan;
 mod push;
 mod read;

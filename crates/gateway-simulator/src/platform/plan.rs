@@ -41,15 +41,17 @@ impl Planner {
             return;
         }
         // With played data the life of an order is simple: what the desk does, and nothing else. After the end of life too, except
-        // that a question of the desk (a return) still gets its answer.
+        // that a question of the desk (a return, an extension, an appeal) still gets its answer.
         let simple = stopped || options.data.is_some();
+        let asked = super::overlay::is_open(&held.order);
         // What was uploaded lives where it came from.
-        if held.hidden || held.uploaded || (simple && held.order.state != state::RETURN_ASKED) {
+        if held.hidden || held.uploaded || (simple && !asked && held.order.state != state::RETURN_ASKED) {
             return;
         }
         let mut rng = invent::rng_for(options.seed, &held.order.order_no, held.version * 2 + 1);
         let pace = options.pace.as_ref();
         let (wait, (from, to)) = match held.order.state.as_str() {
+            _ if asked => (pace.map(|pace| pace.verdict), (100, if stopped { 300 } else { 1_200 })),
             state::ACCEPTED => (pace.map(|pace| pace.dispatch), (200, 1_500)),
             state::DISPATCHED | state::SIGNED => (pace.map(|pace| pace.overlay), (400, 3_000)),
             state::RETURN_ASKED => (pace.map(|pace| pace.verdict), (100, if stopped { 300 } else { 1_200 })),

@@ -6,6 +6,7 @@
 
 use std::sync::MutexGuard;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ use crate::clock;
 use crate::digest::ItemKey;
 use crate::faults::injected::{Heals, Hit};
 use crate::faults::{FaultKind, FaultPlan};
-use crate::record::{Completion, Event, Order, Upstream, Visit};
+use crate::record::{Completion, Event, Order, Unit, Upstream, Visit, state};
 
 /// The code of a row that was refused for a reason of business.
 const REFUSED: u16 = 2001;
@@ -42,16 +43,31 @@ const ACCEPTANCE: &[&str] = &[
     "contactPhone",
 ];
 const STATE: &[&str] = &["state", "unit", "deadline", "round"];
-const EVENT: &[&str] = &["eventId", "kind", "time", "text"];
+const EVENT: &[&str] = &["eventId", "kind", "time", "text", "days", "until", "ground"];
 const COMPLETION: &[&str] = &["round", "replyContent", "replyTime", "replyUnit"];
 const VISIT: &[&str] = &["visitNo", "round", "visitTime", "connected", "satisfaction", "isSolved", "opinion"];
+const ASSIGN: &[&str] = &["assignTime", "unit", "role", "note", "operator"];
 const UPSTREAM: &[&str] = &["time", "state", "unit", "deadline", "round"];
 const STATES: &[&str] = &["10", "20", "30", "35", "40", "50", "60", "70", "80", "90"];
+
+/// The answer to an assignment of a unit that is at work on the order already.
+const AT_WORK: u16 = 1005;
+
+/// A further unit 加派, as it is asked for.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Assignment {
+    assign_time: String,
+    unit: String,
+    role: String,
+}
 
 /// What an upload says, checked.
 enum Said {
     Acceptance(Box<Order>),
     Part(Vec<Edit>),
+    /// A further unit, of which only the order says the rest.
+    Unit(Assignment),
 }
 
 impl Said {
@@ -60,6 +76,7 @@ impl Said {
         let (dataset, part) = match self {
             Self::Acceptance(_) => uploaded_part(&[]),
             Self::Part(edits) => uploaded_part(edits),
+            Self::Unit(_) => uploaded_part(&[Edit::PutUnit(Unit::default())]),
         };
         ItemKey { dataset, number: number.to_owned(), day: day.to_owned(), part }
     }
@@ -68,7 +85,7 @@ impl Said {
     fn day(&self) -> String {
         match self {
             Self::Acceptance(told) => clock::day_of(&told.create_time).to_owned(),
-            Self::Part(_) => String::new(),
+            Self::Part(_) | Self::Unit(_) => String::new(),
         }
     }
 }
@@ -104,6 +121,14 @@ impl Platform {
             // The province's own order is the province's to tell.
             return Answer::refused(1003, "状态不允许");
         }
+        let held = place.as_ref().and_then(|place| book.order(place));
+        let said = match (said, held) {
+            (Said::Unit(unit), Some(held)) => match assigned(unit, &held.order, request_id) {
+                Ok(said) => said,
+                Err(answer) => return answer,
+            },
+            (said, _) => said,
+        };
         self.keep(&mut book, number, place, said, operation, request_id)
     }
 
@@ -146,6 +171,7 @@ impl Platform {
             (Said::Acceptance(told), None) => (Some(told), Vec::new()),
             (Said::Acceptance(told), Some(held)) => (None, vec![Edit::Whole(Box::new(with(&held.order, *told)))]),
             (Said::Part(edits), _) => (None, edits),
+            (Said::Unit(_), _) => (None, Vec::new()),
         };
         if done.lost || done.refused {
             (new, edits) = (None, Vec::new());
@@ -209,8 +235,26 @@ impl Platform {
 fn place_of(book: &Book, number: &str, said: &Said) -> Option<String> {
     match said {
         Said::Acceptance(told) => book.key_of(number, clock::day_of(&told.create_time)).cloned(),
-        Said::Part(_) => book.keys(number).last().cloned(),
+        Said::Part(_) | Said::Unit(_) => book.keys(number).last().cloned(),
     }
+}
+
+/// The unit's part in the round at hand; or why it gets none.
+fn assigned(asked: Assignment, order: &Order, request_id: &str) -> Result<Said, Answer> {
+    if !matches!(order.state.as_str(), state::DISPATCHED | state::SIGNED) {
+        return Err(Answer::refused(1003, "状态不允许"));
+    }
+    if order.units.iter().any(|unit| unit.round == order.round && unit.unit == asked.unit) {
+        return Err(Answer::refused(AT_WORK, "该单位已在办理"));
+    }
+    Ok(Said::Part(vec![Edit::PutUnit(Unit {
+        unit_task: request_id.to_owned(),
+        unit: asked.unit,
+        role: asked.role,
+        state: state::DISPATCHED.to_owned(),
+        dispatch_time: asked.assign_time,
+        round: order.round,
+    })]))
 }
 
 /// The order with what an acceptance tells.
@@ -242,6 +286,13 @@ fn read(kind: &str, body: &[u8], bureau: bool) -> Result<Said, &'static str> {
             check(told.deadline.is_empty() || is_time(&told.deadline), "deadline")?;
             Ok(Said::Part(vec![Edit::Upstream(Upstream { source: "upstream".to_owned(), ..told })]))
         }
+        "assign" if bureau => {
+            let asked: Assignment = typed(body, ASSIGN)?;
+            check(is_time(&asked.assign_time), "assignTime")?;
+            check(!asked.unit.is_empty(), "unit")?;
+            check(among(&asked.role, &["1", "2"]), "role")?;
+            Ok(Said::Unit(asked))
+        }
         "acceptance" | "state" | "completion" if bureau => Err("operation"),
         "acceptance" | "dispatch" if bureau == (kind == "dispatch") => {
             let order: Order = typed(body, ACCEPTANCE)?;
@@ -269,6 +320,8 @@ fn read(kind: &str, body: &[u8], bureau: bool) -> Result<Said, &'static str> {
             check(!event.event_id.is_empty(), "eventId")?;
             check(!event.kind.is_empty(), "kind")?;
             check(is_time(&event.time), "time")?;
+            check(event.until.is_empty() || is_time(&event.until), "until")?;
+            check(among(&event.ground, &["", "1", "2"]), "ground")?;
             Ok(Said::Part(vec![Edit::PutEvent(event)]))
         }
         "completion" => {

@@ -1,4 +1,4 @@
-//! Writing (section 4 of the wire contract): sign 签收, reply 答复, refuse 退单, complete 办结, with the state rules.
+//! Writing (section 4 of the wire contract): sign 签收, reply 答复, refuse 退单, complete 办结, extend 申请延期, appeal 申诉, with the state rules.
 
 use std::sync::MutexGuard;
 
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Platform;
 use super::inject::hit;
 use super::life::next_update;
+use super::overlay;
 use super::server::{Answer, Way};
 use crate::book::Book;
 use crate::book::entry::{Edit, Entry, Operation, Push};
@@ -17,27 +18,36 @@ use crate::faults::FaultKind;
 use crate::faults::injected::{Heals, Hit};
 use crate::record::{Completion, Event, Order, state};
 
+/// The body of an operation, of whichever it is.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Body {
-    sign_time: Option<String>,
-    round: Option<u32>,
-    reply_content: Option<String>,
-    reply_time: Option<String>,
-    reply_unit: Option<String>,
-    refuse_time: Option<String>,
-    reason: Option<String>,
-    complete_time: Option<String>,
-    event_id: Option<String>,
-    kind: Option<String>,
-    time: Option<String>,
-    text: Option<String>,
+pub(super) struct Body {
+    pub(super) apply_time: Option<String>,
+    pub(super) appeal_time: Option<String>,
+    pub(super) days: Option<u32>,
+    pub(super) until: Option<String>,
+    pub(super) ground: Option<String>,
+    pub(super) sign_time: Option<String>,
+    pub(super) round: Option<u32>,
+    pub(super) reply_content: Option<String>,
+    pub(super) reply_time: Option<String>,
+    pub(super) reply_unit: Option<String>,
+    pub(super) refuse_time: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) complete_time: Option<String>,
+    pub(super) event_id: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) time: Option<String>,
+    pub(super) text: Option<String>,
 }
 
-enum Verdict {
+/// What the platform says to an operation.
+pub(super) enum Verdict {
     Done(Vec<Edit>),
     AlreadySubmitted,
     Forbidden,
+    /// By a code of its own.
+    Refused(u16, &'static str),
     Invalid(&'static str),
 }
 
@@ -66,10 +76,17 @@ impl Platform {
             // What a city uploaded is handled where it came from.
             return Answer::refused(1003, "状态不允许");
         }
-        let mut edits = match judge(&held.order, operation, &body, request_id) {
+        let shown = clock::wire_time(self.shown_ms(self.now()));
+        let verdict = match operation {
+            "extend" => overlay::extend(&held.order, &body, request_id, &shown),
+            "appeal" => overlay::appeal(&held.order, &body, request_id, &shown),
+            _ => judge(&held.order, operation, &body, request_id),
+        };
+        let mut edits = match verdict {
             Verdict::Done(edits) => edits,
             Verdict::AlreadySubmitted => return Answer::refused(1001, "重复提交"),
             Verdict::Forbidden => return Answer::refused(1003, "状态不允许"),
+            Verdict::Refused(code, why) => return Answer::refused(code, why),
             Verdict::Invalid(field) => return Answer::invalid(field),
         };
         let now = self.now();
