@@ -3,11 +3,13 @@
 mod alert;
 mod deliveries;
 mod gaps;
+mod order;
 mod profile;
 
 pub use alert::{AlertAction, AlertOptions, SilenceAction};
 pub use deliveries::{DeliveriesAction, DeliveriesOptions};
 pub use gaps::{ExportFormat, GapsAction, GapsOptions};
+pub use order::{Ground, OrderAction, OrderOptions, RequestOptions, UnitRole};
 pub use profile::{MapOptions, ProfileCheckOptions, ProfileCommand, ProfileOptions, ProfileTryOptions};
 
 use crate::role::NodeRole;
@@ -45,7 +47,7 @@ pub enum Command {
     MigrateTo(MigrateToOptions),
     /// Tell how the gateway is. 运行状态
     Status(QueryOptions),
-    /// Show work orders. 查看工单
+    /// Show work orders; ask for more time, appeal, dispatch to a further unit. 查看工单、申请延期、申诉、加派
     Order(OrderOptions),
     /// List, show and repair sync gaps. 同步缺口
     Gaps(GapsOptions),
@@ -271,33 +273,6 @@ pub struct QueryOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Options of `order`.
-#[derive(Debug, Clone, Args)]
-pub struct OrderOptions {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: OrderAction,
-}
-
-/// What to do with orders.
-#[derive(Debug, Clone, Subcommand)]
-pub enum OrderAction {
-    /// Show an order: facets, events, timeline, records, deliveries, attempts, receipts.
-    Show {
-        /// Any side's number, or the gateway's id.
-        number: String,
-        /// The channel whose number it is.
-        #[arg(long)]
-        channel: Option<String>,
-        /// Show person fields, and the records' bytes, too.
-        #[arg(long)]
-        person: bool,
-        /// Where to ask.
-        #[command(flatten)]
-        query: QueryOptions,
-    },
 }
 
 /// Options of `reconcile`.

@@ -2,9 +2,10 @@
 //! province, what the bureau does goes back, and whatever goes wrong on each of these ways, the counterparties' own books agree at the end.
 
 use crate::demo::{Demo, count};
-use crate::program::{Scratch, alone, seed, together};
+use crate::program::{Scratch, alone, program, seed, together, wait_for};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(500);
@@ -34,6 +35,7 @@ fn all_took_part(verdict: &Value) {
     assert_eq!(of(verdict, "inbound", "bureau", "acceptance", "at_source"), orders, "each order was dispatched, once");
     assert_eq!(count(&verdict["forwards"], "orders"), orders, "and is owed to the province");
     assert!(count(&bureau["units"], "assisting") > 0 && count(bureau, "replies") > 0, "{bureau}");
+    assert!(count(&bureau["asked"], "extension") > 0, "{bureau}");
     assert_eq!(count(&verdict["gaps"], "false"), 0, "{}", verdict["gaps"]);
 }
 
@@ -75,4 +77,88 @@ async fn heavy(more: &[&str]) {
         let injected = faults.as_object().expect("faults").values().filter_map(Value::as_u64);
         assert!(injected.clone().count() > 10 && injected.min() > Some(0), "{whose}: {faults}");
     }
+}
+
+/// Runs a command on a demo's gateway; what it prints, and whether it went well.
+fn command(demo: &Demo, arguments: &[&str]) -> (bool, Value) {
+    let mut command = Command::new(program());
+    let output = command.args(arguments).args(["--json", "--dir"]).arg(demo.dir.join("gateway")).output();
+    let output = output.expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {text}{output:?}"));
+    (output.status.success(), told)
+}
+
+/// The numbers at the platform of the gateway's orders that are as wanted.
+async fn numbers(demo: &mut Demo, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
+    let feed = demo.ask("admin", "judge_token", "/api/v1/orders?limit=500", None).await;
+    let orders = feed["orders"].as_array().into_iter().flatten().filter(|order| wanted(order));
+    let numbers = orders.flat_map(|order| order["numbers"].as_array().cloned().unwrap_or_default());
+    let own = numbers.filter(|number| number["channel"] == "municipal-12345");
+    own.filter_map(|number| number["number"].as_str().map(str::to_owned)).collect()
+}
+
+/// What a channel said in an order's events that is as wanted.
+async fn said(demo: &mut Demo, number: &str, channel: &str, wanted: impl Fn(&Value) -> bool) -> bool {
+    let path = format!("/api/v1/orders/{number}");
+    let order = demo.ask("admin", "judge_token", &path, None).await;
+    let mut events = order["events"].as_array().into_iter().flatten().filter(|event| event["channel"] == channel);
+    events.any(wanted)
+}
+
+/// A person's requests go where they concern, come back as the other side's own word, and leave the books balanced.
+#[tokio::test]
+async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
+    const UNIT: &str = "客运管理三所";
+    let _machine = together().await;
+    let scratch = Scratch::new();
+    let arguments = ["--handler", "bureau", "--seconds", "40", "--rate", "4", "--seed", "77", "--faults", "none"];
+    let mut demo = Demo::start(&scratch, &arguments);
+    let at_work = |order: &Value| {
+        order["state"] == "signed"
+            && order["facets"].as_array().into_iter().flatten().any(|facet| {
+                facet["channel"] == "bureau" && facet["dataset"] == "handling" && facet["fields"]["state"] == "signed"
+            })
+    };
+    // The order may move on between the look and the request: then the next one is asked for.
+    let mut asked = async |demo: &mut Demo, arguments: &[&str]| {
+        for _ in 0..200 {
+            for number in numbers(demo, at_work).await {
+                let request = [&arguments[..2], &[number.as_str()], &arguments[2..]].concat();
+                let (went_well, told) = command(demo, &request);
+                if went_well && told["state"] == "applied" {
+                    return (number, told);
+                }
+            }
+        }
+        panic!("no order was at work for long enough: {arguments:?}");
+    };
+    let (assigned, told) = asked(&mut demo, &["order", "assign", "--unit", UNIT, "--note", "请协助核查行程"]).await;
+    assert_eq!(told["deliveries"][0]["destination"], "bureau", "{told}");
+    let (extended, told) = asked(&mut demo, &["order", "extend", "--days", "5", "--reason", "需会同外单位核查"]).await;
+    assert_eq!(told["deliveries"][0]["destination"], "municipal-12345", "{told}");
+    let (refused, told) = asked(&mut demo, &["order", "appeal", "--ground", "overdue", "--reason", "未超期"]).await;
+    assert_eq!(told["deliveries"][0]["destination"], "municipal-12345", "{told}");
+
+    let of_unit =
+        |event: &Value| event["fields"]["handling_unit"] == UNIT && event["fields"]["unit_role"] == "assisting";
+    wait_for("the unit, or why it got no part", PATIENCE, async || {
+        said(&mut demo, &assigned, "bureau", of_unit).await.then_some(())
+    })
+    .await;
+    wait_for("the platform's decision", PATIENCE, async || {
+        let order = demo.ask("admin", "judge_token", &format!("/api/v1/orders/{extended}"), None).await;
+        let mut overlays = order["overlays"].as_array()?.iter();
+        let extension = overlays.find(|overlay| overlay["kind"] == "extension")?;
+        matches!(extension["state"].as_str(), Some("granted" | "denied" | "not_taken")).then_some(())
+    })
+    .await;
+    wait_for("the platform's refusal", PATIENCE, async || {
+        let order = demo.ask("admin", "judge_token", &format!("/api/v1/orders/{refused}"), None).await;
+        let mut overlays = order["overlays"].as_array()?.iter();
+        (overlays.find(|overlay| overlay["kind"] == "appeal")?["state"] == "not_taken").then_some(())
+    })
+    .await;
+    let verdict = demo.ended(PATIENCE).await.balanced();
+    assert!(count(&verdict["bureau"]["asked"], "extension") > 0, "{}", verdict["bureau"]);
 }

@@ -63,6 +63,40 @@ async fn a_command_is_a_record_of_the_desk_on_the_bus() {
 }
 
 #[tokio::test]
+async fn what_is_asked_beside_the_main_line_has_fields_of_its_own() {
+    let (gateway, order) = one_order(OrderState::Signed).await;
+    let asks = |operation: &str, fields: Value| json!({"operation": operation, "round": 0, "at": "2026-11-23T09:30:00+08:00", "operator": "王五", "fields": fields});
+    for (nth, (operation, fields)) in [
+        ("extend", json!({"event_text": "需会同外单位核查", "extension_days": 5})),
+        ("extend", json!({"event_text": "需会同外单位核查", "extended_to": "2026-12-31"})),
+        ("appeal", json!({"event_text": "已按规定办理", "appeal_ground": "bad_rating"})),
+        ("assign", json!({"handling_unit": "客运管理处", "unit_role": "assisting", "event_text": "请协助"})),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        gateway.command(DESK, &order, &format!("k{nth}"), &asks(operation, fields)).await.ok(202);
+    }
+    for (operation, fields, said) in [
+        ("extend", json!({"event_text": "x"}), "extension_days"),
+        ("extend", json!({"extension_days": 5}), "event_text"),
+        ("extend", json!({"event_text": "x", "extension_days": 5, "extended_to": "2026-12-31"}), "either"),
+        ("extend", json!({"event_text": "x", "extension_days": 0}), "whole number"),
+        ("extend", json!({"event_text": "x", "extended_to": "bald"}), "is a time"),
+        ("appeal", json!({"event_text": "x"}), "appeal_ground"),
+        ("appeal", json!({"event_text": "x", "appeal_ground": "weather"}), "bad_rating"),
+        ("assign", json!({"event_text": "x"}), "handling_unit"),
+        ("assign", json!({"handling_unit": "x", "unit_role": "boss"}), "main"),
+        ("assign", json!({"handling_unit": "x", "reply_text": "y"}), "does not belong"),
+    ] {
+        let answer = gateway.command(DESK, &order, "wrong", &asks(operation, fields)).await;
+        let detail = answer.problem(422, "invalid_command")["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains(said), "{operation}: {detail}");
+    }
+    assert_eq!(gateway.messages(&desk()).await.len(), 4);
+}
+
+#[tokio::test]
 async fn a_repeat_gets_its_answer_again_and_writes_nothing() {
     let (gateway, order) = one_order(OrderState::Signed).await;
     let first = gateway.command(DESK, &order, "k1", &reply("一")).await;

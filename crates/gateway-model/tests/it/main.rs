@@ -3,6 +3,7 @@
 
 mod composition;
 mod lifecycle;
+mod overlays;
 mod plates;
 mod texts;
 mod verification;

@@ -1,15 +1,15 @@
 //! What a handling system says of its work is asked of the platform whose order it is: as which operation, in which order, guarded by what, and again when.
 
 use crate::peer::{Peer, Wire, ms, whole};
-use crate::world::{Record, World, peer};
+use crate::world::{Record, World, command, desk, peer};
 use async_trait::async_trait;
 use gateway_connector::{
     Connector, Descriptor, NormalizeError, Normalizer, OutboundDelivery, Outcome, PreparedDelivery, Reason,
     RequestError, Sink,
 };
 use gateway_model::{
-    AskBy, AuthorityTable, Change, ChannelId, Dataset, DeliveryId, DeliveryState, Field, Operation, OrderNumber,
-    Origin, Part, SourceNumber, Timestamp,
+    AskBy, AuthorityTable, Change, ChannelId, CommandState, Dataset, DeliveryId, DeliveryState, Field, Operation,
+    OrderNumber, Origin, Part, SourceNumber, Timestamp,
 };
 use gateway_pipeline::{ContentKey, Decider, Defences, Normalizers, Route, Routes};
 use gateway_store::{AttemptResult, AttemptStart, DeliveryRow, DeliveryStore};
@@ -66,8 +66,8 @@ impl Sink for Side {
     fn forwards(&self, _dataset: Dataset, _part: &Part) -> bool {
         self.handles
     }
-    fn takes(&self, _operation: Operation) -> bool {
-        !self.handles
+    fn takes(&self, operation: Operation) -> bool {
+        self.handles == (operation == Operation::Assign)
     }
     fn forward_number(&self, origin: &OrderNumber) -> Option<SourceNumber> {
         SourceNumber::new(format!("{}-{}", origin.channel, origin.number)).ok()
@@ -219,4 +219,87 @@ async fn only_the_platform_whose_order_it_is_is_asked() {
     // The platform's own sign is nothing that it asks of the bureau.
     world.one(Record::poll(5, &whole("N1", 5, &[("acceptance/c0", "a"), ("handling/e:P", "sign")]))).await;
     assert!(world.deliveries("N1").await.iter().all(|row| row.operation == Operation::Forward));
+}
+
+#[tokio::test]
+async fn an_extension_and_an_appeal_are_asked_beside_the_main_line() {
+    let mut world = world().await;
+    world.one(platform_says(1, "dispatched 0")).await;
+    let items = [("handling/e:1", "sign"), ("handling/e:2", "extension"), ("handling/e:3", "extension")];
+    world.one(bureau_says(10, &items)).await;
+    let owed = DeliveryState::Owed;
+    let mut made = shown(&world).await;
+    made.sort_by_key(|(operation, ..)| *operation);
+    // Each stands for itself: the second takes nothing's place.
+    assert_eq!(made, [(Operation::Sign, 0, owed), (Operation::Extend, 0, owed), (Operation::Extend, 0, owed)]);
+
+    // What the order has passed can't be extended; a rating of a round that has passed may still be appealed against.
+    world.one(platform_says(20, "dispatched 1")).await;
+    world.one(bureau_says(30, &[("handling/e:4", "extension 0"), ("handling/e:5", "appeal 0")])).await;
+    let rows = asked(&world).await;
+    let of = |operation| rows.iter().rfind(|row| row.operation == operation).unwrap();
+    assert_eq!(of(Operation::Extend).state, DeliveryState::Rejected);
+    assert_eq!(of(Operation::Extend).reason_code.as_deref(), Some("state_does_not_allow"));
+    assert_eq!((of(Operation::Appeal).state, of(Operation::Appeal).round), (owed, 0));
+}
+
+#[tokio::test]
+async fn an_extension_that_was_refused_by_a_rule_of_the_platform_is_not_asked_again() {
+    let mut world = world().await;
+    world.one(platform_says(1, "signed 0")).await;
+    world.one(bureau_says(10, &[("handling/e:2", "extension")])).await;
+    let id = asked(&world).await[0].id;
+    end(&world, id, 20, DeliveryState::Rejected, Some("business_1005")).await;
+    world.one(platform_says(30, "dispatched 0")).await;
+    world.one(platform_says(40, "signed 0")).await;
+    assert_eq!(shown(&world).await, [(Operation::Extend, 0, DeliveryState::Rejected)]);
+}
+
+/// What a person asks goes to those that take it: more time to the platform whose order it is, a further unit to the bureau that has it.
+#[tokio::test]
+async fn a_persons_request_is_owed_to_whom_it_concerns_or_refused() {
+    let mut world = world().await;
+    let mut decider =
+        Arc::into_inner(std::mem::replace(&mut world.decider, crate::world::decider(Defences::default())))
+            .expect("nobody else has it");
+    let route = |to| Route { from: desk(), to, datasets: vec![Dataset::Handling], person_fields: Vec::new() };
+    let to_bureau = Route {
+        from: peer(),
+        to: bureau(),
+        datasets: vec![Dataset::Acceptance, Dataset::Handling],
+        person_fields: Vec::new(),
+    };
+    decider.routes = Routes::new(vec![route(bureau()), route(peer()), to_bureau]).unwrap();
+    world.decider = Arc::new(decider);
+    world.one(platform_says(1, "signed 0")).await;
+    let order = world.id("N1").await;
+    for (id, operation) in
+        [(1, Operation::Extend), (2, Operation::Assign), (3, Operation::Assign), (4, Operation::Reply)]
+    {
+        let command = command(id, order, operation, 10, "已修复");
+        world.one(Record::command(&command)).await;
+        assert_eq!(world.verdict(&command).await, Some(CommandState::Applied), "{operation}");
+    }
+    let rows = world.deliveries("N1").await;
+    let made: Vec<_> = rows
+        .iter()
+        .filter(|row| row.command_id.is_some())
+        .map(|row| (row.operation, row.destination.clone(), row.state))
+        .collect();
+    let owed = DeliveryState::Owed;
+    // A reply is of another dataset, which no rule names; two units are two.
+    assert_eq!(
+        made,
+        [(Operation::Extend, peer(), owed), (Operation::Assign, bureau(), owed), (Operation::Assign, bureau(), owed)]
+    );
+    let event = world.order("N1").await.aggregate.events.into_iter().find(|event| event.channel == desk()).unwrap();
+    assert_eq!(event.fields.text(Field::EventKind), Some("extension"));
+
+    // Where nobody takes it, it is refused with the reason, and leaves nothing.
+    let mut alone = World::new().await;
+    alone.one(platform_says(1, "signed 0")).await;
+    let assign = command(9, alone.id("N1").await, Operation::Assign, 10, "");
+    alone.one(Record::command(&assign)).await;
+    assert_eq!(alone.verdict(&assign).await, Some(CommandState::Refused));
+    assert!(alone.order("N1").await.aggregate.events.is_empty());
 }

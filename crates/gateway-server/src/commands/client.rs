@@ -145,6 +145,29 @@ impl ApiClient {
         read(self.send(self.request(Method::POST, path).json(body)).await?).await
     }
 
+    /// POST of a request that stays one, however often it is sent under this key.
+    ///
+    /// # Errors
+    /// The problem that the API tells, or that it can't be reached.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Result<Value, Failure> {
+        read(self.send(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await?).await
+    }
+
+    /// GET of what the pipeline makes of something; `None` until it has seen it.
+    ///
+    /// # Errors
+    /// The problem that the API tells, or that it can't be reached.
+    pub async fn seen(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let answer = self.send(self.request(Method::GET, path)).await?;
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        match status {
+            status if status.is_success() => Ok(Some(body)),
+            StatusCode::NOT_FOUND if body["code"] == "not_processed_yet" => Ok(None),
+            status => Err(said::refused(status, &body)),
+        }
+    }
+
     /// POST of something that is no JSON.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod order;
 mod print;
 mod profile;
 mod report;
+mod request;
 mod routes;
 mod said;
 

@@ -9,12 +9,14 @@ use serde_json::{Value, json as object};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-/// Shows an order.
+/// Shows an order, or sends what a person asks about it.
 ///
 /// # Errors
 /// What the API tells; several orders of that number are listed in it.
 pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
-    let OrderAction::Show { number, channel, person, query } = options.action;
+    let OrderAction::Show { number, channel, person, query } = options.action else {
+        return super::request::request(options.action).await;
+    };
     let api = ApiClient::connect(&query.installation).await?;
     let mut filter = vec![("person", if person { "true" } else { "false" })];
     if let Some(channel) = &channel {

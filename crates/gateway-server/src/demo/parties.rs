@@ -287,5 +287,10 @@ request_secret_file = "../secrets/{request}"
         }
         route(origin, r#""acceptance", "handling", "completion", "evaluation""#, PROVINCE);
     }
+    if bureau {
+        // What a person asks: a further unit of the bureau, more time and appeals of the platform.
+        route("desk", r#""handling""#, BUREAU);
+        route("desk", r#""handling""#, CHANNEL);
+    }
     toml
 }
