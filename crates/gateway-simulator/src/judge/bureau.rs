@@ -28,11 +28,13 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
     let mut balance = BureauBalance { channel: bureau.channel.clone(), ..BureauBalance::default() };
     let mut owed: HashMap<String, Items> = HashMap::new();
     let mut noted: HashMap<Doing, usize> = HashMap::new();
+    let mut told_back: HashMap<(String, String), (Digest, String)> = HashMap::new();
     for source in reader.options.origins() {
         let mut orders = 0;
         books::each(reader, source.platform, |_, order| {
             orders += 1;
             owed.insert(number_elsewhere(order, source.channel), dispatched(order));
+            told_back.extend(noted_items(order, source.channel));
             for event in order.events.iter().filter(|event| NOTED.contains(&event.kind.as_str())) {
                 let doing = (source.channel.to_owned(), order.order_no.clone(), event.kind.clone(), event.time.clone());
                 *noted.entry(doing).or_default() += 1;
@@ -43,6 +45,7 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
     }
     let mut done: HashMap<Doing, u32> = HashMap::new();
     let mut seen = HashSet::new();
+    let mut back = Vec::new();
     books::each(reader, &bureau.platform, |_, order| {
         let number = &order.order_no;
         let mut mismatch = |dataset: &str, kind: &str| verdict.mismatch(&bureau.channel, dataset, number, kind);
@@ -59,9 +62,11 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
         }
         let Some(mut expected) = owed.remove(number) else { return mismatch("", "dispatch_extra") };
         for ((dataset, part), digest) in told(order) {
-            match expected.remove(&(dataset, part)) {
+            let place = (number.clone(), part);
+            match expected.remove(&(dataset, place.1.clone())) {
                 Some(same) if same == digest => {}
                 Some(_) => mismatch(dataset.as_str(), "dispatch_differs"),
+                None if told_back.get(&place).is_some_and(|(same, _)| *same == digest) => back.push(place),
                 None => mismatch(dataset.as_str(), "dispatch_extra"),
             }
         }
@@ -81,6 +86,14 @@ pub(super) async fn compare(reader: &Reader<'_>, bureau: &Party, verdict: &mut V
         }
     })
     .await?;
+    for place in back {
+        let kind = told_back.get(&place).map(|(_, kind)| kind.as_str()).unwrap_or_default();
+        let Some((channel, origin)) = origin_of(reader, &place.0) else { continue };
+        // What a person asked there is told to the bureau; what the bureau itself did is not.
+        if verdict.mismatch_count >= ENOUGH || !was_commanded(reader, channel, origin, kind).await? {
+            verdict.mismatch(&bureau.channel, Dataset::Handling.as_str(), &place.0, "dispatch_extra");
+        }
+    }
     for number in owed.into_keys() {
         verdict.mismatch(&bureau.channel, "", &number, "dispatch_missing");
     }
@@ -161,6 +174,20 @@ fn dispatched(order: &Order) -> Items {
         ..told_on(order)
     };
     told(&there)
+}
+
+/// What an origin notes under our keys, as it would stand at the bureau: by number there and part, with its kind.
+fn noted_items(order: &Order, channel: &str) -> Vec<((String, String), (Digest, String))> {
+    let events = order.events.iter().filter(|event| NOTED.contains(&event.kind.as_str()));
+    let kinds: HashMap<String, &str> =
+        events.map(|event| (format!("e:{}", event.event_id), event.kind.as_str())).collect();
+    let number = number_elsewhere(order, channel);
+    let items = digest::items(order).into_iter();
+    let noted = items.filter_map(|item| {
+        let kind = (*kinds.get(&item.key.part)?).to_owned();
+        Some(((number.clone(), item.key.part), (item.digest, kind)))
+    });
+    noted.collect()
 }
 
 /// Of an order at the bureau, what its origin told.
