@@ -112,7 +112,7 @@ async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
     const UNIT: &str = "客运管理三所";
     let _machine = together().await;
     let scratch = Scratch::new();
-    let arguments = ["--handler", "bureau", "--seconds", "40", "--rate", "4", "--seed", "77", "--faults", "none"];
+    let arguments = ["--handler", "bureau", "--seconds", "60", "--rate", "3", "--seed", "77", "--faults", "none"];
     let mut demo = Demo::start(&scratch, &arguments);
     let at_work = |order: &Value| {
         order["state"] == "signed"
@@ -121,17 +121,18 @@ async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
             })
     };
     // The order may move on between the look and the request: then the next one is asked for.
-    let mut asked = async |demo: &mut Demo, arguments: &[&str]| {
-        for _ in 0..200 {
+    let asked = async |demo: &mut Demo, arguments: &[&str]| {
+        wait_for("an order at work", PATIENCE, async || {
             for number in numbers(demo, at_work).await {
                 let request = [&arguments[..2], &[number.as_str()], &arguments[2..]].concat();
                 let (went_well, told) = command(demo, &request);
                 if went_well && told["state"] == "applied" {
-                    return (number, told);
+                    return Some((number, told));
                 }
             }
-        }
-        panic!("no order was at work for long enough: {arguments:?}");
+            None
+        })
+        .await
     };
     let (assigned, told) = asked(&mut demo, &["order", "assign", "--unit", UNIT, "--note", "请协助核查行程"]).await;
     assert_eq!(told["deliveries"][0]["destination"], "bureau", "{told}");
