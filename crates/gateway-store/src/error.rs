@@ -51,6 +51,18 @@ pub enum StoreError {
         /// What to do about it.
         remedy: String,
     },
+    /// A record that is needed was received in a month that was taken out, and the table that holds it is not in the database, or not whole.
+    #[error(
+        "{what} needs a record of {month}, which was archived, and its table archive.{table} is not in the database, or not whole: restore it from its dump, then try again"
+    )]
+    Archived {
+        /// What needs it, as `delivery 17 of order …`.
+        what: String,
+        /// The month, as `2025-01`.
+        month: String,
+        /// The table's name.
+        table: String,
+    },
     /// The schema is newer or older than this program.
     #[error("the store's schema does not fit this program: {what}; run `hotline-gateway migrate`")]
     Schema {

@@ -593,6 +593,38 @@ pub trait NodeStore: Send + Sync {
     async fn forget_node(&self, name: &str) -> Result<()>;
 }
 
+/// Months of records and timelines that can be taken out and brought back whole.
+#[async_trait]
+pub trait ArchiveStore: Send + Sync {
+    /// Every month that there is or was, ascending, with what holds it back at `now`. May take as long as reading all orders does.
+    async fn months(&self, now: Timestamp) -> Result<Vec<MonthRow>>;
+    /// Takes a month out, unless something holds it back; what is attached beside an archived one joins it. One transaction, in which all that may hold it
+    /// back is looked at again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when nothing of that month is attached. [`StoreError::LeaseLost`], and nothing is changed, when `under` has another
+    /// epoch by now. [`StoreError::Refused`] when the archive can't be made.
+    async fn take_month(
+        &self,
+        month: Month,
+        by: &str,
+        now: Timestamp,
+        under: Option<&LeaseGrant>,
+    ) -> Result<Taking>;
+    /// Brings a month back, with what came late beside it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when nothing of that month is out. [`StoreError::Archived`] when its table is not there any more, or not whole.
+    async fn return_month(&self, month: Month) -> Result<Returning>;
+    /// Replaces the list of the months that were left.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], and nothing is changed, when the lease has another epoch by now.
+    async fn note_months_left(&self, left: &[MonthLeft], under: &LeaseGrant) -> Result<()>;
+    /// The months that the job left in its last round, ascending.
+    async fn months_left(&self) -> Result<Vec<MonthLeft>>;
+}
+
 /// The whole store.
 #[async_trait]
 pub trait Store:
@@ -617,6 +649,10 @@ pub trait Store:
     + IdentityStore
     + 'static
 {
+    /// Months that can be taken out; `None` where the engine keeps all in one.
+    fn archive(&self) -> Option<&dyn ArchiveStore> {
+        None
+    }
     /// Whether it can be written now.
     async fn check(&self) -> Result<()>;
     /// Closes it.

@@ -81,6 +81,9 @@ pub(crate) const TABLES: &[Table] = &[
 pub(crate) const STAY: &[(&str, &str)] = &[
     ("lease", "held by processes of the embedded engine, which end with it"),
     ("node", "what those processes last told of themselves"),
+    ("archived_month", "the embedded engine takes no month out"),
+    ("archived_offset", "the embedded engine takes no month out"),
+    ("month_left", "what a job of the old processes last found"),
     ("schema_migration", "each engine has migrations of its own"),
 ];
 

@@ -142,6 +142,22 @@ impl Changing {
         Ok((row.destination.clone(), row.item.clone()))
     }
 
+    /// Those that are sent from their record anew.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn reopened(&self) -> Vec<DeliveryRow> {
+        let anew = |row: &DeliveryRow| row.state == DeliveryState::Owed && row.attempts == 0;
+        let was = |id: &DeliveryId| self.before.get(id).is_some_and(|before| anew(&before.row));
+        let reopened = self.after.iter().filter(|(id, stored)| anew(&stored.row) && !was(id));
+        reopened.map(|(_, stored)| stored.row.clone()).collect()
+    }
+
+    /// Leaves one to a person, since it can't be sent.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn strand(&mut self, id: DeliveryId, code: &str, reason: String) -> Result<()> {
+        strand(&mut self.get(id)?.row, code, reason);
+        Ok(())
+    }
+
     /// Takes a destination's verdicts: what its book side gains, and what it loses of what we had sent.
     pub(crate) fn hear(
         &mut self,
@@ -231,6 +247,14 @@ impl Changing {
         };
         self.after.values_mut().map(interrupt).collect()
     }
+}
+
+/// Leaves a delivery to a person, since it can't be sent.
+#[cfg(feature = "postgres")]
+pub(crate) fn strand(row: &mut DeliveryRow, code: &str, reason: String) {
+    row.state = DeliveryState::DeadLettered;
+    row.reason_code = Some(code.to_owned());
+    row.reason = Some(reason);
 }
 
 /// What verdicts change, besides the deliveries themselves.

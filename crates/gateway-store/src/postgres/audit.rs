@@ -144,8 +144,37 @@ impl AuditStore for PostgresStore {
             .bind(bound(to))
             .fetch_all(&self.pool)
             .await?;
-        Ok(missing(held, from, to))
+        let found = missing(held, from, to);
+        if found.is_empty() {
+            return Ok(found);
+        }
+        // What was archived is accounted for, whether its table is still there or not.
+        let runs: Vec<(i64, i64)> = sqlx::query_as(sql!("archived_offset/of"))
+            .bind(topic)
+            .bind(i64::from(partition))
+            .bind(bound(from))
+            .bind(bound(to))
+            .fetch_all(&self.pool)
+            .await?;
+        let runs: Vec<(u64, u64)> = runs.into_iter().map(|(a, b)| (a.unsigned_abs(), b.unsigned_abs())).collect();
+        Ok(found.into_iter().flat_map(|range| without(range, &runs)).collect())
     }
+}
+
+/// A range without ascending runs.
+fn without((from, to): (u64, u64), runs: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut left = Vec::new();
+    let mut next = from;
+    for (first, end) in runs.iter().copied().filter(|(first, end)| *first < to && *end > from) {
+        if first > next {
+            left.push((next, first));
+        }
+        next = next.max(end);
+    }
+    if next < to {
+        left.push((next, to));
+    }
+    left
 }
 
 async fn replace(

@@ -4,14 +4,14 @@ use super::batch::{last_of_each, write_rows};
 use super::column::{Columns, to_ms};
 use super::lease::{holds, must_hold, write_checkpoint};
 use super::transaction::{commit, turn, turn_of_deliveries};
-use super::{PostgresStore, Result, book_put, delivery_write};
+use super::{PostgresStore, Result, archive_raw, book_put, delivery_write, raw};
 use crate::engine::delivery_change::{Changing, Ended, changing, read_standings};
 use crate::engine::delivery_row::read_delivery;
 use crate::engine::order_row::read_number;
 use crate::engine::raw_row::read_raw;
 use crate::{
     AttemptResult, AttemptRow, AttemptStart, DeliveryRow, DeliveryStore, DeliveryWork, ForwardedScope, Hearing,
-    LeaseGrant, OutboundTally, RowVerdict, VerdictTally,
+    LeaseGrant, OutboundTally, RawRow, RowVerdict, VerdictTally,
 };
 use async_trait::async_trait;
 use gateway_model::{ChannelId, DeliveryId, DeliveryState, ItemKey, OrderId, OrderNumber, Timestamp};
@@ -122,6 +122,11 @@ impl DeliveryStore for PostgresStore {
             turn_of_deliveries(&mut tx, [id]).await?;
             let mut changing = delivery_write::load(&mut tx, [id]).await?;
             let (destination, item) = changing.redeliver(id, now)?;
+            let reopened = changing.reopened();
+            let gone = archive_raw::bring_back(&mut tx, reopened.iter().map(|row| row.raw_id)).await?;
+            if let Some((row, month)) = reopened.iter().find_map(|row| Some((row, gone.get(&row.raw_id)?))) {
+                return Err(archive_raw::refused(row, *month));
+            }
             delivery_write::save(&mut tx, changing, now).await?;
             book_put::remove_sent(&mut tx, item.map(|item| (destination, item)).into_iter().collect(), now).await?;
             commit(tx).await?;
@@ -207,7 +212,7 @@ impl DeliveryStore for PostgresStore {
         limit: u32,
     ) -> Result<Vec<DeliveryWork>> {
         let mut tx = self.begin_read().await?;
-        let rows = sqlx::query(sql!("delivery/forwarded"))
+        let rows = sqlx::query(pg!("delivery/forwarded"))
             .bind(destination.as_str())
             .bind(after.0)
             .bind(scope.upto.0)
@@ -216,7 +221,17 @@ impl DeliveryStore for PostgresStore {
             .bind(i64::from(limit))
             .fetch_all(&mut *tx)
             .await?;
-        with_numbers(&mut tx, destination, &rows).await
+        let deliveries = read_all(&rows)?;
+        let raws = raw::of(&mut tx, deliveries.iter().map(|row| row.raw_id)).await?;
+        let mut works = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            // Several may be of one record.
+            match raws.get(&delivery.raw_id) {
+                Some(raw) => works.push((delivery, raw.clone())),
+                None => return Err(archive_raw::gone(&mut tx, &delivery).await?),
+            }
+        }
+        numbered(&mut tx, destination, works).await
     }
 
     async fn last_delivery(&self) -> Result<DeliveryId> {
@@ -248,6 +263,13 @@ impl DeliveryStore for PostgresStore {
             let at = hearing.at;
             let heard = loaded.hear(destination, &changing, hearing.max_generations, at)?;
             tally += heard.tally;
+            let reopened = loaded.reopened();
+            let gone = archive_raw::bring_back(&mut tx, reopened.iter().map(|row| row.raw_id)).await?;
+            for row in reopened {
+                if let Some(month) = gone.get(&row.raw_id) {
+                    loaded.strand(row.id, archive_raw::STRANDED, archive_raw::refused(&row, *month).to_string())?;
+                }
+            }
             delivery_write::save(&mut tx, loaded, at).await?;
             book_put::apply(&mut tx, heard.puts, at).await?;
             book_put::remove_sent(&mut tx, heard.removes, at).await?;
@@ -313,6 +335,15 @@ async fn with_numbers(
         let delivery = read_delivery(&mut columns)?.row;
         works.push((delivery, read_raw(&mut columns)?));
     }
+    numbered(connection, destination, works).await
+}
+
+/// Deliveries and their records with the orders' numbers at the destination.
+async fn numbered(
+    connection: &mut PgConnection,
+    destination: &ChannelId,
+    works: Vec<(DeliveryRow, RawRow)>,
+) -> Result<Vec<DeliveryWork>> {
     let numbers = numbers_at(connection, destination, works.iter().map(|(delivery, _)| delivery.order_id)).await?;
     Ok(works
         .into_iter()

@@ -1,13 +1,13 @@
 //! Writing deliveries: rows are changed in memory and written whole, and the outbound tallies move with them.
 
 use super::batch::write_rows;
-use super::{Result, history_write};
-use crate::engine::delivery_change::{Changed, Changing, Tallies, owed, tallies};
+use super::{Result, archive_raw, history_write};
+use crate::engine::delivery_change::{Changed, Changing, Tallies, owed, strand, tallies};
 use crate::engine::delivery_row::StoredDelivery;
-use crate::{DeliveryUpdate, NewDelivery};
-use gateway_model::{ChannelId, Dataset, DeliveryId, DeliveryState, Timestamp, day_of};
+use crate::{DeliveryUpdate, NewDelivery, NewRaw};
+use gateway_model::{ChannelId, Dataset, DeliveryId, DeliveryState, RawId, Timestamp, day_of};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Loads the deliveries of `ids` that exist.
 pub(super) async fn load(connection: &mut PgConnection, ids: impl IntoIterator<Item = DeliveryId>) -> Result<Changing> {
@@ -26,8 +26,19 @@ pub(super) async fn save(connection: &mut PgConnection, changing: Changing, at: 
     write(connection, sql!("delivery/upsert"), &rows).await
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, new: &[NewDelivery]) -> Result<()> {
-    let rows: Vec<_> = new.iter().map(owed).collect();
+/// Writes new ones; `fresh` are the records of this transaction. What is owed from an archived record (an older word of a channel that another is owed only
+/// now) has it brought back; where it can't be had, the delivery waits for a person: the pipeline goes on.
+pub(super) async fn insert(connection: &mut PgConnection, new: &[NewDelivery], fresh: &[NewRaw]) -> Result<()> {
+    let mut rows: Vec<_> = new.iter().map(owed).collect();
+    let fresh: BTreeSet<RawId> = fresh.iter().map(|raw| raw.id).collect();
+    let older = new.iter().map(|new| new.raw_id).filter(|id| !fresh.contains(id));
+    let gone = archive_raw::bring_back(connection, older.collect::<Vec<_>>()).await?;
+    for stored in &mut rows {
+        if let Some(month) = gone.get(&stored.row.raw_id) {
+            let reason = archive_raw::refused(&stored.row, *month).to_string();
+            strand(&mut stored.row, archive_raw::STRANDED, reason);
+        }
+    }
     let Some(at) = new.iter().map(|new| new.created_at).max() else { return Ok(()) };
     tally(connection, tallies([], rows.iter().map(|row| &row.row)), at).await?;
     write(connection, sql!("delivery/insert"), &rows).await

@@ -2,6 +2,7 @@
 
 use super::batch::{arrays, last_of_each, write_rows};
 use super::column::Columns;
+use super::month::lacks_month;
 use super::transaction::{Anew, commit, turn};
 use super::{PostgresStore, Result, anomaly, dead_letter, history_write, ingest_write, load, park, raw};
 use crate::{
@@ -32,7 +33,13 @@ impl IngestStore for PostgresStore {
                 self.make_months(&months).await?;
                 return Err(Anew::Month.into());
             }
-            ingest_write::write(&mut tx, writes).await?;
+            match ingest_write::write(&mut tx, writes).await {
+                Err(error) if lacks_month(&error) => {
+                    self.months.forget();
+                    return Err(Anew::Month.into());
+                }
+                written => written?,
+            }
             commit(tx).await?;
             Ok(())
         })

@@ -38,7 +38,7 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
     run(connection, rows.into_iter().flatten()).await?;
     watch::count_arrivals(connection, &writes.raws).await?;
     book_put::apply(connection, writes.book, writes.at).await?;
-    delivery_write::insert(connection, &writes.new_deliveries).await?;
+    delivery_write::insert(connection, &writes.new_deliveries, &writes.raws).await?;
     delivery_write::update(connection, &writes.delivery_updates, writes.at).await?;
     command::insert(connection, &writes.commands).await?;
     dead_letter::insert(connection, &writes.dead_letters).await?;

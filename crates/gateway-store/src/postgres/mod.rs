@@ -33,6 +33,9 @@ macro_rules! pg {
 mod account;
 mod alert;
 mod anomaly;
+mod archive;
+mod archive_look;
+mod archive_raw;
 mod array;
 mod audit;
 mod batch;
@@ -137,6 +140,10 @@ fn pool(options: &PostgresOptions) -> PgPool {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn archive(&self) -> Option<&dyn crate::ArchiveStore> {
+        Some(self)
+    }
+
     async fn check(&self) -> Result<()> {
         let mut tx = self.begin_write().await?;
         turn(&mut tx).await?;

@@ -1,6 +1,6 @@
 //! Records exactly as received.
 
-use super::Result;
+use super::{Result, archive_raw};
 use super::batch::{Step, steps};
 use super::column::Columns;
 use crate::engine::raw_row::read_raw;
@@ -8,6 +8,7 @@ use crate::{NewRaw, RawRow};
 use gateway_model::{ChannelId, RawId, Timestamp};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn insert(raws: &[NewRaw]) -> Vec<Step<'_>> {
     steps(sql!("raw_record/insert"), raws, |values, raw| {
@@ -28,8 +29,31 @@ pub(super) fn insert(raws: &[NewRaw]) -> Vec<Step<'_>> {
 }
 
 pub(super) async fn get(connection: &mut PgConnection, id: RawId) -> Result<Option<RawRow>> {
-    let row: Option<PgRow> = sqlx::query(sql!("raw_record/get")).bind(id.0).fetch_optional(connection).await?;
-    row.map(|row| read_raw(&mut Columns::of("raw_record", &row))).transpose()
+    let row: Option<PgRow> = sqlx::query(sql!("raw_record/get")).bind(id.0).fetch_optional(&mut *connection).await?;
+    match row {
+        Some(row) => Ok(Some(read_raw(&mut Columns::of("raw_record", &row))?)),
+        None => Ok(archive_raw::find(connection, [id.0].into()).await?.pop()),
+    }
+}
+
+/// The records of these ids, also those that are archived; one whose table is not there any more is absent.
+pub(super) async fn of(
+    connection: &mut PgConnection,
+    ids: impl IntoIterator<Item = RawId>,
+) -> Result<BTreeMap<RawId, RawRow>> {
+    let mut wanted: BTreeSet<i64> = ids.into_iter().map(|id| id.0).collect();
+    let rows = sqlx::query(pg!("raw_record/of"))
+        .bind(wanted.iter().copied().collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let raw = read_raw(&mut Columns::of("raw_record", row))?;
+        wanted.remove(&raw.id.0);
+        found.insert(raw.id, raw);
+    }
+    found.extend(archive_raw::find(connection, wanted).await?.into_iter().map(|raw| (raw.id, raw)));
+    Ok(found)
 }
 
 /// Receipt and event time of what records above `after` told for the first time, and the newest record that this covers.

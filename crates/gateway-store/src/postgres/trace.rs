@@ -1,7 +1,7 @@
 //! What is known of one order beside its rows.
 
 use super::column::Columns;
-use super::{PostgresStore, Result, command, dead_letter, park};
+use super::{PostgresStore, Result, archive_raw, command, dead_letter, park};
 use crate::engine::raw_row::read_raw;
 use crate::{OrderTrace, TraceStore};
 use async_trait::async_trait;
@@ -31,17 +31,20 @@ impl TraceStore for PostgresStore {
             .chain(dead_letters.iter().map(|letter| letter.raw_id))
             .chain(parked.iter().map(|parked| parked.raw.id))
             .collect();
+        let mut missing: BTreeSet<i64> = wanted.iter().map(|id| id.0).collect();
         let rows = sqlx::query(pg!("raw_record/meta_of"))
-            .bind(wanted.iter().map(|id| id.0).collect::<Vec<_>>())
+            .bind(missing.iter().copied().collect::<Vec<_>>())
             .fetch_all(&mut *tx)
             .await?;
-        let records = rows
-            .iter()
-            .map(|row| {
-                let raw = read_raw(&mut Columns::of("raw_record", row))?;
-                Ok((raw.id, raw.meta))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut records = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let raw = read_raw(&mut Columns::of("raw_record", row))?;
+            missing.remove(&raw.id.0);
+            records.push((raw.id, raw.meta));
+        }
+        let archived = archive_raw::find(&mut tx, missing).await?;
+        records.extend(archived.into_iter().map(|raw| (raw.id, raw.meta)));
+        records.sort_by_key(|(id, _)| *id);
         let parked = parked.into_iter().map(|parked| (parked.raw.id, parked.since)).collect();
         Ok(OrderTrace { records, commands, dead_letters, parked })
     }

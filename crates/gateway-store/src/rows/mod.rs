@@ -1,6 +1,7 @@
 //! The rows as the rest of the gateway sees them.
 
 mod alert;
+mod archive;
 mod audit;
 mod book;
 mod delivery;
@@ -19,6 +20,7 @@ pub use alert::{
     AlertRound, AlertState, IncidentFilter, IncidentRow, NewNotification, NewSilence, NotificationItem,
     NotificationRow, NotifierRow, SilenceRow, Told,
 };
+pub use archive::{Hold, HoldKind, Month, MonthLeft, MonthPlace, MonthRow, NoMonth, Returning, Taking};
 pub use audit::{BucketDamage, DayAudit};
 pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, ReconcileRound, StoredItem};
 pub use delivery::{

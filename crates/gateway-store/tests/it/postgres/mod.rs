@@ -1,6 +1,9 @@
 //! The scaled-out engine against the suite, on a real server, and what only it has. The user is an ordinary one who owns his database: the rights that
 //! docs/postgres.md asks for are enough for all of it.
 
+mod archive;
+mod archive_moves;
+mod archive_scene;
 mod carry;
 mod crash;
 mod expand;

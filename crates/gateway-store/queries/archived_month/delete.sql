@@ -1,0 +1,1 @@
+DELETE FROM archived_month WHERE month = $1

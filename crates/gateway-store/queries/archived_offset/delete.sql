@@ -1,0 +1,1 @@
+DELETE FROM archived_offset WHERE month = $1

@@ -1,0 +1,2 @@
+INSERT INTO month_left (month, holds, looked_at)
+VALUES (?, ?, ?)

@@ -1,0 +1,3 @@
+SELECT month, holds, looked_at
+FROM month_left
+ORDER BY month
