@@ -3,9 +3,9 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, Code, Problem, backfill, commands, dead_letters, deliveries, duplicates, exports, flow, gap_export,
-    gap_groups, gaps, health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report, silences,
-    status, trace,
+    ApiState, Code, Problem, archive, backfill, commands, dead_letters, deliveries, duplicates, exports, flow,
+    gap_export, gap_groups, gaps, health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report,
+    silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -76,6 +76,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/silences", get(silences::list))
         .route("/api/v1/notifiers", get(incidents::notifiers))
         .route("/api/v1/nodes", get(nodes::list))
+        .route("/api/v1/archive", get(archive::list))
         .route("/api/v1/registry", get(registry::show))
         .route("/api/v1/status", get(status::status));
     let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
@@ -84,6 +85,8 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/duplicates/{id}/confirm", post(duplicates::confirm))
         .route("/api/v1/duplicates/{id}/reject", post(duplicates::reject))
         .route("/api/v1/nodes/{name}/forget", post(nodes::forget))
+        .route("/api/v1/archive/{month}/take", post(archive::take))
+        .route("/api/v1/archive/{month}/return", post(archive::bring_back))
         .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
         .route("/api/v1/gaps/{id}/waive", post(gaps::waive))
         .route("/api/v1/gaps/repair", post(gaps::repair_many))

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod admin;
+mod archive;
 mod auth;
 mod backfill;
 mod commands;

@@ -73,6 +73,12 @@ codes! {
     StateDoesNotAllow "state_does_not_allow" 409 "The order's state does not allow it" "工单当前状态不允许该操作";
     /// What is named is in a state in which that makes no sense.
     WrongState "wrong_state" 409 "Its state does not allow it" "当前状态不允许该操作";
+    /// The store takes no month out.
+    NoArchive "no_archive" 409 "The store takes no month out" "该存储不支持按月归档";
+    /// Something holds the month back.
+    MonthHeld "month_held" 409 "The month can't be taken out yet" "该月暂不能归档";
+    /// A record that is needed is out, and not in the database.
+    MonthArchived "month_archived" 409 "A record that is needed was archived and is not in the database" "所需的原始记录已归档且不在数据库中";
     /// The channel gives no account of itself.
     UnverifiableChannel "unverifiable_channel" 409 "The channel gives no account to compare with" "该渠道不提供对账清单，无法核对";
     /// The record's bytes were erased.
@@ -175,6 +181,12 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Self::new(Code::StoreUnavailable, with_causes(&error)),
             StoreError::NotFound { what, id } => Self::not_found(what, id),
             StoreError::WrongState { .. } => Self::new(Code::WrongState, error.to_string()),
+            StoreError::Archived { what, month, table } => {
+                let zh = format!(
+                    "需要 {month} 的原始记录，但该月已归档，表 archive.{table} 不在数据库中或不完整：请先从备份恢复该表再重试（{what}）"
+                );
+                Self::new(Code::MonthArchived, error.to_string()).zh(zh)
+            }
             StoreError::Damaged { .. } | StoreError::Schema { .. } | StoreError::Refused { .. } => {
                 let text = with_causes(&error);
                 tracing::error!("{text}");

@@ -17,6 +17,8 @@ pub(crate) fn thing(what: &str) -> &str {
         "pair of orders" => "疑似重复",
         "stopped repair" => "已暂停的修复",
         "raw record" => "原始记录",
+        "attached month" => "在库月份",
+        "archived month" => "已归档月份",
         other => other,
     }
 }

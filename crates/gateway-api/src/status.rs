@@ -63,11 +63,17 @@ pub(crate) async fn status(
         }
         None => Value::Null,
     };
+    let months_left = match store.archive().filter(|_| books_readable) {
+        Some(archive) => tokio::time::timeout(config.check_timeout(), archive.months_left()).await.ok(),
+        None => None,
+    };
+    let months_left: Option<Vec<Value>> =
+        months_left.and_then(Result::ok).map(|months| months.iter().map(crate::archive::left).collect());
     Json(json!({
         "at": now, "started_at": ChinaTime(status.started_at()), "version": env!("CARGO_PKG_VERSION"),
         "ready": reasons.is_empty(), "healthy": reasons.is_empty() && unhealthy.is_none(), "health": worst(tasks.iter()), "tasks": tasks,
         "channels": channels.0.iter().map(|info| channel(info, &tasks)).collect::<Vec<_>>(),
-        "reconcile": reconcile, "books": books, "warnings": warnings,
+        "reconcile": reconcile, "books": books, "months_left": months_left, "warnings": warnings,
     }))
 }
 

@@ -106,6 +106,10 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
                 leave(context, gap, &reason, now).await?;
                 return Ok(false);
             }
+            Err(error @ StoreError::Archived { .. }) => {
+                leave(context, gap, &error.to_string(), now).await?;
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         }
     } else {

@@ -1,12 +1,14 @@
 //! The command line.
 
 mod alert;
+mod archive;
 mod deliveries;
 mod gaps;
 mod order;
 mod profile;
 
 pub use alert::{AlertAction, AlertOptions, SilenceAction};
+pub use archive::{ArchiveAction, ArchiveOptions};
 pub use deliveries::{DeliveriesAction, DeliveriesOptions};
 pub use gaps::{ExportFormat, GapsAction, GapsOptions};
 pub use order::{Ground, OrderAction, OrderOptions, RequestOptions, UnitRole};
@@ -65,6 +67,8 @@ pub enum Command {
     DeadLetters(DeadLettersOptions),
     /// List deliveries that wait for a person; show one, send it again, waive it. 待人工处理的投递
     Deliveries(DeliveriesOptions),
+    /// List the months of records and timelines; take one out, bring one back. 按月归档
+    Archive(ArchiveOptions),
     /// Make a daily or monthly transfer report. 传输监控日报、月报
     Report(ReportOptions),
     /// Show both books of a day, as they were then and as they are now. 账实核对

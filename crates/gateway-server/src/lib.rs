@@ -73,6 +73,7 @@ async fn dispatch(program: Program) -> Result<ExitCode, Failure> {
         Command::Import(options) => commands::import(options).await,
         Command::DeadLetters(options) => commands::dead_letters(options).await,
         Command::Deliveries(options) => commands::deliveries(options).await,
+        Command::Archive(options) => commands::archive(options).await,
         Command::Report(options) => commands::report(options).await,
         Command::Balance(options) => commands::balance(options).await,
         Command::Trace(options) => commands::trace(options).await,

@@ -3,6 +3,7 @@
 //! Order of starting: lock, configuration, engines, channels, tasks, listeners; of stopping the other way round, so that a push that was
 //! answered is always on the bus and a record that was taken up is always finished or read again.
 
+mod archiver;
 mod background;
 mod drain;
 mod installation;

@@ -20,9 +20,19 @@ pub struct StoreSection {
     pub database_url_file: Option<PathBuf>,
     /// Engine `sqlite`.
     pub sqlite: SqliteOptions,
+    /// Taking out old months.
+    pub archive: ArchiveSection,
     /// Engine `postgres`.
     #[cfg(feature = "postgres")]
     pub postgres: gateway_store::PostgresLimits,
+}
+
+/// Which months are taken out by themselves.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveSection {
+    /// Engine `postgres`: months that ended so many months before this one. Never where it is absent.
+    pub after_months: Option<u32>,
 }
 
 /// An engine of the store.
@@ -67,19 +77,31 @@ impl StoreSection {
     /// What is wrong as far as it can be told without connecting.
     #[must_use]
     pub fn mistakes(&self) -> Vec<ConfigMistake> {
+        let mut mistakes = Vec::new();
+        let after = "store.archive.after_months";
+        match self.archive.after_months {
+            Some(_) if self.engine == StoreEngine::Sqlite => mistakes.push(mistake(
+                after,
+                "is only for `store.engine = \"postgres\"`: the embedded store keeps every month in its one file",
+            )),
+            Some(months) if !(3..=1_200).contains(&months) => mistakes
+                .push(mistake(after, "must be 3 to 1200, or absent: what came lately is asked for again and again")),
+            _ => {}
+        }
         if self.engine == StoreEngine::Sqlite {
-            return match &self.database_url_file {
-                None => Vec::new(),
-                Some(_) => vec![mistake("store.database_url_file", "is only for `store.engine = \"postgres\"`")],
-            };
+            if self.database_url_file.is_some() {
+                mistakes.push(mistake("store.database_url_file", "is only for `store.engine = \"postgres\"`"));
+            }
+            return mistakes;
         }
         #[cfg(feature = "postgres")]
-        return self.options().err().into_iter().collect();
+        mistakes.extend(self.options().err());
         #[cfg(not(feature = "postgres"))]
-        vec![mistake(
+        mistakes.push(mistake(
             "store.engine",
             "this program was built without PostgreSQL: build it with `--features postgres`, or use `sqlite`",
-        )]
+        ));
+        mistakes
     }
 
     #[cfg(feature = "postgres")]

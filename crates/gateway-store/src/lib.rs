@@ -31,7 +31,7 @@ pub use postgres::{PostgresLimits, PostgresOptions, PostgresStore};
 pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
-    AlertStore, ArchiveStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore, GapStore,
-    HistoryStore, IdentityStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader, RegistryStore,
+    AlertStore, ArchiveStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore,
+    GapStore, HistoryStore, IdentityStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader, RegistryStore,
     RepairStopStore, Store, TraceStore, WatchStore,
 };

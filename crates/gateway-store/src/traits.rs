@@ -604,13 +604,7 @@ pub trait ArchiveStore: Send + Sync {
     /// # Errors
     /// [`StoreError::NotFound`] when nothing of that month is attached. [`StoreError::LeaseLost`], and nothing is changed, when `under` has another
     /// epoch by now. [`StoreError::Refused`] when the archive can't be made.
-    async fn take_month(
-        &self,
-        month: Month,
-        by: &str,
-        now: Timestamp,
-        under: Option<&LeaseGrant>,
-    ) -> Result<Taking>;
+    async fn take_month(&self, month: Month, by: &str, now: Timestamp, under: Option<&LeaseGrant>) -> Result<Taking>;
     /// Brings a month back, with what came late beside it.
     ///
     /// # Errors

@@ -153,3 +153,109 @@ async fn a_server_over_tls_is_used_and_one_that_is_not_trusted_is_refused_with_i
     holds(&gateway, "GZ1").await;
     gateway.stop().await;
 }
+
+/// Runs statements in the database, by the client that comes with the server.
+fn psql(server: &Server, sql: &str) {
+    let done = Command::new("psql").args(["-v", "ON_ERROR_STOP=1", "-q", "-c", sql, &server.url]).output();
+    let done = done.expect("psql runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_month_goes_by_itself_and_comes_back_by_command() {
+    let _machine = together().await;
+    let server = Server::start();
+    let mut gateway = Gateway::prepare(
+        "store.engine = \"postgres\"\nstore.database_url_file = \"secrets/database.url\"\nstore.archive.after_months = 24",
+    )
+    .await;
+    std::fs::write(gateway.dir.join("secrets/database.url"), format!("{}\n", server.url)).expect("written");
+    let dir = gateway.dir.to_str().expect("UTF-8").to_owned();
+    assert_eq!(run(&["migrate", "--dir", &dir]).0, 0);
+    // Two records of long ago: one that nobody needs, and one that is parked.
+    let month = |name: &str, from: &str, to: &str| {
+        let bound = |day: &str| format!("(extract(epoch FROM timestamptz '{day} 00:00+08') * 1000)::bigint");
+        format!(
+            "CREATE TABLE raw_record_{name} PARTITION OF raw_record FOR VALUES FROM ({}) TO ({})",
+            psql_value(&server, &bound(from)),
+            psql_value(&server, &bound(to)),
+        )
+    };
+    psql(&server, &month("2020_01", "2020-01-01", "2020-02-01"));
+    psql(&server, &month("2020_02", "2020-02-01", "2020-03-01"));
+    for (id, day) in [(1, "2020-01-10"), (2, "2020-02-10")] {
+        let at = psql_value(&server, &format!("(extract(epoch FROM timestamptz '{day} 00:00+08') * 1000)::bigint"));
+        psql(
+            &server,
+            &format!(
+                "INSERT INTO raw_record VALUES ({id}, 'municipal-12345', 'poll', 'OLD{id}', {at}, {at}, 'left', 0, {id}, 'plain', '{{}}')"
+            ),
+        );
+    }
+    psql(&server, "INSERT INTO dead_letter (raw_id, channel, code, reason, state, at) VALUES (2, 'municipal-12345', 'x', 'x', 'open', 1)");
+    psql(
+        &server,
+        "INSERT INTO raw_record SELECT 3, channel, origin, 'NEW', received_at + 1, read_at, topic, partition, 3, key_id, body FROM raw_record WHERE id = 2",
+    );
+    gateway.launch(Command::new(program())).await;
+    assert_eq!(gateway.push(&Push::records("one", &[record("GZ1")])).await.status, 200);
+    holds(&gateway, "GZ1").await;
+    // Before the push the second month had the newest record; the job may have looked then.
+    let list = || {
+        let (code, out, err) = run(&["archive", "list", "--json", "--dir", &dir]);
+        assert_eq!(code, 0, "{out}{err}");
+        serde_json::from_str::<Value>(&out).expect("JSON")
+    };
+    let place = |told: &Value, month: &str| {
+        let rows = told["months"].as_array().cloned().unwrap_or_default();
+        rows.into_iter().find(|row| row["month"] == month).unwrap_or_default()
+    };
+    wait_for("the job", PATIENCE, async || (place(&list(), "2020-01")["place"] == "archived").then_some(())).await;
+    let left = wait_for("what was left", PATIENCE, async || {
+        list()["months_left"].as_array().filter(|left| !left.is_empty()).cloned()
+    })
+    .await;
+    assert_eq!(left[0]["month"], "2020-02");
+    let (_, out, _) = run(&["status", "--json", "--dir", &dir]);
+    let status: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(status["months_left"][0]["month"], "2020-02", "{out}");
+
+    let (code, out, err) = run(&["archive", "take", "2020-02", "--dir", &dir]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("死信") && err.contains("month_held"), "{err}");
+    assert_eq!(place(&list(), "2020-02")["holds"][0]["kind"], "dead_letters");
+    let (code, out, err) = run(&["archive", "return", "2020-01", "--dir", &dir]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(place(&list(), "2020-01")["place"], "attached");
+    assert_eq!(gateway.api("/api/v1/raw/1").await["number"], "OLD1");
+    let (code, out, err) = run(&["archive", "take", "2020-01", "--json", "--dir", &dir]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(gateway.api("/api/v1/raw/1").await["number"], "OLD1");
+    let (code, _, err) = run(&["archive", "take", "2020-13", "--dir", &dir]);
+    assert_eq!(code, 1);
+    assert!(err.contains("2020-13"), "{err}");
+    gateway.stop().await;
+}
+
+/// The value of an expression.
+fn psql_value(server: &Server, expression: &str) -> String {
+    let done = Command::new("psql").args(["-qAt", "-c", &format!("SELECT {expression}"), &server.url]).output();
+    String::from_utf8(done.expect("psql runs").stdout).expect("UTF-8").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_month_can_go_it_is_said() {
+    let _machine = together().await;
+    let mut gateway = Gateway::prepare("store.archive.after_months = 24").await;
+    let dir = gateway.dir.to_str().expect("UTF-8").to_owned();
+    let (code, out, err) = run(&["check-config", "--dir", &dir]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(format!("{out}{err}").contains("store.archive.after_months: is only for"), "{out}{err}");
+    gateway = Gateway::prepare("").await;
+    let dir = gateway.dir.to_str().expect("UTF-8").to_owned();
+    gateway.launch(Command::new(program())).await;
+    let (code, out, err) = run(&["archive", "list", "--dir", &dir]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("no_archive") && err.contains("嵌入式存储"), "{err}");
+    gateway.stop().await;
+}

@@ -31,6 +31,7 @@ const READ: &[&str] = &[
     "/api/v1/incidents/1",
     "/api/v1/silences",
     "/api/v1/notifiers",
+    "/api/v1/archive",
     "/api/v1/status",
     "/api/v1/raw/1",
 ];
@@ -51,6 +52,8 @@ const CHANGE: &[&str] = &[
     "/api/v1/silences/1/end",
     "/api/v1/deliveries/1/redeliver",
     "/api/v1/deliveries/1/waive",
+    "/api/v1/archive/2025-01/take",
+    "/api/v1/archive/2025-01/return",
 ];
 
 #[tokio::test]

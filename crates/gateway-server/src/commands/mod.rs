@@ -2,6 +2,7 @@
 //! locked directory for the length of the command. One road, so a command shows the same either way.
 
 mod alert;
+mod archive;
 mod check;
 mod client;
 mod deliveries;
@@ -21,6 +22,7 @@ mod routes;
 mod said;
 
 pub use alert::alert;
+pub use archive::archive;
 pub use check::{check_config, migrate};
 pub use client::ApiClient;
 pub use deliveries::deliveries;

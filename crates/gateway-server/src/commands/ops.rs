@@ -34,6 +34,10 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
         channel_table(channels);
     }
     books(&status["books"]);
+    for left in status["months_left"].as_array().into_iter().flatten() {
+        let holds: Vec<String> = left["holds"].as_array().into_iter().flatten().map(super::archive::hold).collect();
+        say(format_args!("month 月份 {}: stays 未归档: {}", cell(&left["month"]), holds.join("; ")));
+    }
     for warning in status["warnings"].as_array().into_iter().flatten() {
         // What is about the gateway itself names no channel.
         let about: Vec<String> =

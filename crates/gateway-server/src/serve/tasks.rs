@@ -1,5 +1,6 @@
 //! The background work, task by task.
 
+use super::archiver::MonthArchiver;
 use super::installation::Installation;
 use super::process::{ProcessTold, Remembering, check_deps};
 use crate::Failure;
@@ -139,6 +140,12 @@ pub fn start(
         }
     }
     host.spawn(ExpirySweeper(bus.clone()), Schedule::every(Duration::from_secs(600)));
+    if let Some(after_months) = config.store.archive.after_months.filter(|_| roles.has(NodeRole::Monitor)) {
+        let lease = Duration::from_millis(config.reconcile.policy.lease_ms);
+        let holder = installation.holder.clone();
+        let archiver = MonthArchiver::new(store.clone(), clock.clone(), holder, after_months, lease);
+        host.spawn(archiver, MonthArchiver::schedule());
+    }
     if let Some(spool) = &installation.spool {
         // Whatever its roles are now: an earlier start may have left something.
         host.spawn(SpoolDrainer::new(spool.clone()), SpoolDrainer::schedule());

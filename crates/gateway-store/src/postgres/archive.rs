@@ -15,9 +15,7 @@ use super::lease::must_hold;
 use super::month::{PARTED, Part, Parted, lock_parts};
 use super::transaction::{Tx, commit, turn};
 use super::{PostgresStore, Result, archive_raw};
-use crate::{
-    ArchiveStore, Hold, LeaseGrant, Month, MonthLeft, MonthPlace, MonthRow, Returning, StoreError, Taking,
-};
+use crate::{ArchiveStore, Hold, LeaseGrant, Month, MonthLeft, MonthPlace, MonthRow, Returning, StoreError, Taking};
 use async_trait::async_trait;
 use gateway_model::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -64,13 +62,7 @@ impl ArchiveStore for PostgresStore {
         Ok(rows.into_values().collect())
     }
 
-    async fn take_month(
-        &self,
-        month: Month,
-        by: &str,
-        now: Timestamp,
-        under: Option<&LeaseGrant>,
-    ) -> Result<Taking> {
+    async fn take_month(&self, month: Month, by: &str, now: Timestamp, under: Option<&LeaseGrant>) -> Result<Taking> {
         for left in (0..TRIES).rev() {
             let parts = parts(&mut *self.pool.acquire().await?, month).await?;
             if parts == [Part::Absent; 2] {
@@ -170,7 +162,8 @@ async fn listed(connection: &mut PgConnection) -> Result<BTreeMap<Month, MonthRo
         let month: Month = columns.word()?;
         let (_, _) = (columns.maybe_int()?, columns.maybe_int()?);
         let mut row = empty(month, MonthPlace::Dropped);
-        (row.records, row.changes, row.bytes) = (Some(columns.count()?), Some(columns.count()?), Some(columns.count()?));
+        (row.records, row.changes, row.bytes) =
+            (Some(columns.count()?), Some(columns.count()?), Some(columns.count()?));
         (row.taken_at, row.taken_by) = (Some(columns.time()?), Some(columns.string()?));
         rows.insert(month, row);
     }

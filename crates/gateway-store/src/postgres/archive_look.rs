@@ -15,7 +15,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
 /// The first look's own limits: it reads whole tables, which no other statement here does.
-const READ_WHOLE: &str = "SET LOCAL statement_timeout = '15min'; SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
+const READ_WHOLE: &str =
+    "SET LOCAL statement_timeout = '15min'; SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
      SET LOCAL enable_mergejoin = on";
 
 /// A run of offsets of one partition of a topic.
@@ -76,9 +77,8 @@ impl Seen {
             .await?;
         self.bytes += size;
         if parted.table != "raw_record" {
-            self.changes = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {part}")))
-                .fetch_one(connection)
-                .await?;
+            self.changes =
+                sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {part}"))).fetch_one(connection).await?;
             return Ok(());
         }
         let sql = format!("SELECT count(*), min(id), max(id) FROM {part}");
@@ -126,7 +126,10 @@ pub(super) async fn quick_holds(
         holds.push(Hold { kind: HoldKind::NewestRecord, count: 1, first: Vec::new() });
     }
     let asked = [
-        (HoldKind::ParkedRecords, format!("SELECT p.raw_id AS id FROM parked_record AS p JOIN {part} AS r ON r.id = p.raw_id")),
+        (
+            HoldKind::ParkedRecords,
+            format!("SELECT p.raw_id AS id FROM parked_record AS p JOIN {part} AS r ON r.id = p.raw_id"),
+        ),
         (
             HoldKind::DeadLetters,
             format!("SELECT d.id FROM dead_letter AS d JOIN {part} AS r ON r.id = d.raw_id WHERE d.state = 'open'"),

@@ -4,9 +4,9 @@
 //! out puts a copy of the record back first, into its month's partition (made anew where there is none), in the same transaction. Refused: to attach
 //! the whole month again for one delivery, which would stop everybody's reading for a moment and undo what the person who took it out wanted.
 
+use super::Result;
 use super::column::Columns;
 use super::month::{PARTED, Parted, lock_parts, make};
-use super::Result;
 use crate::engine::raw_row::read_raw;
 use crate::{DeliveryRow, Month, RawRow, StoreError};
 use gateway_model::RawId;
@@ -68,8 +68,7 @@ pub(super) async fn bring_back(connection: &mut PgConnection, ids: impl IntoIter
         let wanted: Vec<i64> = missing.iter().copied().collect();
         let part = RAWS.part(*month);
         let sql = format!("SELECT id FROM archive.{part} WHERE id = ANY ($1)");
-        let found: Vec<i64> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).bind(&wanted).fetch_all(&mut *connection).await?;
+        let found: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&wanted).fetch_all(&mut *connection).await?;
         if found.is_empty() {
             continue;
         }

@@ -144,7 +144,6 @@ pub(super) fn lacks_month(error: &StoreError) -> bool {
     let StoreError::Damaged { source: Some(source), .. } = error else { return false };
     let Some(sqlx::Error::Database(database)) = source.downcast_ref::<sqlx::Error>() else { return false };
     // 23514 = a check does not hold; "no partition of relation … found for row" is one.
-    database.code().is_some_and(|code| code == "23514") && database.table().is_some_and(|table| {
-        PARTED.iter().any(|parted| parted.table == table)
-    })
+    database.code().is_some_and(|code| code == "23514")
+        && database.table().is_some_and(|table| PARTED.iter().any(|parted| parted.table == table))
 }

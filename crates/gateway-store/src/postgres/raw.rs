@@ -1,8 +1,8 @@
 //! Records exactly as received.
 
-use super::{Result, archive_raw};
 use super::batch::{Step, steps};
 use super::column::Columns;
+use super::{Result, archive_raw};
 use crate::engine::raw_row::read_raw;
 use crate::{NewRaw, RawRow};
 use gateway_model::{ChannelId, RawId, Timestamp};

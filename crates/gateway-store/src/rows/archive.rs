@@ -84,6 +84,8 @@ pub enum MonthPlace {
 pub enum HoldKind {
     /// It is not over.
     Running,
+    /// Its tables were read without pause.
+    InUse,
     /// It has the newest record: ids go on after the newest that is there, and would be given twice.
     NewestRecord,
     /// Records that wait for their order.
@@ -102,6 +104,7 @@ impl HoldKind {
     pub fn as_str(self) -> &'static str {
         match self {
             HoldKind::Running => "running",
+            HoldKind::InUse => "in_use",
             HoldKind::NewestRecord => "newest_record",
             HoldKind::ParkedRecords => "parked_records",
             HoldKind::DeadLetters => "dead_letters",

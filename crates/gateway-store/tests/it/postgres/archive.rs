@@ -28,10 +28,7 @@ async fn is_held(store: &PostgresStore, kind: HoldKind) {
 async fn a_month_with_the_newest_record_or_not_over_stays() {
     let place = Place::new();
     let (store, _) = scene(&place).await;
-    assert_eq!(
-        holds(&store, "2025-03").await,
-        [(HoldKind::NewestRecord, 1), (HoldKind::OpenOrders, 1)],
-    );
+    assert_eq!(holds(&store, "2025-03").await, [(HoldKind::NewestRecord, 1), (HoldKind::OpenOrders, 1)],);
     assert!(matches!(take(&store, "2025-03").await, Taking::Held(_)));
     let during = store.take_month(month("2025-02"), "a test", noon("2025-02"), None).await.unwrap();
     let Taking::Held(during) = during else { panic!("{during:?}") };
@@ -269,7 +266,7 @@ async fn a_process_that_lost_the_lease_takes_nothing_out() {
     let place = Place::new();
     let (store, _) = scene(&place).await;
     let first = store.acquire_lease("archive", "a", noon("2026-01"), noon("2026-01")).await.unwrap().unwrap();
-    let second = store.acquire_lease("archive", "b", now(), Timestamp::MAX).await.unwrap().unwrap();
+    let second = store.acquire_lease("archive", "b", now(), noon("2027-01")).await.unwrap().unwrap();
     let stale = store.take_month(month("2025-01"), "a", now(), Some(&first)).await;
     assert!(matches!(stale, Err(StoreError::LeaseLost { .. })), "{stale:?}");
     assert_eq!(super::archive_scene::place(&store, "2025-01").await.0, MonthPlace::Attached);

@@ -130,12 +130,11 @@ async fn half_detach(place: &Place) {
         .await
         .unwrap_err();
     reading.rollback().await.unwrap();
-    let pending: bool = sqlx::query_scalar(
-        "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'raw_record_2025_01'::regclass",
-    )
-    .fetch_one(&mut reader)
-    .await
-    .unwrap();
+    let pending: bool =
+        sqlx::query_scalar("SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'raw_record_2025_01'::regclass")
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
     assert!(pending);
 }
 
