@@ -56,6 +56,8 @@ pub struct Auditor {
     channel: ChannelId,
     connector: Arc<dyn Connector>,
     store: Arc<dyn Store>,
+    /// The same, under the lease of this round.
+    written: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     config: ReconcileConfig,
     keeper: LeaseKeeper,
@@ -81,7 +83,8 @@ impl Auditor {
         let (name, length) = (format!("audit/{channel}"), Duration::from_millis(config.lease_ms));
         let keeper = LeaseKeeper::new(store.clone(), clock.clone(), name, holder, length)
             .resting(Duration::from_millis(config.audit_every_ms));
-        Self { channel, connector, store, clock, config, keeper, topics, silent_after_ms: None }
+        let written = store.clone();
+        Self { channel, connector, store, written, clock, config, keeper, topics, silent_after_ms: None }
     }
 
     /// Where several processes share the store: one that told nothing for so long, and holds records of the channel in its spool, is a gap.
@@ -98,7 +101,7 @@ impl Auditor {
     async fn round(&self, lease: &LeaseGrant) -> Result<(), ReconcileError> {
         self.settle().await?;
         if let Some(silent_after_ms) = self.silent_after_ms {
-            let (store, channel, now) = (&*self.store, &self.channel, self.clock.now());
+            let (store, channel, now) = (&*self.written, &self.channel, self.clock.now());
             Silence { store, channel, silent_after_ms, now }.look().await?;
         }
         let text = self.store.checkpoint(&self.channel, NAME).await?;
@@ -210,7 +213,7 @@ impl Auditor {
                 at: now,
             })
             .collect();
-        self.store.suspect(&news).await?;
+        self.written.suspect(&news).await?;
         Ok(())
     }
 
@@ -230,18 +233,18 @@ impl Auditor {
         let detail = gap.detail.as_deref().unwrap_or_default();
         let still = self.still(gap, detail).await?;
         match (gap.state, still) {
-            (GapState::Suspected, None) => self.store.forget(&[gap.id]).await?,
+            (GapState::Suspected, None) => self.written.forget(&[gap.id]).await?,
             (GapState::Suspected, Some(evidence)) => {
-                self.store.open_gaps(&[(gap.id, evidence)], self.config.group_within_ms, now).await?;
+                self.written.open_gaps(&[(gap.id, evidence)], self.config.group_within_ms, now).await?;
                 tracing::error!(channel = %self.channel, gap = %gap.id, dataset = %gap.dataset, detail, "our own book is damaged");
                 let channel = self.channel.to_string();
                 metrics::counter!("gateway_audit_damage_total", "channel" => channel).increment(1);
                 self.restore(gap, detail, now).await?;
             }
-            (_, None) => self.store.move_gap(gap.id, GapState::Closed, None, None, None, now).await?,
+            (_, None) => self.written.move_gap(gap.id, GapState::Closed, None, None, None, now).await?,
             (GapState::Repairing, Some(_)) => {
                 let reason = "the sums were added up anew and are wrong again: something writes past the books";
-                self.store.move_gap(gap.id, GapState::Open, None, Some(reason), None, now).await?;
+                self.written.move_gap(gap.id, GapState::Open, None, Some(reason), None, now).await?;
             }
             (_, Some(_)) if gap.reason.is_none() => self.restore(gap, detail, now).await?,
             (_, Some(_)) => {}
@@ -252,11 +255,11 @@ impl Auditor {
     async fn restore(&self, gap: &GapRow, detail: &str, now: Timestamp) -> Result<(), ReconcileError> {
         if detail.starts_with("offsets ") {
             let reason = "records of accounted offsets are gone from the store: restore them from a backup, or waive this when everything is in step";
-            self.store.move_gap(gap.id, GapState::Open, None, Some(reason), None, now).await?;
+            self.written.move_gap(gap.id, GapState::Open, None, Some(reason), None, now).await?;
             return Ok(());
         }
-        self.store.move_gap(gap.id, GapState::Repairing, None, None, None, now).await?;
-        self.store.restore_day(&self.channel, gap.dataset, self.version(), gap.window.start).await?;
+        self.written.move_gap(gap.id, GapState::Repairing, None, None, None, now).await?;
+        self.written.restore_day(&self.channel, gap.dataset, self.version(), gap.window.start).await?;
         tracing::warn!(channel = %self.channel, gap = %gap.id, dataset = %gap.dataset, detail, "the sums are replaced by those of their items");
         Ok(())
     }
@@ -340,6 +343,7 @@ impl Task for Auditor {
         let Some(lease) = self.keeper.take().await.map_err(ReconcileError::from)? else {
             return Ok(Ran::After(self.keeper.retry_after()));
         };
+        self.written = self.store.under(&lease);
         let mut kept = lease.clone();
         self.keeper.keep(&mut kept, self.round(&lease)).await.map_err(ReconcileError::from)??;
         Ok(Ran::After(Duration::from_millis(self.config.audit_every_ms)))

@@ -56,7 +56,7 @@ impl Context {
     /// Writes suspicions down; returns their ids.
     pub(crate) async fn suspect_gaps(&self, gaps: &[NewGap]) -> Result<Vec<GapId>, ReconcileError> {
         self.gaps.changed();
-        Ok(self.store.suspect(gaps).await?)
+        Ok(self.writer().suspect(gaps).await?)
     }
 
     /// A suspicion begins anew.
@@ -67,13 +67,13 @@ impl Context {
         evidence: GapEvidence,
     ) -> Result<(), ReconcileError> {
         self.gaps.changed();
-        Ok(self.store.suspect_again(id, kind, evidence, self.now()).await?)
+        Ok(self.writer().suspect_again(id, kind, evidence, self.now()).await?)
     }
 
     /// Forgets suspicions.
     pub(crate) async fn forget_gaps(&self, ids: &[GapId]) -> Result<(), ReconcileError> {
         self.gaps.changed();
-        Ok(self.store.forget(ids).await?)
+        Ok(self.writer().forget(ids).await?)
     }
 
     /// Confirms suspicions; returns their groups.
@@ -82,7 +82,7 @@ impl Context {
         confirmed: &[(GapId, GapEvidence)],
     ) -> Result<Vec<GapGroupId>, ReconcileError> {
         self.gaps.changed();
-        Ok(self.store.open_gaps(confirmed, self.config.group_within_ms, self.now()).await?)
+        Ok(self.writer().open_gaps(confirmed, self.config.group_within_ms, self.now()).await?)
     }
 
     /// Moves a gap on.
@@ -95,7 +95,7 @@ impl Context {
         at: Timestamp,
     ) -> Result<(), ReconcileError> {
         self.gaps.changed();
-        Ok(self.store.move_gap(id, to, evidence, reason, None, at).await?)
+        Ok(self.writer().move_gap(id, to, evidence, reason, None, at).await?)
     }
 }
 

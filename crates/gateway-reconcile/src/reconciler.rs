@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use gateway_connector::{Connector, ManifestSource};
 use gateway_model::{ChannelId, Clock, Dataset, GapGroupId, GapId, Grain, JobId, Moment, Timestamp, Window};
 use gateway_runtime::{Ran, Round, Task, TaskError};
-use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, ReconcileRound, Store};
+use gateway_store::{Comparison, ComparisonKind, JobKind, LeaseGrant, ReconcileRound, Store, StoreError};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -292,7 +292,7 @@ impl Reconciler {
             jobs.extend(&sweep.jobs);
         }
         if !jobs.is_empty() {
-            self.context.store.finish_jobs(&jobs).await?;
+            self.context.writer().finish_jobs(&jobs).await?;
         }
         Ok(())
     }
@@ -301,7 +301,7 @@ impl Reconciler {
     async fn take_jobs(&mut self) -> Result<Asked, ReconcileError> {
         let now = self.context.now();
         let until = later(now, CLAIM_MS);
-        let jobs = self.context.store.claim_jobs(JobKind::Reconcile, &self.context.channel, now, until, 100).await?;
+        let jobs = self.context.writer().claim_jobs(JobKind::Reconcile, &self.context.channel, now, until, 100).await?;
         let mut asked = Asked::default();
         for job in jobs {
             let done = (job.id, job.requested);
@@ -419,10 +419,14 @@ impl Task for Reconciler {
         if ran.is_err() {
             self.context.doubt_lease();
         }
+        if matches!(ran, Err(ReconcileError::Store(StoreError::LeaseLost { .. }))) {
+            // What was asked for is its next holder's to do, when the claims run out.
+            return Ok(ran?);
+        }
         let mut done = asked.done;
         done.extend(self.group_repairs.take_done());
         if !done.is_empty() {
-            self.context.store.finish_jobs(&done).await.map_err(ReconcileError::from)?;
+            self.context.writer().finish_jobs(&done).await.map_err(ReconcileError::from)?;
         }
         Ok(ran?)
     }

@@ -99,7 +99,7 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
     let unknown = sent.as_ref().is_some_and(was_unknown);
     let step = if unknown { RepairStep::ReadAgain } else { step };
     if let Some(delivery) = sent.map(|row| row.id).filter(|_| !unknown) {
-        match context.store.redeliver(delivery, now).await {
+        match context.writer().redeliver(delivery, now).await {
             Ok(()) => {}
             Err(StoreError::WrongState { state, .. }) => {
                 let reason = format!("the delivery can't be sent again: it is {state}");
@@ -120,7 +120,7 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
             }
         }
         let Some(job) = job_for(context, gap, step, now) else { return Ok(false) };
-        context.store.enqueue(&[job]).await?;
+        context.writer().enqueue(&[job]).await?;
     }
     context.move_gap(gap.id, GapState::Repairing, None, None, now).await?;
     let channel = context.channel.to_string();
@@ -133,7 +133,7 @@ pub(crate) async fn repair(context: &Context, gap: &GapRow) -> Result<bool, Reco
 /// Asks for the order of a gap to be read again.
 pub(crate) async fn read_again(context: &Context, gap: &GapRow) -> Result<(), ReconcileError> {
     let job = job_for(context, gap, RepairStep::ReadAgain, context.now());
-    Ok(context.store.enqueue(&job.into_iter().collect::<Vec<_>>()).await?)
+    Ok(context.writer().enqueue(&job.into_iter().collect::<Vec<_>>()).await?)
 }
 
 /// Whether the destination refused a delivery because it does not know the order.

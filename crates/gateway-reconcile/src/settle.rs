@@ -91,7 +91,8 @@ pub(crate) async fn settle(
     let ids: Vec<DeadLetterId> = covered.map(|letter| letter.id).collect();
     if !ids.is_empty() {
         let reason = format!("whole comparison of {} in step", format_china(settling.started_at));
-        let settled = context.store.settle_dead_letters(&ids, DeadLetterState::Waived, &reason, context.now()).await?;
+        let settled =
+            context.writer().settle_dead_letters(&ids, DeadLetterState::Waived, &reason, context.now()).await?;
         tracing::info!(channel = %context.channel, settled, "dead letters settled: {reason}");
     }
     Ok(None)

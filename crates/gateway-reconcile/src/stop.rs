@@ -30,14 +30,14 @@ pub(crate) async fn stopped(
             continue;
         }
         tracing::info!(channel = %context.channel, dataset = %stop.dataset, "the mass difference is gone");
-        context.store.end_repair_stop(&context.channel, stop.dataset).await?;
+        context.writer().end_repair_stop(&context.channel, stop.dataset).await?;
     }
     for dataset in Dataset::ALL {
         if stops.iter().any(|stop| stop.dataset == dataset) {
             continue;
         }
         if let Some(stop) = mass_difference(context, memory, unfinished, dataset) {
-            context.store.stop_repair(&stop).await?;
+            context.writer().stop_repair(&stop).await?;
             stops.push(stop);
         }
     }

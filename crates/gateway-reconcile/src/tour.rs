@@ -94,6 +94,14 @@ impl Context {
         Ok(grant)
     }
 
+    /// The store, for whatever this round writes: once another has the lease, nothing of it happens.
+    pub(crate) fn writer(&self) -> Arc<dyn Store> {
+        match &*self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(lease) => self.store.under(lease),
+            None => self.store.clone(),
+        }
+    }
+
     fn held(&self, grant: Option<&LeaseGrant>) {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = grant.cloned();
     }

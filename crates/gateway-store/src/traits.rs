@@ -8,6 +8,7 @@ use gateway_model::{
     RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict, Window,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -643,6 +644,9 @@ pub trait Store:
     + IdentityStore
     + 'static
 {
+    /// The same store, for who works under a lease: whatever is written by it is refused with [`StoreError::LeaseLost`], and nothing of it happens, once
+    /// the lease has another epoch. So who was cut off or stopped in the middle of a round writes nothing any more, whatever it still believes.
+    fn under(&self, lease: &LeaseGrant) -> Arc<dyn Store>;
     /// Months that can be taken out; `None` where the engine keeps all in one.
     fn archive(&self) -> Option<&dyn ArchiveStore> {
         None

@@ -192,7 +192,10 @@ async fn an_old_month_goes_by_itself_and_comes_back_by_command() {
             ),
         );
     }
-    psql(&server, "INSERT INTO dead_letter (raw_id, channel, code, reason, state, at) VALUES (2, 'municipal-12345', 'x', 'x', 'open', 1)");
+    psql(
+        &server,
+        "INSERT INTO dead_letter (raw_id, channel, code, reason, state, at) VALUES (2, 'municipal-12345', 'x', 'x', 'open', 1)",
+    );
     psql(
         &server,
         "INSERT INTO raw_record SELECT 3, channel, origin, 'NEW', received_at + 1, read_at, topic, partition, 3, key_id, body FROM raw_record WHERE id = 2",

@@ -4,6 +4,7 @@
 mod alertmanager;
 mod checks;
 mod engine;
+mod lease;
 mod mail;
 mod mail_tls;
 mod mistakes;

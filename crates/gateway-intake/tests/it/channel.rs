@@ -8,6 +8,7 @@ use gateway_connector::{
 };
 use gateway_model::{Change, Clock, Dataset, ManualClock, SourceNumber, Timestamp, Window};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ struct State {
     polls: Vec<(Option<Timestamp>, Option<Cursor>)>,
     fetched: Vec<Vec<SourceNumber>>,
     every_day: bool,
+    before_page: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 pub fn record(number: &str, body: &str, updated_at: Option<Timestamp>) -> RawRecord {
@@ -59,6 +61,11 @@ impl FakeChannel {
     /// How the next reads end.
     pub fn script(&self, ends: impl IntoIterator<Item = Option<RequestError>>) {
         self.state.lock().unwrap().script.extend(ends);
+    }
+
+    /// What happens before the next page is answered.
+    pub fn before_page(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.state.lock().unwrap().before_page = Some(Box::pin(work));
     }
 
     /// Where the polls began, and with which cursor; forgotten with this call.
@@ -104,6 +111,10 @@ impl Source for FakeChannel {
             let inside = state.listing.iter().filter(|(at, _)| from.is_none_or(|from| *at >= from));
             inside.map(|(_, record)| record.clone()).collect()
         };
+        let before = self.state.lock().unwrap().before_page.take();
+        if let Some(before) = before {
+            before.await;
+        }
         self.scripted()?;
         let (records, next) = page_of(all, cursor, limit as usize);
         Ok(self.page(records, next))

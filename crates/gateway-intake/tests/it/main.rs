@@ -5,5 +5,6 @@ mod bench;
 mod bus;
 mod channel;
 mod jobs;
+mod lease;
 mod poll;
 mod webhook;

@@ -5,6 +5,7 @@ mod absence;
 mod accounts;
 mod audit;
 mod gaps;
+mod lease;
 mod letters;
 mod lies;
 mod narrowing;

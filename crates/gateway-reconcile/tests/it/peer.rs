@@ -10,6 +10,7 @@ use gateway_model::{
     SourceNumber, Timestamp, Window,
 };
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,8 @@ pub struct Peer {
     pub counts_only: AtomicBool,
     /// How old its answers are; the content is as of now all the same, which only a slower clock would do.
     pub clock_behind_ms: AtomicU64,
+    /// What happens before the next account is answered; the account is made first.
+    pub before_answer: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     snapshot: Mutex<Option<(Timestamp, BTreeMap<ItemKey, BookItem>)>>,
 }
 
@@ -68,6 +71,7 @@ impl Peer {
             unread: AtomicBool::new(false),
             counts_only: AtomicBool::new(false),
             clock_behind_ms: AtomicU64::new(0),
+            before_answer: Mutex::default(),
             snapshot: Mutex::default(),
         }
     }
@@ -163,6 +167,10 @@ impl ManifestSource for Peer {
             Some(Lie::OtherDataset) => manifest.dataset = Dataset::Knowledge,
             Some(Lie::Truncated) => return Err(RequestError::Undecodable { what: "cut off".to_owned() }),
             _ => {}
+        }
+        let before = self.before_answer.lock().unwrap().take();
+        if let Some(before) = before {
+            before.await;
         }
         Ok(manifest)
     }

@@ -3,6 +3,7 @@
 use super::StoreUnderTest;
 use super::fixture::*;
 use crate::*;
+use gateway_model::*;
 
 /// One holder until it lets go or its time is over; the epoch rises with the holder.
 pub async fn a_lease_has_one_holder(place: &dyn StoreUnderTest) {
@@ -56,6 +57,63 @@ pub async fn a_stale_epoch_saves_no_checkpoint(place: &dyn StoreUnderTest) {
     assert_eq!(a.checkpoint_saved_at(&municipal(), "orders").await.unwrap(), Some(at(32)));
     assert_eq!(a.checkpoint_saved_at(&municipal(), "others").await.unwrap(), None);
     assert_eq!(a.checkpoint(&desk(), "orders").await.unwrap(), None);
+}
+
+/// A handle under a lease writes while the lease is its holder's, whatever it writes, and nothing afterwards; reading goes on.
+pub async fn who_works_under_a_lease_writes_nothing_once_it_is_lost(place: &dyn StoreUnderTest) {
+    let (a, b) = (place.open().await, place.open().await);
+    write_orders(&*a, 0, 2).await;
+    let sent = owe(&*a, 0, Operation::Reply, at(600)).await;
+    attempt(&*a, sent, reply_item(0, 1), DeliveryState::Acknowledged).await;
+    let gap = NewGap {
+        channel: municipal(),
+        dataset: Dataset::Acceptance,
+        kind: GapKind::Differing,
+        key: Some(key(1)),
+        window: Window::new(at(0), at(600)),
+        delivery_id: None,
+        evidence: GapEvidence { theirs: Some(digest(1)), ours: None, as_of: at(1), compared_at: at(2) },
+        detail: None,
+        at: at(10),
+    };
+    let job = NewJob {
+        kind: JobKind::Reread,
+        channel: municipal(),
+        subject: "GZ1".into(),
+        reason: "gap".into(),
+        run_at: at(20),
+    };
+    let lease = a.acquire_lease("reconcile", "a", at(0), at(30)).await.unwrap().unwrap();
+    let under = a.under(&lease);
+    let ids = under.suspect(&[gap.clone(), gap.clone()]).await.unwrap();
+    under.move_gap(ids[0], GapState::Open, None, None, None, at(11)).await.unwrap();
+    // Renewed it is the same lease; past its time, and taken by nobody, it is still the only one.
+    a.acquire_lease("reconcile", "a", at(12), at(40)).await.unwrap().unwrap();
+    under.enqueue(&[job.clone()]).await.unwrap();
+    under.move_gap(ids[0], GapState::Repairing, None, None, None, at(50)).await.unwrap();
+
+    b.acquire_lease("reconcile", "b", at(50), at(80)).await.unwrap().unwrap();
+    let before = (a.gaps(&GapFilter::default(), 10).await.unwrap(), a.job_tallies().await.unwrap());
+    let evidence = gap.evidence.clone();
+    let refused = [
+        under.move_gap(ids[0], GapState::Closed, None, None, None, at(51)).await.err(),
+        under.suspect(&[gap.clone()]).await.err(),
+        under.suspect_again(ids[1], GapKind::MissingOrder, evidence.clone(), at(51)).await.err(),
+        under.forget(&ids[1..]).await.err(),
+        under.open_gaps(&[(ids[1], evidence)], 1_000, at(51)).await.err(),
+        under.redeliver(sent, at(51)).await.err(),
+        under.enqueue(&[NewJob { subject: "GZ2".into(), ..job }]).await.err(),
+        under.check().await.err(),
+    ];
+    for (n, refused) in refused.into_iter().enumerate() {
+        assert!(matches!(refused, Some(StoreError::LeaseLost { epoch: 1, .. })), "{n}: {refused:?}");
+    }
+    assert_eq!((a.gaps(&GapFilter::default(), 10).await.unwrap(), a.job_tallies().await.unwrap()), before);
+    assert_eq!(state_of(&*a, sent).await, DeliveryState::Acknowledged);
+    assert_eq!(under.gaps(&GapFilter::default(), 10).await.unwrap(), before.0);
+    // Others are not bound by it.
+    a.move_gap(ids[0], GapState::Closed, None, None, None, at(52)).await.unwrap();
+    b.check().await.unwrap();
 }
 
 /// Holders on two handles that all want the lease whenever it runs out never share an epoch.

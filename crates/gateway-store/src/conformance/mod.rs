@@ -163,6 +163,7 @@ macro_rules! store_conformance {
             a_dropped_round_of_matches_is_whole_or_absent
             the_registry_is_loaded_for_who_asks
             a_stale_epoch_saves_no_checkpoint
+            who_works_under_a_lease_writes_nothing_once_it_is_lost
             contenders_get_distinct_epochs
             writers_of_one_order_converge
             a_new_order_is_made_once

@@ -97,8 +97,8 @@ impl ArchiveStore for PostgresStore {
         self.repeated(|| async {
             let mut tx = self.begin_write().await?;
             must_hold(&mut tx, under).await?;
-            sqlx::query(sql!("month_left/delete_all")).execute(&mut *tx).await?;
-            write_rows(&mut tx, sql!("month_left/insert"), left, |values, left| {
+            sqlx::query(pg!("month_left/delete_all")).execute(&mut *tx).await?;
+            write_rows(&mut tx, pg!("month_left/insert"), left, |values, left| {
                 values.show(left.month).json(&left.holds).time(left.looked_at);
             })
             .await?;
@@ -108,7 +108,7 @@ impl ArchiveStore for PostgresStore {
     }
 
     async fn months_left(&self) -> Result<Vec<MonthLeft>> {
-        let rows = sqlx::query(sql!("month_left/list")).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(pg!("month_left/list")).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 let mut columns = Columns::of("month_left", row);
@@ -157,7 +157,7 @@ async fn listed(connection: &mut PgConnection) -> Result<BTreeMap<Month, MonthRo
         taken_by: None,
         holds: Vec::new(),
     };
-    for row in &sqlx::query(sql!("archived_month/list")).fetch_all(&mut *connection).await? {
+    for row in &sqlx::query(pg!("archived_month/list")).fetch_all(&mut *connection).await? {
         let mut columns = Columns::of("archived_month", row);
         let month: Month = columns.word()?;
         let (_, _) = (columns.maybe_int()?, columns.maybe_int()?);
@@ -259,7 +259,7 @@ impl PostgresStore {
             .bind(by)
             .execute(&mut *tx)
             .await?;
-        write_rows(&mut tx, sql!("archived_offset/upsert"), &seen.runs, |values, run| {
+        write_rows(&mut tx, pg!("archived_offset/upsert"), &seen.runs, |values, run| {
             values.text(&*run.topic).int(run.partition).int(run.first).int(run.end).show(month);
         })
         .await?;
@@ -326,7 +326,7 @@ impl PostgresStore {
             run(&mut tx, parted.attach(month)).await?;
             run(&mut tx, format!("ALTER TABLE {part} DROP CONSTRAINT IF EXISTS {BOUNDS}")).await?;
         }
-        for statement in [sql!("archived_month/delete"), sql!("archived_offset/delete")] {
+        for statement in [pg!("archived_month/delete"), pg!("archived_offset/delete")] {
             sqlx::query(statement).bind(month.to_string()).execute(&mut *tx).await?;
         }
         commit(tx).await?;

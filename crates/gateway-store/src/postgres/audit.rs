@@ -149,7 +149,7 @@ impl AuditStore for PostgresStore {
             return Ok(found);
         }
         // What was archived is accounted for, whether its table is still there or not.
-        let runs: Vec<(i64, i64)> = sqlx::query_as(sql!("archived_offset/of"))
+        let runs: Vec<(i64, i64)> = sqlx::query_as(pg!("archived_offset/of"))
             .bind(topic)
             .bind(i64::from(partition))
             .bind(bound(from))

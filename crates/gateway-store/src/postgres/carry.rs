@@ -49,7 +49,7 @@ impl PostgresStore {
     /// As [`PostgresStore::open`].
     pub async fn open_to_move(options: PostgresOptions) -> Result<Self> {
         refusal::check_server(&options).await?;
-        let store = Self { pool: pool(&options), limits: options.limits, months: Arc::default() };
+        let store = Self { pool: pool(&options), limits: options.limits, months: Arc::default(), under: None };
         match schema::check_or_create(&store.pool).await {
             Ok(()) => Ok(store),
             Err(error) => {

@@ -73,7 +73,7 @@ mod watch;
 
 pub use options::{PostgresLimits, PostgresOptions};
 
-use crate::{Store, StoreError};
+use crate::{LeaseGrant, Store, StoreError};
 use async_trait::async_trait;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -89,6 +89,8 @@ pub struct PostgresStore {
     pool: PgPool,
     limits: PostgresLimits,
     months: Arc<month::Months>,
+    /// The lease that is looked at whenever something is written.
+    under: Option<LeaseGrant>,
 }
 
 impl PostgresStore {
@@ -140,6 +142,10 @@ fn pool(options: &PostgresOptions) -> PgPool {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn under(&self, lease: &LeaseGrant) -> Arc<dyn Store> {
+        Arc::new(Self { under: Some(lease.clone()), ..self.clone() })
+    }
+
     fn archive(&self) -> Option<&dyn crate::ArchiveStore> {
         Some(self)
     }

@@ -1,5 +1,6 @@
 //! Transactions: the turn, the row locks, and repeating what the server gave up.
 
+use super::lease::must_hold;
 use super::{PostgresStore, Result};
 use crate::StoreError;
 use backoff::{ExponentialBuilder, Retryable};
@@ -44,7 +45,12 @@ struct TooLong(u64);
 impl PostgresStore {
     /// A transaction that may write.
     pub(super) async fn begin_write(&self) -> Result<Tx> {
-        Ok(self.pool.begin().await?)
+        let mut tx = self.pool.begin().await?;
+        if let Some(lease) = &self.under {
+            // Before any other lock, as everywhere.
+            must_hold(&mut tx, lease).await?;
+        }
+        Ok(tx)
     }
 
     /// A transaction whose statements all see one snapshot.

@@ -56,7 +56,7 @@ mod watch;
 pub use options::SqliteOptions;
 
 use crate::error::is_locked;
-use crate::{Store, StoreError};
+use crate::{LeaseGrant, Store, StoreError};
 use async_trait::async_trait;
 use backoff::{ExponentialBuilder, Retryable};
 use readers::Readers;
@@ -73,6 +73,8 @@ type Tx = Transaction<'static, Sqlite>;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: Arc<Readers>,
+    /// The lease that is looked at whenever something is written.
+    under: Option<LeaseGrant>,
 }
 
 impl SqliteStore {
@@ -86,7 +88,7 @@ impl SqliteStore {
         schema::check_or_create(&writer).await?;
         let timeout = Duration::from_millis(options.queue_timeout_ms);
         let readers = Readers::new(options.reader(), options.read_connections, timeout);
-        Ok(Self { writer, readers: Arc::new(readers) })
+        Ok(Self { writer, readers: Arc::new(readers), under: None })
     }
 
     /// Brings a file to this program's schema; returns the names of the migrations that were applied.
@@ -101,6 +103,14 @@ impl SqliteStore {
     }
 
     async fn begin_write(&self) -> Result<Tx> {
+        let mut tx = self.begin_immediate().await?;
+        if let Some(lease) = &self.under {
+            lease::must_hold(&mut tx, lease).await?;
+        }
+        Ok(tx)
+    }
+
+    async fn begin_immediate(&self) -> Result<Tx> {
         const BEGIN: &str = "BEGIN IMMEDIATE";
         match self.writer.begin_with(BEGIN).await {
             // A full disk or an I/O error makes SQLite roll back by itself. The driver's rollback then fails, it counts on as if it were inside a
@@ -135,6 +145,10 @@ async fn open_writer(options: &SqliteOptions) -> Result<SqlitePool> {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn under(&self, lease: &LeaseGrant) -> Arc<dyn Store> {
+        Arc::new(Self { under: Some(lease.clone()), ..self.clone() })
+    }
+
     async fn check(&self) -> Result<()> {
         let tx = self.begin_write().await?;
         tx.rollback().await?;
