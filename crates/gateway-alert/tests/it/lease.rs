@@ -172,7 +172,8 @@ async fn who_lost_the_lease_while_a_notice_was_on_its_way_marks_nothing_and_send
         let grant = store.acquire_lease("notify/hook", "other", at(1_000), at(1_008)).await.unwrap().unwrap();
         (first, grant)
     };
-    let (ran, (first, grant)) = tokio::join!(place.senders[0].run(&round()), stealing);
+    let one = round();
+    let (ran, (first, grant)) = tokio::join!(place.senders[0].run(&one), stealing);
     assert_eq!(ran.unwrap_err().code, "lease_lost");
     assert!(receiver.take().is_empty(), "the second is not sent");
     assert_eq!(place.owed_rows("hook").await, owed, "nothing is marked");

@@ -89,16 +89,16 @@ pub async fn who_works_under_a_lease_writes_nothing_once_it_is_lost(place: &dyn 
     under.move_gap(ids[0], GapState::Open, None, None, None, at(11)).await.unwrap();
     // Renewed it is the same lease; past its time, and taken by nobody, it is still the only one.
     a.acquire_lease("reconcile", "a", at(12), at(40)).await.unwrap().unwrap();
-    under.enqueue(&[job.clone()]).await.unwrap();
+    under.enqueue(std::slice::from_ref(&job)).await.unwrap();
     under.move_gap(ids[0], GapState::Repairing, None, None, None, at(50)).await.unwrap();
 
     b.acquire_lease("reconcile", "b", at(50), at(80)).await.unwrap().unwrap();
     let before = (a.gaps(&GapFilter::default(), 10).await.unwrap(), a.job_tallies().await.unwrap());
-    let evidence = gap.evidence.clone();
+    let evidence = gap.evidence;
     let refused = [
         under.move_gap(ids[0], GapState::Closed, None, None, None, at(51)).await.err(),
-        under.suspect(&[gap.clone()]).await.err(),
-        under.suspect_again(ids[1], GapKind::MissingOrder, evidence.clone(), at(51)).await.err(),
+        under.suspect(std::slice::from_ref(&gap)).await.err(),
+        under.suspect_again(ids[1], GapKind::MissingOrder, evidence, at(51)).await.err(),
         under.forget(&ids[1..]).await.err(),
         under.open_gaps(&[(ids[1], evidence)], 1_000, at(51)).await.err(),
         under.redeliver(sent, at(51)).await.err(),
