@@ -5,7 +5,7 @@ use crate::world::{GRAINS, LOOK, World, channel, config, order};
 use gateway_model::{Clock, GapState, ManualClock, Timestamp};
 use gateway_reconcile::{Defences, ReconcileConfig, Reconciler};
 use gateway_runtime::{Round, Task, TaskError};
-use gateway_store::{JobKind, LeaseGrant, LeaseStore, SqliteStore};
+use gateway_store::{JobKind, JobStore, LeaseGrant, LeaseStore, SqliteStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -188,7 +188,6 @@ async fn what_a_person_asked_for_is_left_to_the_next_holder() {
         reason: "by hand".to_owned(),
         run_at: world.clock.now(),
     };
-    use gateway_store::JobStore as _;
     world.store.enqueue(&[job]).await.unwrap();
     world.wait(10);
     let stolen = lose_at_the_next_answer(&world);
