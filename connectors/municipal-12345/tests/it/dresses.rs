@@ -29,6 +29,16 @@ fn canghai_partial_push() {
 }
 
 #[test]
+fn canghai_grants_an_extension() {
+    insta::assert_json_snapshot!(golden(CANGHAI, "canghai_decided.json"));
+}
+
+#[test]
+fn yunjing_notes_an_extension() {
+    insta::assert_json_snapshot!(golden(YUNJING, "yunjing_extension.xml"));
+}
+
+#[test]
 fn yunjing_with_oddities_in_gb18030() {
     insta::assert_json_snapshot!(golden(YUNJING, "yunjing_odd.xml"));
 }

@@ -50,6 +50,16 @@ fn a_partial_push() {
 }
 
 #[test]
+fn an_extension_that_was_granted() {
+    insta::assert_json_snapshot!(golden("decided"));
+}
+
+#[test]
+fn an_appeal_by_a_ground_that_nobody_knows() {
+    insta::assert_json_snapshot!(golden("appealed"));
+}
+
+#[test]
 fn without_number_or_acceptance_time_nothing_can_be_said() {
     let missing = |wire_field: &str| Err(NormalizeError::MissingField { wire_field: wire_field.to_owned() });
     for number in ["\"\"", "null", "{}", "\"a\\nb\""] {
