@@ -6,12 +6,12 @@
 use crate::views::ChinaTime;
 use gateway_model::{
     ChannelId, ChannelState, Conflict, Dataset, DeliveryState, Digest, EventRow, FacetRow, Field, Fields, Moment,
-    Operation, OrderId, OrderNumber, OrderPair, OrderState, Overlay, Part, RawId, Revision, Verification,
-    channel_states, overlays,
+    Operation, OrderId, OrderNumber, OrderPair, OrderState, Overlay, Part, RawId, RegistryKind, Revision,
+    Verification, channel_states, overlays,
 };
 use gateway_store::{DeliveryRow, NumberReading, OrderView, PersonRow, VerificationRow};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What of an order is shown.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,34 @@ struct VerificationJson<'a> {
     raw_id: RawId,
     registry_seq: u64,
     at: ChinaTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_up: Option<LookedUpJson<'a>>,
+}
+
+/// Where the question at the operating-data service stands.
+#[derive(Serialize)]
+struct LookedUpJson<'a> {
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<ChinaTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_at: Option<ChinaTime>,
+    kinds: &'a BTreeSet<RegistryKind>,
+}
+
+/// `None` where it was not asked and is not to be.
+fn looked_up(row: &VerificationRow) -> Option<LookedUpJson<'_>> {
+    const NONE: &BTreeSet<RegistryKind> = &BTreeSet::new();
+    let asked = row.looked_up.as_ref().filter(|asked| asked.raw_id == row.raw_id);
+    (asked.is_some() || row.look_up_at.is_some()).then(|| LookedUpJson {
+        attempts: asked.map_or(0, |asked| asked.attempts),
+        error: asked.and_then(|asked| asked.error.as_deref()),
+        answered_at: asked.and_then(|asked| asked.answered_at).map(ChinaTime),
+        next_at: row.look_up_at.map(ChinaTime),
+        kinds: asked.map_or(NONE, |asked| &asked.kinds),
+    })
 }
 
 /// A field of which channels say different things: whose word counts, and each one's.
@@ -174,6 +202,7 @@ impl<'a> OrderJson<'a> {
                 raw_id: row.raw_id,
                 registry_seq: row.registry_seq,
                 at: ChinaTime(row.at),
+                looked_up: looked_up(row),
             })
             .collect();
         self

@@ -53,6 +53,6 @@ pub use order::{EventRow, FacetRow, OrderNumber};
 pub use overlay::{Overlay, OverlayKind, OverlayState, overlays};
 pub use plate::{Plate, PlateForm};
 pub use verification::{
-    Mismatch, PersonHash, PersonKey, RegistryEntry, RegistryExtract, RegistryFacts, RegistryKind, RegistryLookup,
-    Verdict, Verification, VerificationSubject, company_key,
+    LookedUp, Mismatch, PersonHash, PersonKey, RegistryEntry, RegistryExtract, RegistryFacts, RegistryKind,
+    RegistryLookup, Verdict, Verification, VerificationSubject, company_key,
 };

@@ -7,7 +7,7 @@
 //! Refused: to correct an order from the registry (a wrong plate then accuses another driver), and to refuse an order whose car is unknown (the
 //! complaint stands all the same).
 
-use crate::{Change, Field, FieldValue, Plate, Timestamp};
+use crate::{Change, Field, FieldValue, Plate, RawId, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -288,11 +288,82 @@ impl VerificationSubject {
         lookups
     }
 
+    /// What of it the registry does not say, and an operating-data service that answers these kinds has to be asked. A company is never asked for by itself:
+    /// a car's answer names its own.
+    #[must_use]
+    pub fn missing(&self, registry: &RegistryExtract, answered: &BTreeSet<RegistryKind>) -> Vec<RegistryLookup> {
+        let imported = |lookup: &RegistryLookup| {
+            let mut entries =
+                registry.entries.iter().filter(|entry| entry.kind == lookup.kind && entry.key == lookup.key);
+            match (lookup.kind, self.trip_ms()) {
+                (RegistryKind::Trips, Some(trip)) => entries.any(|entry| overlaps(entry, trip)),
+                _ => entries.next().is_some(),
+            }
+        };
+        let plate = self.plate.as_deref().unwrap_or_default();
+        let mut missing = self.lookups();
+        missing.retain(|lookup| match lookup.kind {
+            RegistryKind::Companies => false,
+            kind => answered.contains(&kind) && !imported(lookup),
+        });
+        // What was probably meant matters only where what was said is not there.
+        let of_plate = |lookup: &RegistryLookup| lookup.kind == RegistryKind::Vehicles && lookup.key == plate;
+        if !missing.iter().any(of_plate) {
+            missing.retain(|lookup| lookup.kind != RegistryKind::Vehicles);
+        }
+        missing
+    }
+
     /// Judges it by what the registry says.
     #[must_use]
     pub fn judge(&self, registry: &RegistryExtract) -> Verification {
-        let mut verdict = Judging { registry, result: Verification::default() };
+        self.judge_with(registry, None)
+    }
+
+    /// Judges it by what the registry says and, where that says nothing, by what an operating-data service answered.
+    #[must_use]
+    pub fn judge_with(&self, registry: &RegistryExtract, looked_up: Option<&LookedUp>) -> Verification {
+        let mut verdict = Judging { registry, looked_up, result: Verification::default() };
         verdict.of(self)
+    }
+}
+
+fn overlaps(trip: &RegistryEntry, (from, until): (i64, i64)) -> bool {
+    trip.from_ms <= until && trip.until_ms >= from
+}
+
+/// Where the question of one order stands at the operating-data service, and what it answered. Holds no person, as the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedUp {
+    /// The record about which was asked; of another word of the order it says nothing.
+    pub raw_id: RawId,
+    /// Attempts that failed since it is owed.
+    pub attempts: u32,
+    /// Why the last one failed: the code of the SDK's request error; `None` once it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was answered; `None` while it is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// The kinds that were asked for.
+    #[serde(default)]
+    pub kinds: BTreeSet<RegistryKind>,
+    /// What was found.
+    #[serde(default)]
+    pub entries: Vec<RegistryEntry>,
+}
+
+impl LookedUp {
+    /// A question about a record that nobody answered yet.
+    #[must_use]
+    pub fn owed(raw_id: RawId) -> Self {
+        Self { raw_id, attempts: 0, error: None, answered_at: None, kinds: BTreeSet::new(), entries: Vec::new() }
+    }
+
+    /// Whether it is the answer about this record.
+    #[must_use]
+    pub fn answers(&self, raw_id: RawId) -> bool {
+        self.raw_id == raw_id && self.answered_at.is_some()
     }
 }
 
@@ -306,6 +377,8 @@ pub enum Verdict {
     Mismatch,
     /// There is no such car (without a plate: no such driver).
     NotFound,
+    /// Not verified yet: the operating-data service has not answered, and is asked again until it does.
+    Pending,
     /// The order says too little, or the registry has nothing to compare with.
     #[default]
     NotCheckable,
@@ -313,7 +386,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Match, Self::Mismatch, Self::NotFound, Self::NotCheckable];
+    pub const ALL: [Self; 5] = [Self::Match, Self::Mismatch, Self::NotFound, Self::Pending, Self::NotCheckable];
 
     /// The name in SQL and JSON.
     #[must_use]
@@ -322,6 +395,7 @@ impl Verdict {
             Self::Match => "match",
             Self::Mismatch => "mismatch",
             Self::NotFound => "not_found",
+            Self::Pending => "pending",
             Self::NotCheckable => "not_checkable",
         }
     }
@@ -333,6 +407,7 @@ impl Verdict {
             Self::Match => "一致",
             Self::Mismatch => "不一致",
             Self::NotFound => "查无此车（人）",
+            Self::Pending => "尚未核查",
             Self::NotCheckable => "无法核查",
         }
     }
@@ -374,18 +449,32 @@ pub struct Verification {
     pub likely_plate: Option<String>,
 }
 
+impl Verification {
+    /// That of what an operating-data service was not yet asked for: nothing is said before it answered, lest a car be called unknown that it knows.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self { verdict: Verdict::Pending, ..Self::default() }
+    }
+}
+
 struct Judging<'a> {
     registry: &'a RegistryExtract,
+    looked_up: Option<&'a LookedUp>,
     result: Verification,
 }
 
 impl Judging<'_> {
     fn known(&self, kind: RegistryKind) -> bool {
-        self.registry.kinds.contains(&kind)
+        self.registry.kinds.contains(&kind) || self.looked_up.is_some_and(|answer| answer.kinds.contains(&kind))
+    }
+
+    /// What was imported, then what the service answered: a person's file goes before a machine's word.
+    fn entries(&self) -> impl Iterator<Item = &RegistryEntry> {
+        self.registry.entries.iter().chain(self.looked_up.iter().flat_map(|answer| &answer.entries))
     }
 
     fn find(&self, kind: RegistryKind, key: &str) -> Option<&RegistryEntry> {
-        self.registry.entries.iter().find(|entry| entry.kind == kind && entry.key == key)
+        self.entries().find(|entry| entry.kind == kind && entry.key == key)
     }
 
     fn compared(&mut self, field: Field) {
@@ -481,14 +570,13 @@ impl Judging<'_> {
     }
 
     fn trip(&mut self, subject: &VerificationSubject) {
-        let (Some(plate), Some((from, until))) = (&subject.plate, subject.trip_ms()) else { return };
+        let (Some(plate), Some(trip)) = (&subject.plate, subject.trip_ms()) else { return };
         if !self.known(RegistryKind::Trips) {
             return;
         }
         self.compared(Field::TripFrom);
-        let trips: Vec<RegistryFacts> = (self.registry.entries.iter())
-            .filter(|entry| entry.kind == RegistryKind::Trips && entry.key == *plate)
-            .filter(|entry| entry.from_ms <= until && entry.until_ms >= from)
+        let trips: Vec<RegistryFacts> = (self.entries())
+            .filter(|entry| entry.kind == RegistryKind::Trips && entry.key == *plate && overlaps(entry, trip))
             .map(|entry| entry.facts.clone())
             .collect();
         if trips.is_empty() {

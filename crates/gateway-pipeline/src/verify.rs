@@ -1,5 +1,6 @@
 //! Verification 核查: an acceptance of a channel that is to be verified is compared with the operating data, in the transaction that makes it the head; and
-//! again when the registry changed, as long as the order is open.
+//! again when the registry changed, as long as the order is open. What the registry does not say, an operating-data service may: then the verdict is
+//! [`Verdict::Pending`](gateway_model::Verdict::Pending) at first, and asking is the [`LookUps`](crate::LookUps)' business.
 //!
 //! Trade-off: the comparison is pure and part of the decision, so a verdict is never older than what it stands beside; the price is one look-up for each
 //! batch that has such an acceptance, and none for others.
@@ -8,8 +9,8 @@ use crate::decide::batch::Decision;
 use crate::{Normalized, Statement};
 use async_trait::async_trait;
 use gateway_model::{
-    Change, ChannelId, Clock, Dataset, OrderId, OrderState, PersonKey, RawId, RegistryLookup, Verification,
-    VerificationSubject,
+    Change, ChannelId, Clock, Dataset, OrderId, OrderState, PersonKey, RawId, RegistryKind, RegistryLookup,
+    Verification, VerificationSubject,
 };
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{RawMeta, Store, VerificationRow};
@@ -26,6 +27,8 @@ pub struct Verifying {
     pub channels: BTreeSet<ChannelId>,
     /// Matches persons.
     pub person_key: PersonKey,
+    /// What an operating-data service is asked where the registry says nothing; empty where there is no service.
+    pub answered: BTreeSet<RegistryKind>,
 }
 
 impl Verifying {
@@ -53,12 +56,15 @@ impl Decision<'_> {
     pub(crate) fn verify(&mut self, order_id: OrderId, change: &Change, meta: &RawMeta, raw_id: RawId) {
         let Some(verifying) = &self.decider.verifying else { return };
         let Some(subject) = verifying.subject(&meta.channel, change) else { return };
-        // Without a look-up nothing is known, and the next round of the reverifier looks.
-        let (result, registry_seq) = match &self.registry {
-            Some(registry) => (subject.judge(registry), registry.seq),
-            None => (Verification::default(), 0),
-        };
         let (channel, at) = (meta.channel.clone(), self.now);
+        // Without a look-up nothing is known, and the next round of the reverifier looks.
+        let (result, registry_seq, look_up_at) = match &self.registry {
+            Some(registry) if subject.missing(registry, &verifying.answered).is_empty() => {
+                (subject.judge(registry), registry.seq, None)
+            }
+            Some(registry) => (Verification::pending(), registry.seq, Some(at)),
+            None => (Verification::default(), 0, None),
+        };
         self.writes.verifications.push(VerificationRow {
             order_id,
             channel,
@@ -67,6 +73,8 @@ impl Decision<'_> {
             result,
             registry_seq,
             at,
+            looked_up: None,
+            look_up_at,
         });
     }
 }
@@ -75,13 +83,14 @@ impl Decision<'_> {
 pub struct Reverifier {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    answered: BTreeSet<RegistryKind>,
 }
 
 impl Reverifier {
-    /// A reverifier.
+    /// A reverifier; `answered` = what an operating-data service is asked where the registry says nothing.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, answered: BTreeSet<RegistryKind>) -> Self {
+        Self { store, clock, answered }
     }
 }
 
@@ -121,7 +130,15 @@ impl Task for Reverifier {
                 if is_closed(state) {
                     return row;
                 }
-                VerificationRow { result: row.subject.judge(&registry), at: now, ..row }
+                let answer = row.looked_up.as_ref().filter(|answer| answer.answers(row.raw_id));
+                if answer.is_none() && !row.subject.missing(&registry, &self.answered).is_empty() {
+                    // What waits already waits since then.
+                    let at = if row.look_up_at.is_some() { row.at } else { now };
+                    let look_up_at = row.look_up_at.or(Some(now));
+                    return VerificationRow { result: Verification::pending(), look_up_at, at, ..row };
+                }
+                let result = row.subject.judge_with(&registry, answer);
+                VerificationRow { result, at: now, look_up_at: None, ..row }
             })
             .collect();
         self.store.verify_again(&rows).await.map_err(failed)?;

@@ -1,6 +1,7 @@
 //! The configuration: the embedded defaults, the file, the environment; all mistakes told at once, with their key paths.
 
 use config::{Config, Environment, File, FileFormat};
+use gateway_connector::RetryPolicy;
 use gateway_model::{AuthorityTable, ChannelId};
 use gateway_pipeline::{PipelineConfig, Route, Routes};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct GatewayConfig {
     pub intake: gateway_intake::IntakeConfig,
     /// From record to order.
     pub pipeline: PipelineConfig,
+    /// The service that is asked of cars and drivers; `None` = there is none, and only imports are compared with.
+    pub operating_data: Option<OperatingDataSection>,
     /// Ways out.
     pub delivery: gateway_delivery::DeliveryConfig,
     /// Comparing accounts.
@@ -116,7 +119,7 @@ pub struct ChannelConfig {
     pub base_url: String,
     /// A wire profile; the kind's default where absent.
     pub profile: Option<PathBuf>,
-    /// Whether what it says of cars, drivers and trips is compared with the operating data that `import registry` brought.
+    /// Whether what it says of cars, drivers and trips is compared with operating data: what `import registry` brought, and what `[operating_data]` answers.
     pub verification: bool,
     /// The application id agreed on.
     pub app_id: String,
@@ -128,6 +131,34 @@ pub struct ChannelConfig {
     pub webhook_secret_files: Vec<PathBuf>,
     /// Its front-end box; no files are exchanged where absent.
     pub files: Option<gateway_delivery::files::FilesConfig>,
+}
+
+/// The operating-data service 运营数据服务: asked of what no import says, for channels with `verification = true`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatingDataSection {
+    /// Its base address.
+    pub base_url: String,
+    /// Its profile; the shipped one where absent.
+    pub profile: Option<PathBuf>,
+    /// The application id agreed on.
+    pub app_id: String,
+    /// The secret that our questions are signed with.
+    pub request_secret_file: Option<PathBuf>,
+    /// How long to wait before a question that failed is asked again; without end.
+    pub retry: RetryPolicy,
+}
+
+impl Default for OperatingDataSection {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            profile: None,
+            app_id: String::new(),
+            request_secret_file: None,
+            retry: RetryPolicy { min_ms: 2_000, max_ms: 300_000, ..RetryPolicy::default() },
+        }
+    }
 }
 
 /// A mistake in the configuration.
@@ -199,6 +230,11 @@ pub fn read(
                 Some(sftp) => sftp.paths_mut().for_each(|path| *path = dir.join(&*path)),
                 None => files.dir = dir.join(&files.dir),
             }
+        }
+    }
+    if let Some(service) = &mut config.operating_data {
+        for path in service.profile.iter_mut().chain(&mut service.request_secret_file) {
+            *path = dir.join(&*path);
         }
     }
     for path in config.alert.paths_mut() {
@@ -341,6 +377,15 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     }
     for (key, text) in config.reconcile.policy.mistakes() {
         mistakes.push(mistake(format!("reconcile.policy.{key}"), text));
+    }
+    if let Some(service) = &config.operating_data {
+        if let Some(text) = service.retry.mistake() {
+            mistakes.push(mistake("operating_data.retry", text));
+        }
+        if !config.channels.iter().any(|channel| channel.verification) {
+            let text = "would never be asked: no channel has `verification = true`";
+            mistakes.push(mistake("operating_data", text));
+        }
     }
     if config.pipeline.batch_records == 0 {
         mistakes.push(mistake("pipeline.batch_records", "must be at least 1"));

@@ -4,7 +4,8 @@
 use crate::config::{ChannelConfig, ConfigMistake, GatewayConfig, mistake};
 use crate::dead_ends::Ends;
 use crate::secrets;
-use gateway_connector::wire::{self, Kind, ProfileSource};
+use gateway_connector::profile::OperatingDataProfile;
+use gateway_connector::wire::{self, Kind, OperatingData, ProfileSource};
 use gateway_connector::{Connector, Credentials, ProfileErrors, Secret};
 use gateway_model::{ChannelId, Clock};
 use std::path::Path;
@@ -51,6 +52,57 @@ pub fn connect_all(
         crate::dead_ends::check(config, &Ends { connectors: &channels, desk: desk.as_ref() }, mistakes);
     }
     channels
+}
+
+/// The operating-data service, where one is configured. Mistakes are added to the list.
+pub fn operating_data(
+    config: &GatewayConfig,
+    clock: Arc<dyn Clock>,
+    mistakes: &mut Vec<ConfigMistake>,
+) -> Option<Arc<OperatingData>> {
+    let section = config.operating_data.as_ref()?;
+    let before = mistakes.len();
+    let text = match &section.profile {
+        None => OperatingDataProfile::DEFAULT.to_owned(),
+        Some(path) => std::fs::read_to_string(path).unwrap_or_else(|error| {
+            mistakes.push(mistake("operating_data.profile", format!("{}: {error}", path.display())));
+            OperatingDataProfile::DEFAULT.to_owned()
+        }),
+    };
+    let read = section.request_secret_file.as_deref().map(secrets::read);
+    let secret = match read {
+        Some(Ok(secret)) => secret,
+        // The placeholder keeps the service from telling it again, and never leaves this check.
+        missing => {
+            let text = match missing {
+                Some(Err(error)) => error.to_string(),
+                _ => "is missing: secrets are read from files".to_owned(),
+            };
+            mistakes.push(mistake("operating_data.request_secret_file", text));
+            "missing".to_owned()
+        }
+    };
+    let credentials = Credentials {
+        app_id: section.app_id.clone(),
+        request_secret: Secret::new(secret),
+        webhook_secrets: Vec::new(),
+    };
+    match OperatingData::new(&text, &section.base_url, credentials, clock) {
+        Ok(service) if mistakes.len() == before => Some(Arc::new(service)),
+        Ok(_) => None,
+        Err(ProfileErrors(found)) => {
+            mistakes.extend(found.into_iter().map(|found| {
+                let key = match found.path.as_str() {
+                    "base_url" => "operating_data.base_url".to_owned(),
+                    "credentials.app_id" => "operating_data.app_id".to_owned(),
+                    "credentials.request_secret" => "operating_data.request_secret_file".to_owned(),
+                    path => format!("operating_data.profile: {path}"),
+                };
+                mistake(key, found.what)
+            }));
+            None
+        }
+    }
 }
 
 fn connect(

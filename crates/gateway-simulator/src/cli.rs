@@ -1,4 +1,4 @@
-//! Command line of `simulate 12345`, `12328`, `taxi-qr`, `web-12328`, `taxi-wechat`, `bureau` and `desk`. Secrets only by file; addresses of others by value or by file, since a
+//! Command line of `simulate 12345`, `12328`, `taxi-qr`, `web-12328`, `taxi-wechat`, `bureau`, `desk` and `operating-data`. Secrets only by file; addresses of others by value or by file, since a
 //! process that is started again may have another one.
 
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use crate::desk::{DeskOptions, start_desk};
 use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::FaultPlan;
+use crate::operating_data::{CarFaultShare, OperatingDataOptions, start_operating_data};
 use crate::platform::{BoxFault, LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
 use crate::sign::SignatureMethod;
 
@@ -40,6 +41,8 @@ pub enum SimulateCommand {
     Bureau(SimulatePlatform),
     /// The bureau's handling desk.
     Desk(SimulateDesk),
+    /// The operating-data service, with a book of cars of its own.
+    OperatingData(SimulateOperatingData),
 }
 
 /// `simulate 12345`, `simulate 12328`, `simulate taxi-qr`, `simulate web-12328`, `simulate taxi-wechat`, `simulate bureau`
@@ -219,6 +222,62 @@ impl SimulateDesk {
     }
 }
 
+/// `simulate operating-data`
+#[derive(Debug, Args)]
+pub struct SimulateOperatingData {
+    /// Directory of the service: book of cars, address, control token.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Listening address; port 0 takes a free one. The address taken is written to DIR/address.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// X-App-Id of who asks.
+    #[arg(long, default_value = "transport-bureau")]
+    pub app_id: String,
+    /// MAC of what is asked.
+    #[arg(long, value_enum, default_value = "hmac-sha256")]
+    pub signature: SignatureMethod,
+    /// File with the secret of what is asked.
+    #[arg(long)]
+    pub api_secret_file: PathBuf,
+    /// Seed of the invented cars and of what goes wrong.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Cars that are invented where DIR/cars.json is not there yet.
+    #[arg(long, default_value_t = 200)]
+    pub cars: usize,
+    /// What goes wrong, each with its percent: slow, unavailable, throttled, refused, unknown, other, torn; as slow:5,unavailable:20.
+    #[arg(long, value_delimiter = ',')]
+    pub faults: Vec<CarFaultShare>,
+    /// How long a slow answer takes, in milliseconds.
+    #[arg(long, default_value_t = 30_000)]
+    pub slow_ms: u64,
+    /// End when standard input ends.
+    #[arg(long)]
+    pub exit_with_parent: bool,
+}
+
+impl SimulateOperatingData {
+    /// The options, the secret read.
+    ///
+    /// # Errors
+    /// When the secret can't be read.
+    pub fn options(&self) -> Result<OperatingDataOptions, SimError> {
+        Ok(OperatingDataOptions {
+            dir: self.dir.clone(),
+            listen: self.listen.clone(),
+            app_id: self.app_id.clone(),
+            signature: self.signature,
+            api_secret: read_secret(&self.api_secret_file)?,
+            seed: self.seed,
+            cars: self.cars,
+            faults: self.faults.clone(),
+            slow: Duration::from_millis(self.slow_ms),
+            clock: SimClock::default(),
+        })
+    }
+}
+
 impl SimulateCommand {
     /// Runs the simulator to its end and returns the process's exit code.
     ///
@@ -232,6 +291,12 @@ impl SimulateCommand {
             Self::Web(arguments) => run_platform(&arguments, PlatformKind::Web).await,
             Self::TaxiWechat(arguments) => run_platform(&arguments, PlatformKind::TaxiWechat).await,
             Self::Bureau(arguments) => run_platform(&arguments, PlatformKind::Bureau).await,
+            Self::OperatingData(arguments) => {
+                let handle = start_operating_data(arguments.options()?).await?;
+                end_with_parent(arguments.exit_with_parent, handle.shutdown());
+                handle.ended().await?;
+                Ok(0)
+            }
             Self::Desk(arguments) => {
                 let handle = start_desk(arguments.options()?).await?;
                 end_with_parent(arguments.exit_with_parent, handle.shutdown());

@@ -4,6 +4,7 @@
 //! speaks `docs/channels/municipal-12345.md`; the same machine is the **province** (`simulate 12328`), which takes uploads by
 //! `docs/channels/provincial-12328.md`, and the **bureau** (`simulate bureau`), which works on what is dispatched to it by
 //! `docs/channels/bureau.md`. The **desk** (`simulate desk`) plays the bureau's handling desk through `/api/v1`.
+//! The **operating-data service** (`simulate operating-data`) is asked of cars by `docs/operating-data.md`.
 //! **Faults** are what real peers do wrong, injected by a seeded plan and counted. The **judge** compares, record by record, what
 //! the platform's and the desk's books say with what the gateway holds.
 //!
@@ -25,6 +26,7 @@ pub mod http;
 pub mod invent;
 pub mod journal;
 pub mod judge;
+pub mod operating_data;
 pub mod pace;
 pub mod platform;
 pub mod record;
@@ -39,5 +41,6 @@ pub use faults::expectation::Expected;
 pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
 pub use judge::{ControlPoint, ForwardOptions, JudgeOptions, Party, Verdict, judge};
+pub use operating_data::{Car, CarFault, OperatingDataHandle, OperatingDataOptions, start_operating_data};
 pub use pace::{DeskPace, Lateness, Pace, Wait};
 pub use platform::{PlatformEnd, PlatformHandle, PlatformKind, PlatformOptions, run_platform, start_platform};

@@ -90,6 +90,13 @@ pub trait RegistryStore: Send + Sync {
     /// Replaces verifications by later judgements of the same word; where the order says something else meanwhile, or was judged as late already, nothing
     /// happens.
     async fn verify_again(&self, rows: &[VerificationRow]) -> Result<()>;
+    /// Takes up to `limit` verifications for which the operating-data service is to be asked by `now`, the longest owed first: nobody else takes them before
+    /// `until`, by when an answer must be written.
+    async fn claim_lookups(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<VerificationRow>>;
+    /// Writes what came of asking; where the order says something else meanwhile, or was judged by a later import, nothing happens.
+    async fn write_lookups(&self, rows: &[VerificationRow]) -> Result<()>;
+    /// The verifications that wait for the operating-data service, by channel; overdue are those that wait since before a time.
+    async fn waiting_lookups(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
     /// How many orders of each channel have which verdict.
     async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>>;
 }

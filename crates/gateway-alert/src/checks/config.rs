@@ -20,6 +20,7 @@ use super::receipts_overdue::ReceiptsOverdueConfig;
 use super::spool_depth::SpoolDepthConfig;
 use super::task_stalled::TaskStalledConfig;
 use super::unmapped_codes::UnmappedCodesConfig;
+use super::verification_overdue::VerificationOverdueConfig;
 use super::webhooks_all_refused::WebhooksAllRefusedConfig;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,7 @@ sections! {
     task_stalled: TaskStalledConfig,
     dead_letters_open: DeadLettersOpenConfig,
     parked_overdue: ParkedOverdueConfig,
+    verification_overdue: VerificationOverdueConfig,
     comparison_overdue: ComparisonOverdueConfig,
     unmapped_codes: UnmappedCodesConfig,
     number_holes: NumberHolesConfig,

@@ -32,6 +32,7 @@ mod receipts_overdue;
 mod spool_depth;
 mod task_stalled;
 mod unmapped_codes;
+mod verification_overdue;
 mod webhooks_all_refused;
 
 pub use config::ChecksConfig;
@@ -180,6 +181,10 @@ pub fn all(deps: &CheckDeps, config: &ChecksConfig) -> Checks {
     books
         .add(config.dead_letters_open.enabled, dead_letters_open::DeadLettersOpen::new(deps, config.dead_letters_open));
     books.add(config.parked_overdue.enabled, parked_overdue::ParkedOverdue::new(deps, &config.parked_overdue));
+    books.add(
+        config.verification_overdue.enabled,
+        verification_overdue::VerificationOverdue::new(deps, &config.verification_overdue),
+    );
     books.add(
         config.comparison_overdue.enabled,
         comparison_overdue::ComparisonOverdue::new(deps, &config.comparison_overdue),

@@ -185,4 +185,17 @@ pub(super) const TEXTS: &[Text] = &[
             todo: "hotline-gateway reconcile: if the source has the order it is fetched; else they become dead letters.",
         },
     },
+    Text {
+        code: "verification_overdue",
+        zh: Words {
+            name: "核查逾期",
+            what: "运营数据服务未应答，{orders} 件工单仍未核查（共 {waiting} 件待核查，最早的已等待 {oldest_s} 秒）；工单照常受理。",
+            todo: "用 hotline-gateway status 查看 look-up/operating-data 的错误，检查网络、密钥或联系数据服务方；恢复后自动补核。",
+        },
+        en: Words {
+            name: "verification overdue",
+            what: "the operating-data service does not answer: {orders} {orders|order is|orders are} not verified yet ({waiting} wait in all, the oldest for {oldest_s} s); the orders go on.",
+            todo: "see the error of look-up/operating-data in hotline-gateway status: network, secret, or the service's operator; what waits is verified by itself afterwards.",
+        },
+    },
 ];

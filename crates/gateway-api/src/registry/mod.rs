@@ -32,7 +32,10 @@ pub(crate) struct ImportParams {
 }
 
 /// `GET /api/v1/registry`
-pub(crate) async fn show(State(store): State<Arc<dyn Store>>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn show(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<Arc<dyn Clock>>,
+) -> Result<Json<Value>, Problem> {
     let imports = store.registry_imports().await?;
     let registry: Vec<_> = imports
         .iter()
@@ -47,7 +50,12 @@ pub(crate) async fn show(State(store): State<Arc<dyn Store>>) -> Result<Json<Val
         .iter()
         .map(|(channel, verdict, orders)| json!({"channel": channel, "verdict": verdict, "orders": orders}))
         .collect();
-    Ok(Json(json!({"registry": registry, "verifications": verifications})))
+    let waiting = store.waiting_lookups(clock.now()).await?;
+    let pending: Vec<_> = waiting
+        .iter()
+        .map(|one| json!({"channel": one.kind, "orders": one.count, "since": ChinaTime(one.oldest)}))
+        .collect();
+    Ok(Json(json!({"registry": registry, "verifications": verifications, "pending": pending})))
 }
 
 /// `POST /api/v1/registry/{kind}`: the body is the file.

@@ -3,7 +3,7 @@
 use super::stage::Stage;
 use crate::report::Language;
 use crate::views::ChinaTime;
-use gateway_model::{ChannelId, Dataset, Moment, Part, RawId, Timestamp};
+use gateway_model::{ChannelId, Dataset, Moment, Part, RawId, Timestamp, Verdict};
 use gateway_store::{GapRow, GapStep, OrderTrace, OrderView, RawMeta, TimelineRow, VerificationRow};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -162,16 +162,30 @@ pub(super) fn verified(row: &VerificationRow, l: Language) -> Stage {
         .chain(result.unregistered.iter().copied())
         .map(|field| l.say(field.chinese(), field.as_str()))
         .collect();
+    let asked = row.looked_up.as_ref().filter(|asked| asked.raw_id == row.raw_id);
+    let waits = asked.filter(|_| result.verdict == Verdict::Pending).map_or_else(String::new, |asked| {
+        let error = asked.error.as_deref().unwrap_or("-");
+        match l {
+            Language::Zh => format!("（运营数据服务未应答：{error}，已试 {} 次，自动重试）", asked.attempts),
+            Language::En => {
+                format!(
+                    " (the operating-data service did not answer: {error}, {} attempts, asked again)",
+                    asked.attempts
+                )
+            }
+        }
+    });
     let differing = if differing.is_empty() { String::new() } else { format!(": {}", differing.join(", ")) };
     Stage {
         at: row.at,
         rank: 3,
         kind: "verified",
-        text: format!("{} {} {verdict}{differing}", l.say("核查", "verified:"), row.channel),
+        text: format!("{} {} {verdict}{differing}{waits}", l.say("核查", "verified:"), row.channel),
         details: json!({
             "channel": row.channel, "verdict": result.verdict, "compared": result.compared,
             "mismatches": result.mismatches.iter().map(|mismatch| mismatch.field).collect::<Vec<_>>(),
             "unregistered": result.unregistered, "raw_id": row.raw_id, "registry_seq": row.registry_seq,
+            "look_up_attempts": asked.map_or(0, |asked| asked.attempts), "look_up_error": asked.and_then(|asked| asked.error.as_ref()),
         }),
     }
 }

@@ -13,6 +13,7 @@ mod filing;
 mod identity;
 mod inquiry;
 mod items;
+mod operating_data;
 mod push;
 mod reader;
 mod reading;
@@ -29,6 +30,7 @@ pub use filing::{
 pub use identity::{Identity, Limits};
 pub use inquiry::InquiryRule;
 pub use items::{FieldRule, ItemRule, PartRule, RecordRule};
+pub use operating_data::{DriverQuestion, OperatingDataProfile, TripsQuestion, VehicleQuestion};
 pub use push::{PartialPush, PushAnswer, PushRule};
 pub use reader::{Mistake, ProfileErrors};
 pub use reading::{DatasetNames, IdsRule, ManifestRule, NumbersStyle, Paging, PollRule, ReadRule, WindowRule};

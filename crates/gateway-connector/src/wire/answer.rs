@@ -3,7 +3,7 @@
 use super::json;
 use super::open::Opened;
 use crate::RequestError;
-use crate::profile::{AnswerClass, Profile};
+use crate::profile::{AnswerClass, AnswerRule, ExchangeRule, Profile};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -26,7 +26,12 @@ pub(super) struct Refused {
 
 /// Reads the body of an HTTP 2xx.
 pub(super) fn body<'a>(profile: &Profile, body: &'a [u8]) -> Result<Opened<'a>, RequestError> {
-    Opened::new(&profile.exchange, body).map_err(unreadable)
+    body_in(&profile.exchange, body)
+}
+
+/// Reads the body of an HTTP 2xx, written as an exchange is.
+pub(super) fn body_in<'a>(exchange: &ExchangeRule, body: &'a [u8]) -> Result<Opened<'a>, RequestError> {
+    Opened::new(exchange, body).map_err(unreadable)
 }
 
 fn unreadable(what: String) -> RequestError {
@@ -35,9 +40,13 @@ fn unreadable(what: String) -> RequestError {
 
 /// Reads what it says.
 pub(super) fn open<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Answer<'a>, RequestError> {
+    open_by(&profile.answer, body)
+}
+
+/// Reads what it says, by a rule.
+pub(super) fn open_by<'a>(rule: &AnswerRule, body: &'a Opened<'_>) -> Result<Answer<'a>, RequestError> {
     let undecodable = |what: String| RequestError::Undecodable { what };
     let root = body.root().map_err(unreadable)?;
-    let rule = &profile.answer;
     let value = |path: &str| json::lookup(root, path).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let code = value(&rule.code).ok_or_else(|| undecodable(format!("the answer has no `{}`", rule.code)))?;
     if rule.is_success(&code) {
@@ -52,11 +61,17 @@ pub(super) fn open<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Answer
 pub(super) fn data<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Option<&'a RawValue>, RequestError> {
     match open(profile, body)? {
         Answer::Data(data) => Ok(data),
-        Answer::Refused(refused) => Err(match refused.class {
+        Answer::Refused(refused) => Err(refused.into()),
+    }
+}
+
+impl From<Refused> for RequestError {
+    fn from(refused: Refused) -> Self {
+        match refused.class {
             Some(AnswerClass::Throttled) => RequestError::Throttled { retry_after: None },
             Some(AnswerClass::Unauthorized) => RequestError::Unauthorized { code: refused.code },
             _ => RequestError::Business { code: refused.code, message: refused.message },
-        }),
+        }
     }
 }
 

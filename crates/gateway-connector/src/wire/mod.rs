@@ -12,6 +12,7 @@ mod json;
 mod manifest;
 mod normalize;
 mod open;
+mod operating_data;
 mod receiver;
 mod request;
 mod sink;
@@ -19,6 +20,8 @@ mod source;
 mod xml;
 
 pub use files::{DataFile, FileDigest, FileDress, FileFault, ReadyMark, ReceiptReading, ReceiptRow, Verdict};
+
+pub use operating_data::{DriverAsked, OperatingData};
 
 use crate::http::HttpClient;
 use crate::profile::Mistake;

@@ -17,6 +17,16 @@ pub(super) fn text(name: &str, value: impl Into<String>) -> Parameter {
 
 /// A question.
 pub(super) fn question(http: &HttpClient, endpoint: &Endpoint, parameters: Vec<Parameter>) -> HttpRequest {
+    question_in(&http.profile().exchange, &http.credentials().app_id, endpoint, parameters)
+}
+
+/// A question, written as an exchange is.
+pub(super) fn question_in(
+    exchange: &ExchangeRule,
+    app_id: &str,
+    endpoint: &Endpoint,
+    parameters: Vec<Parameter>,
+) -> HttpRequest {
     let fixed = endpoint.fixed.iter().map(|(name, value)| text(name, value.clone()));
     let parameters: Vec<Parameter> = fixed.chain(parameters).collect();
     let mut request = match endpoint.place {
@@ -28,12 +38,12 @@ pub(super) fn question(http: &HttpClient, endpoint: &Endpoint, parameters: Vec<P
             HttpRequest::get(endpoint.path.clone(), parameters.into_iter().flat_map(values).collect())
         }
         ParameterPlace::Body => {
-            let body = body(http, &endpoint.service, parameters);
+            let body = body_in(exchange, app_id, &endpoint.service, parameters);
             HttpRequest::post(endpoint.path.clone(), body)
         }
     };
     request.method = endpoint.method;
-    request.headers = headers(http, &endpoint.service);
+    request.headers = headers_in(exchange, app_id, &endpoint.service);
     request
 }
 
@@ -46,8 +56,10 @@ fn plain(value: Value) -> String {
 
 /// The headers of every request.
 pub(super) fn headers(http: &HttpClient, service: &str) -> Vec<(String, String)> {
-    let exchange = &http.profile().exchange;
-    let app_id = &http.credentials().app_id;
+    headers_in(&http.profile().exchange, &http.credentials().app_id, service)
+}
+
+fn headers_in(exchange: &ExchangeRule, app_id: &str, service: &str) -> Vec<(String, String)> {
     let filled = |(name, value): &(String, crate::profile::Template)| {
         (name.clone(), value.fill(service, app_id, "", str::to_owned))
     };
@@ -65,7 +77,10 @@ pub(super) fn numbers(style: &NumbersStyle, numbers: &[SourceNumber]) -> Value {
 
 /// A body: fields nested by the dots in their names, in envelope and encoding.
 pub(super) fn body(http: &HttpClient, service: &str, fields: Vec<Parameter>) -> Bytes {
-    let exchange = &http.profile().exchange;
+    body_in(&http.profile().exchange, &http.credentials().app_id, service, fields)
+}
+
+fn body_in(exchange: &ExchangeRule, app_id: &str, service: &str, fields: Vec<Parameter>) -> Bytes {
     let mut payload = Value::Object(Map::new());
     for (path, value) in fields {
         json::put(&mut payload, &path, if exchange.numbers_as_text { as_text(value) } else { value });
@@ -75,7 +90,7 @@ pub(super) fn body(http: &HttpClient, service: &str, fields: Vec<Parameter>) -> 
         Format::Xml => xml::write(&exchange.root, &payload),
     };
     let document = match &exchange.envelope {
-        Some(envelope) => envelope.fill(service, &http.credentials().app_id, &payload, |text| escape(exchange, text)),
+        Some(envelope) => envelope.fill(service, app_id, &payload, |text| escape(exchange, text)),
         None => payload,
     };
     charset::encode(exchange.encoding, &document)

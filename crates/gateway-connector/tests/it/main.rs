@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod http;
+mod operating_data;
 mod profile;
 mod sign;
 

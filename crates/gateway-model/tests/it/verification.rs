@@ -129,3 +129,58 @@ fn a_masked_person_identifies_nobody() {
     assert_ne!(PersonKey::of_installation(&[8; 32]).hash(Field::DriverLicence, "0001"), licence("0001"));
     assert!(!format!("{:?}", licence("0001")).contains(licence("0001").unwrap().as_str()));
 }
+
+/// The service's answer about some kinds.
+fn answer(kinds: &[RegistryKind], entries: Vec<RegistryEntry>) -> LookedUp {
+    let kinds = kinds.iter().copied().collect();
+    LookedUp { answered_at: Some(at("2026-11-23T00:00:00Z")), kinds, entries, ..LookedUp::owed(RawId(7)) }
+}
+
+#[test]
+fn a_service_is_asked_for_what_no_import_says() {
+    let kinds = |missing: Vec<RegistryLookup>| missing.iter().map(|one| one.kind).collect::<Vec<_>>();
+    let all = BTreeSet::from(RegistryKind::ALL);
+    assert!(subject().missing(&registry(), &all).is_empty());
+    assert!(subject().missing(&RegistryExtract::default(), &BTreeSet::new()).is_empty(), "there is no service");
+    // A company is never asked for by itself.
+    let nothing = subject().missing(&RegistryExtract::default(), &all);
+    assert_eq!(kinds(nothing), [RegistryKind::Vehicles, RegistryKind::Drivers, RegistryKind::Trips]);
+    // Another trip of the car says nothing of this one.
+    let later = VerificationSubject { trip_from: Some(at("2026-11-23T03:00:00+08:00")), trip_to: None, ..subject() };
+    assert_eq!(kinds(later.missing(&registry(), &all)), [RegistryKind::Trips]);
+    // What was probably meant matters only where what was said is not there.
+    let misread = VerificationSubject { plate: Some("粤A1O345".into()), trip_from: None, trip_to: None, ..subject() };
+    let vehicles = BTreeSet::from([RegistryKind::Vehicles]);
+    let keys = |missing: Vec<RegistryLookup>| missing.into_iter().map(|one| one.key).collect::<Vec<_>>();
+    assert_eq!(keys(misread.missing(&registry(), &vehicles)), ["粤A1O345", "粤A10345"]);
+    let mut known = registry();
+    known.entries.push(RegistryEntry { key: "粤A1O345".into(), ..known.entries[0].clone() });
+    assert!(misread.missing(&known, &vehicles).is_empty());
+}
+
+#[test]
+fn an_import_goes_before_an_answer_and_an_answer_before_nothing() {
+    let there = |company: &str| RegistryEntry {
+        kind: RegistryKind::Vehicles,
+        key: "粤A12345".into(),
+        from_ms: 0,
+        until_ms: 0,
+        facts: RegistryFacts { company: Some(company.into()), ..RegistryFacts::default() },
+    };
+    let car_alone = VerificationSubject {
+        plate: Some("粤A12345".into()),
+        company: Some("甲公司(广州)".into()),
+        ..VerificationSubject::default()
+    };
+    let verdict = |registry: &RegistryExtract, answer: &LookedUp| car_alone.judge_with(registry, Some(answer)).verdict;
+    let (nothing, vehicles) = (RegistryExtract::default(), [RegistryKind::Vehicles]);
+    assert_eq!(verdict(&nothing, &answer(&vehicles, vec![there("甲公司(广州)")])), Verdict::Match);
+    assert_eq!(verdict(&nothing, &answer(&vehicles, vec![there("乙公司")])), Verdict::Mismatch);
+    assert_eq!(verdict(&nothing, &answer(&vehicles, Vec::new())), Verdict::NotFound);
+    // Asked of nothing, it says nothing.
+    assert_eq!(verdict(&nothing, &answer(&[], Vec::new())), Verdict::NotCheckable);
+    assert_eq!(verdict(&registry(), &answer(&vehicles, vec![there("乙公司")])), Verdict::Match, "the file counts");
+    assert_eq!(Verification::pending().verdict, Verdict::Pending);
+    assert!(!LookedUp::owed(RawId(7)).answers(RawId(7)) && answer(&[], Vec::new()).answers(RawId(7)));
+    assert!(!answer(&[], Vec::new()).answers(RawId(8)), "of another word it says nothing");
+}

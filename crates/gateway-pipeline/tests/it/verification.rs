@@ -2,21 +2,30 @@
 
 use crate::peer::{Wire, ms, whole};
 use crate::world::{Record, World, deaf, decider, peer};
+use gateway_connector::profile::OperatingDataProfile;
+use gateway_connector::wire::OperatingData;
+use gateway_connector::{Credentials, RetryPolicy, Secret};
 use gateway_model::{
     Clock, Field, ManualClock, OrderId, PersonKey, RegistryEntry, RegistryFacts, RegistryKind, SourceNumber, Verdict,
+    Verification,
 };
-use gateway_pipeline::{Defences, Reverifier, Verifying};
-use gateway_runtime::{Ran, Round, Task};
+use gateway_pipeline::{Defences, LookUps, Reverifier, Verifying};
+use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{OrderReader, RegistryStore, Store, VerificationRow};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 async fn verified_world() -> World {
+    asking_world(BTreeSet::new()).await
+}
+
+/// A world with a service that answers these kinds.
+async fn asking_world(answered: BTreeSet<RegistryKind>) -> World {
     let mut world = World::new().await;
     let person_key = PersonKey::of_installation(&[7; 32]);
     let mut decider = Arc::into_inner(decider(Defences::default())).unwrap();
-    decider.verifying = Some(Verifying { channels: BTreeSet::from([peer()]), person_key });
+    decider.verifying = Some(Verifying { channels: BTreeSet::from([peer()]), person_key, answered });
     world.decider = Arc::new(decider);
     world
 }
@@ -47,9 +56,13 @@ async fn verdict(world: &World, number: &str) -> Verdict {
 }
 
 async fn reverify(world: &World) {
+    reverify_with(world, BTreeSet::new()).await;
+}
+
+async fn reverify_with(world: &World, answered: BTreeSet<RegistryKind>) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(ms(90_000)));
     let store: Arc<dyn Store> = world.store.clone();
-    let mut task = Reverifier::new(store, clock);
+    let mut task = Reverifier::new(store, clock, answered);
     let round = Round { stopping: CancellationToken::new() };
     while task.run(&round).await.unwrap() == Ran::Busy {}
 }
@@ -112,4 +125,65 @@ async fn who_did_not_ask_is_not_verified() {
     assert!(world.decider.request(&batch).lookups.is_empty(), "nothing is looked up for it");
     world.ingest(&batch).await;
     assert!(verifications(&world, "N1").await.is_empty());
+}
+
+/// A service that nobody answers for.
+fn away() -> Arc<OperatingData> {
+    let credentials =
+        Credentials { app_id: "app".into(), request_secret: Secret::new("s"), webhook_secrets: Vec::new() };
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(ms(0)));
+    let text = OperatingDataProfile::DEFAULT;
+    Arc::new(OperatingData::new(text, "http://127.0.0.1:9", credentials, clock).unwrap())
+}
+
+async fn look_up(world: &World, service: Option<Arc<OperatingData>>, at: i64) -> Result<Ran, TaskError> {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(ms(at)));
+    let store: Arc<dyn Store> = world.store.clone();
+    let retry = RetryPolicy { min_ms: 1_000, max_ms: 60_000, factor: 2.0, jitter: false };
+    let mut task = LookUps::new(store, clock, service, PersonKey::of_installation(&[7; 32]), retry);
+    task.run(&Round { stopping: CancellationToken::new() }).await
+}
+
+#[tokio::test]
+async fn who_can_not_be_asked_holds_nothing_up_and_is_asked_again() {
+    let service = away();
+    let mut world = asking_world(service.kinds()).await;
+    import(&world, &[vehicle("粤A00001", "甲公司")]).await;
+    world.one(Record::push(1, &scan("N1", 1, "粤A00001 甲公司", "dispatched"))).await;
+    assert_eq!(verdict(&world, "N1").await, Verdict::Match, "an import that says it needs no service");
+    world.one(Record::push(1, &scan("N2", 1, "粤A00002 甲公司", "dispatched"))).await;
+    let taken = verifications(&world, "N2").await.remove(0);
+    assert_eq!((taken.result, taken.look_up_at), (Verification::pending(), Some(taken.at)));
+
+    // Each failure waits longer; the order is there all the while.
+    let now = taken.at.as_millisecond();
+    let mut due = now;
+    for (attempt, wait) in [(1, 1_000), (2, 2_000), (3, 4_000)] {
+        let error = look_up(&world, Some(service.clone()), due).await.unwrap_err();
+        assert_eq!(error.code, "unavailable");
+        let row = verifications(&world, "N2").await.remove(0);
+        let asked = row.looked_up.unwrap();
+        assert_eq!((asked.attempts, asked.error.as_deref()), (attempt, Some("unavailable")));
+        assert_eq!((row.result.verdict, row.at, row.look_up_at), (Verdict::Pending, taken.at, Some(ms(due + wait))));
+        assert_eq!(look_up(&world, Some(service.clone()), due + wait - 1).await.unwrap(), Ran::Idle, "not before");
+        due += wait;
+    }
+    // An import that says it settles it, and nobody is asked any more.
+    import(&world, &[vehicle("粤A00002", "乙公司")]).await;
+    reverify_with(&world, service.kinds()).await;
+    let row = verifications(&world, "N2").await.remove(0);
+    assert_eq!((row.result.verdict, row.look_up_at), (Verdict::Mismatch, None));
+    // One that does not leaves it waiting since then.
+    world.one(Record::push(9, &scan("N3", 1, "粤A00003 甲公司", "dispatched"))).await;
+    let waits = verifications(&world, "N3").await.remove(0);
+    import(&world, &[vehicle("粤A00004", "乙公司")]).await;
+    reverify_with(&world, service.kinds()).await;
+    let row = verifications(&world, "N3").await.remove(0);
+    assert_eq!((row.result.verdict, row.at, row.look_up_at), (Verdict::Pending, waits.at, waits.look_up_at));
+
+    // Where the service is configured no more, the imports alone say what they can.
+    let later = waits.look_up_at.unwrap().as_millisecond();
+    assert_eq!(look_up(&world, None, later).await.unwrap(), Ran::Idle);
+    let row = verifications(&world, "N3").await.remove(0);
+    assert_eq!((row.result.verdict, row.look_up_at, row.looked_up), (Verdict::NotFound, None, None));
 }

@@ -54,6 +54,9 @@ pub struct ProfileTryOptions {
     /// An order that the counterparty has; found in the listing by default. May be given several times.
     #[arg(long)]
     pub number: Vec<String>,
+    /// A plate that an operating-data service knows.
+    #[arg(long)]
+    pub plate: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -21,6 +21,7 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
         Err(unreadable) => mistakes.push(unreadable),
         Ok(config) => {
             let channels = registry::connect_all(&config, Arc::new(SystemClock), &mut mistakes);
+            let operating_data = registry::operating_data(&config, Arc::new(SystemClock), &mut mistakes);
             config::prepare_alerting(&config, &mut mistakes);
             if options.connect && config.bus.engine == gateway_bus::Engine::Kafka && config.bus.mistakes().is_empty() {
                 match config.bus.open(Arc::new(SystemClock)).await {
@@ -30,6 +31,11 @@ pub async fn check_config(options: CheckConfigOptions) -> Result<ExitCode, Failu
             }
             if options.connect {
                 mistakes.extend(config.store.check_connectivity().await);
+                if let Some(service) = operating_data
+                    && let Err(error) = service.check().await
+                {
+                    mistakes.push(mistake("operating_data.base_url", Failure::from(error).0));
+                }
                 for (at, (id, connector)) in channels.iter().enumerate() {
                     if let Err(error) = connector.check_connectivity().await {
                         mistakes.push(mistake(

@@ -55,7 +55,7 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
     );
     section(
         "verification 核查",
-        &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "at"],
+        &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "looked_up", "at"],
         &order["verifications"],
     );
     section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);

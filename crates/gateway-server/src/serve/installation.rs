@@ -9,6 +9,7 @@ use gateway_api::{ApiState, ChannelInfo, InquiryDesk, NotifierInfo, Role, Status
 use gateway_bus::spool::{SpoolDepth, SpooledBus};
 use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
+use gateway_connector::wire::OperatingData;
 use gateway_intake::PushConflicts;
 use gateway_model::{ChannelId, Clock, PersonKey, Timestamp};
 use gateway_pipeline::ContentKey;
@@ -43,6 +44,8 @@ pub struct Installation {
     pub content_key: ContentKey,
     /// Matches persons.
     pub person_key: PersonKey,
+    /// The service that is asked of cars and drivers.
+    pub operating_data: Option<Arc<OperatingData>>,
     /// Names this process among those that may hold a lease.
     pub holder: String,
     /// What this process is called among others, the same after every start.
@@ -72,6 +75,7 @@ impl Installation {
         roles.must_suit(config)?;
         let mut mistakes = Vec::new();
         let connectors = registry::connect_all(config, clock.clone(), &mut mistakes);
+        let operating_data = registry::operating_data(config, clock.clone(), &mut mistakes);
         let alerting = config::prepare_alerting(config, &mut mistakes);
         let (true, Some(alerting)) = (mistakes.is_empty(), alerting) else {
             let lines: Vec<String> = mistakes.iter().map(ConfigMistake::to_string).collect();
@@ -99,6 +103,7 @@ impl Installation {
             alerting,
             content_key,
             person_key,
+            operating_data,
             holder,
             node,
             started_at,

@@ -18,7 +18,7 @@ use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
 use gateway_model::{ChannelId, Dataset};
 use gateway_pipeline::{
-    Decider, DuplicateFinder, Normalizers, PairShower, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying,
+    Decider, DuplicateFinder, LookUps, Normalizers, PairShower, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying,
 };
 use gateway_reconcile::{Auditor, Reconciler};
 use gateway_runtime::{Driver, Ran, Round, Schedule, Task, TaskError, TaskHandle, TaskHealth, TaskHost, TaskStatus};
@@ -110,9 +110,15 @@ pub fn start(
             Pipeline::new(bus.clone(), store.clone(), decider.clone(), clock.clone(), &config.pipeline, &channels);
         // A batch follows the last at once; the interval only matters when it failed.
         host.spawn(pipeline, Schedule::every(Duration::from_millis(10)).backoff_max(Duration::from_secs(5)));
-        if decider.verifying.is_some() {
-            let again = Reverifier::new(store.clone(), clock.clone());
+        if let Some(verifying) = &decider.verifying {
+            let again = Reverifier::new(store.clone(), clock.clone(), verifying.answered.clone());
             host.spawn(again, Schedule::every(Duration::from_secs(5)));
+            // Without a service too: what waits for one that is configured no more is judged by the imports.
+            let service = installation.operating_data.clone();
+            let retry = config.operating_data.as_ref().map(|section| section.retry).unwrap_or_default();
+            let key = verifying.person_key.clone();
+            let look_ups = LookUps::new(store.clone(), clock.clone(), service, key, retry);
+            host.spawn(look_ups, Schedule::every(Duration::from_millis(500)));
         }
         // A person waits for the first.
         let shower = PairShower::new(store.clone(), decider.clone(), clock.clone());
@@ -394,7 +400,8 @@ fn verifying(installation: &Installation, config: &GatewayConfig) -> Option<Veri
     let asked: BTreeSet<&str> = asked.map(|channel| channel.id.as_str()).collect();
     let connected = installation.connectors.iter().map(|(id, _)| id);
     let channels: BTreeSet<ChannelId> = connected.filter(|id| asked.contains(id.as_str())).cloned().collect();
-    (!channels.is_empty()).then(|| Verifying { channels, person_key: installation.person_key.clone() })
+    let answered = installation.operating_data.as_ref().map(|service| service.kinds()).unwrap_or_default();
+    (!channels.is_empty()).then(|| Verifying { channels, person_key: installation.person_key.clone(), answered })
 }
 
 /// Drops bus segments that are past their retention.

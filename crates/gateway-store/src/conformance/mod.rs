@@ -156,6 +156,7 @@ macro_rules! store_conformance {
             a_later_process_takes_a_nodes_name
             a_registry_is_imported_and_looked_up
             verifications_follow_order_and_registry
+            a_question_about_a_car_is_owed_until_it_is_answered
             a_pair_lives_as_agreed
             a_group_is_loaded_whole
             duplicates_are_offered_once

@@ -4,6 +4,7 @@ use super::StoreUnderTest;
 use super::fixture::*;
 use crate::*;
 use gateway_model::*;
+use std::collections::BTreeSet;
 
 fn vehicle(plate: &str, company: &str) -> RegistryEntry {
     let facts = RegistryFacts { company: Some(company.into()), ..RegistryFacts::default() };
@@ -32,6 +33,8 @@ fn verification(raw_id: i64, plate: &str, registry: &RegistryExtract) -> Verific
         subject,
         registry_seq: registry.seq,
         at: at(raw_id),
+        looked_up: None,
+        look_up_at: None,
     }
 }
 
@@ -114,6 +117,75 @@ pub async fn verifications_follow_order_and_registry(place: &dyn StoreUnderTest)
     store.verify_again(&[VerificationRow { registry_seq: 9, ..again }]).await.unwrap();
     assert_eq!(store.verifications(order_id(1)).await.unwrap(), [newer]);
     assert_eq!(store.verification_tallies().await.unwrap(), [(municipal(), Verdict::NotFound, 1)]);
+}
+
+/// What the operating-data service is to be asked is taken by one, comes back when nobody answered by then, and waits visibly until it is answered.
+pub async fn a_question_about_a_car_is_owed_until_it_is_answered(place: &dyn StoreUnderTest) {
+    let (store, other) = (place.open().await, place.open().await);
+    let (store, other) = (store.as_ref(), other.as_ref());
+    let nothing = RegistryExtract::default();
+    let owed = |order: u32, since: i64| VerificationRow {
+        order_id: order_id(order.into()),
+        result: Verification::pending(),
+        look_up_at: Some(at(since)),
+        at: at(since),
+        ..verification(order.into(), "粤A00001", &nothing)
+    };
+    write(store, |_, writes| {
+        for n in 1..=3_u32 {
+            writes.raws.push(raw(n.into(), n.into()));
+            writes.orders.push(order(n.into(), 1, n.into()));
+        }
+        let asked_for_nothing = VerificationRow { look_up_at: None, ..owed(3, 10) };
+        writes.verifications.extend([owed(1, 30), owed(2, 20), asked_for_nothing]);
+    })
+    .await
+    .unwrap();
+    let waiting = |count, overdue, oldest| vec![Waiting { kind: municipal(), count, overdue, oldest: at(oldest) }];
+    assert_eq!(store.waiting_lookups(at(25)).await.unwrap(), waiting(2, 1, 20));
+    assert!(store.claim_lookups(at(19), at(60), 9).await.unwrap().is_empty(), "it is not time yet");
+    // The longest owed first; what one has taken no other takes, until it is given up.
+    let taken = store.claim_lookups(at(40), at(60), 1).await.unwrap();
+    assert_eq!(taken, [VerificationRow { look_up_at: Some(at(60)), ..owed(2, 20) }]);
+    let rest = other.claim_lookups(at(40), at(70), 9).await.unwrap();
+    assert_eq!(rest, [VerificationRow { look_up_at: Some(at(70)), ..owed(1, 30) }]);
+    assert!(store.claim_lookups(at(59), at(80), 9).await.unwrap().is_empty());
+    assert_eq!(other.claim_lookups(at(60), at(90), 9).await.unwrap()[0].order_id, order_id(2));
+
+    // A failure is kept with its next time, an answer with its verdict.
+    let failed = LookedUp { attempts: 1, error: Some("unavailable".into()), ..LookedUp::owed(RawId(1)) };
+    let later = VerificationRow { looked_up: Some(failed), look_up_at: Some(at(100)), ..owed(1, 30) };
+    let answer = LookedUp {
+        answered_at: Some(at(65)),
+        kinds: BTreeSet::from([RegistryKind::Vehicles]),
+        entries: vec![vehicle("粤A00001", "乙公司")],
+        ..LookedUp::owed(RawId(2))
+    };
+    let answered = VerificationRow {
+        result: subject("粤A00001").judge_with(&nothing, Some(&answer)),
+        looked_up: Some(answer),
+        look_up_at: None,
+        at: at(65),
+        ..owed(2, 20)
+    };
+    assert_eq!(answered.result.verdict, Verdict::Mismatch);
+    store.write_lookups(&[later.clone(), answered.clone()]).await.unwrap();
+    assert_eq!(store.verifications(order_id(1)).await.unwrap(), std::slice::from_ref(&later));
+    assert_eq!(store.verifications(order_id(2)).await.unwrap(), std::slice::from_ref(&answered));
+    assert_eq!(store.waiting_lookups(at(25)).await.unwrap(), waiting(1, 0, 30));
+    // An import came between: who judged by it goes before.
+    import(store, &[vehicle("粤A00001", "甲公司")], false).await;
+    let registry = store.look_up(&subject("粤A00001").lookups()).await.unwrap();
+    let judged = VerificationRow {
+        result: subject("粤A00001").judge(&registry),
+        registry_seq: registry.seq,
+        look_up_at: None,
+        ..later.clone()
+    };
+    store.verify_again(std::slice::from_ref(&judged)).await.unwrap();
+    store.write_lookups(std::slice::from_ref(&later)).await.unwrap();
+    assert_eq!(store.verifications(order_id(1)).await.unwrap(), [judged]);
+    assert!(store.waiting_lookups(at(99)).await.unwrap().is_empty());
 }
 
 /// Inside the pipeline's transaction the registry is there only for who asks.

@@ -1,7 +1,7 @@
 //! Operating data and verifications, read back; and what an import changes.
 
 use super::column::{Cells, Columns};
-use crate::{RegistryChange, RegistryImport, StoreError, VerificationRow};
+use crate::{RegistryChange, RegistryImport, StoreError, VerificationRow, Waiting, WaitingRecords};
 use gateway_model::{ChannelId, RawId, RegistryEntry, RegistryExtract, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,15 @@ pub(crate) fn verification<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Ver
         result: columns.json()?,
         registry_seq: columns.count()?,
         at: columns.time()?,
+        looked_up: columns.maybe_json()?,
+        look_up_at: columns.maybe_time()?,
     })
+}
+
+/// The columns of `verification/waiting`.
+pub(crate) fn waiting<R: Cells>(row: &R) -> Result<WaitingRecords> {
+    let mut columns = Columns::of("verification", row);
+    Ok(Waiting { kind: columns.id()?, count: columns.count()?, overdue: columns.count()?, oldest: columns.time()? })
 }
 
 /// The columns of `verification/tally`.

@@ -4,8 +4,8 @@ use super::batch::{Step, arrays, last_of_each, run, steps, write_rows};
 use super::column::{Columns, to_ms};
 use super::transaction::{commit, turn};
 use super::{PostgresStore, Result};
-use crate::engine::registry_row::{CHUNK, entry, extract, gone, import, sort_out, tally, verification};
-use crate::{RegistryChange, RegistryImport, RegistryStore, VerificationRow};
+use crate::engine::registry_row::{CHUNK, entry, extract, gone, import, sort_out, tally, verification, waiting};
+use crate::{RegistryChange, RegistryImport, RegistryStore, VerificationRow, WaitingRecords};
 use async_trait::async_trait;
 use gateway_model::{
     ChannelId, OrderId, OrderState, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, Timestamp, Verdict,
@@ -107,6 +107,42 @@ impl RegistryStore for PostgresStore {
         .await
     }
 
+    async fn claim_lookups(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<VerificationRow>> {
+        let owed = sqlx::query(sql!("verification/owed")).bind(to_ms(now)).fetch_one(&self.pool).await?;
+        // Mostly nothing is, and nothing need be written for that.
+        if Columns::of("verification", &owed).int()? == 0 {
+            return Ok(Vec::new());
+        }
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            let rows = sqlx::query(pg!("verification/claim"))
+                .bind(to_ms(now))
+                .bind(i64::from(limit))
+                .bind(to_ms(until))
+                .fetch_all(&mut *tx)
+                .await?;
+            commit(tx).await?;
+            rows.iter().map(|row| verification(&mut Columns::of("verification", row))).collect()
+        })
+        .await
+    }
+
+    async fn write_lookups(&self, rows: &[VerificationRow]) -> Result<()> {
+        self.repeated(|| async {
+            let mut tx = self.begin_write().await?;
+            let heads = last_of_each(rows, |row| (row.order_id, &row.channel));
+            run(&mut tx, written(sql!("verification/looked_up"), &heads)).await?;
+            commit(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn waiting_lookups(&self, before: Timestamp) -> Result<Vec<WaitingRecords>> {
+        let rows = sqlx::query(sql!("verification/waiting")).bind(to_ms(before)).fetch_all(&self.pool).await?;
+        rows.iter().map(waiting).collect()
+    }
+
     async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>> {
         let rows = sqlx::query(sql!("verification/tally")).fetch_all(&self.pool).await?;
         rows.iter().map(tally).collect()
@@ -153,7 +189,9 @@ fn written<'w>(statement: &'static str, rows: &'w [&'w VerificationRow]) -> Vec<
             .text(row.result.verdict.as_str())
             .json(&row.result)
             .count(row.registry_seq)
-            .time(row.at);
+            .time(row.at)
+            .maybe_json(row.looked_up.as_ref())
+            .maybe_time(row.look_up_at);
     })
 }
 

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126001200 "match_by_channel",
     20261126001400 "expand_deliveries_left",
     20261126001500 "expand_archive",
+    20261126001800 "expand_verification_looked_up",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

@@ -1,6 +1,6 @@
 //! Operating data, and how orders compare with it.
 
-use gateway_model::{ChannelId, OrderId, RawId, RegistryKind, Timestamp, Verification, VerificationSubject};
+use gateway_model::{ChannelId, LookedUp, OrderId, RawId, RegistryKind, Timestamp, Verification, VerificationSubject};
 
 /// What an import did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,4 +53,8 @@ pub struct VerificationRow {
     pub registry_seq: u64,
     /// When it was judged.
     pub at: Timestamp,
+    /// What the operating-data service was asked and answered; `None` where it was never asked.
+    pub looked_up: Option<LookedUp>,
+    /// When it is asked next; `None` where nothing is owed.
+    pub look_up_at: Option<Timestamp>,
 }

@@ -3,8 +3,8 @@
 use super::batch::{Step, list, steps, write_rows};
 use super::column::{Columns, to_ms};
 use super::{Result, SqliteStore};
-use crate::engine::registry_row::{CHUNK, entry, extract, gone, import, sort_out, tally, verification};
-use crate::{RegistryChange, RegistryImport, RegistryStore, VerificationRow};
+use crate::engine::registry_row::{CHUNK, entry, extract, gone, import, sort_out, tally, verification, waiting};
+use crate::{RegistryChange, RegistryImport, RegistryStore, VerificationRow, WaitingRecords};
 use async_trait::async_trait;
 use gateway_model::{
     ChannelId, OrderId, OrderState, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, Timestamp, Verdict,
@@ -102,6 +102,39 @@ impl RegistryStore for SqliteStore {
         Ok(())
     }
 
+    async fn claim_lookups(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<VerificationRow>> {
+        let owed =
+            sqlx::query(sql!("verification/owed")).bind(to_ms(now)).fetch_one(&mut *self.readers.lend().await?).await?;
+        // Mostly nothing is, and nobody's write waits for that.
+        if Columns::of("verification", &owed).int()? == 0 {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.begin_write().await?;
+        let rows = sqlx::query(sql!("verification/claim"))
+            .bind(to_ms(now))
+            .bind(i64::from(limit))
+            .bind(to_ms(until))
+            .fetch_all(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        rows.iter().map(|row| verification(&mut Columns::of("verification", row))).collect()
+    }
+
+    async fn write_lookups(&self, rows: &[VerificationRow]) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        super::batch::run(&mut tx, written(sql!("verification/looked_up"), rows)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn waiting_lookups(&self, before: Timestamp) -> Result<Vec<WaitingRecords>> {
+        let rows = sqlx::query(sql!("verification/waiting"))
+            .bind(to_ms(before))
+            .fetch_all(&mut *self.readers.lend().await?)
+            .await?;
+        rows.iter().map(waiting).collect()
+    }
+
     async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>> {
         let rows = sqlx::query(sql!("verification/tally")).fetch_all(&mut *self.readers.lend().await?).await?;
         rows.iter().map(tally).collect()
@@ -145,7 +178,9 @@ fn written<'w>(statement: &'static str, rows: &'w [VerificationRow]) -> Vec<Step
             .text(row.result.verdict.as_str())
             .json(&row.result)
             .count(row.registry_seq)
-            .time(row.at);
+            .time(row.at)
+            .maybe_json(row.looked_up.as_ref())
+            .maybe_time(row.look_up_at);
     })
 }
 

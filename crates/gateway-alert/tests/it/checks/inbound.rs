@@ -115,6 +115,33 @@ async fn records_that_wait_for_their_order_and_dead_letters_are_told_by_age() {
 }
 
 #[tokio::test]
+async fn complaints_that_wait_for_the_operating_data_service_are_told_by_age() {
+    let world = World::new().await;
+    let mut check = world.check("verification_overdue");
+    check.nothing(at(0)).await;
+    let order_id = world.order(number(7), "2026-11-23".parse().unwrap()).await;
+    let waiting = VerificationRow {
+        order_id,
+        channel: municipal(),
+        raw_id: RawId(1),
+        subject: VerificationSubject { plate: Some("粤A00001".into()), ..VerificationSubject::default() },
+        result: Verification::pending(),
+        registry_seq: 0,
+        at: at(0),
+        looked_up: None,
+        look_up_at: Some(at(1_000)),
+    };
+    world.write(|_, writes| writes.verifications.push(waiting.clone())).await;
+    check.nothing(at(900)).await;
+    let found = check.one(at(901)).await;
+    assert_eq!((found.channel.clone(), found.count, found.since), (Some(municipal()), 1, at(0)));
+    assert_eq!((facts(&found)["waiting"], facts(&found)["oldest_s"]), ("1", "901"));
+    let answered = VerificationRow { result: Verification::default(), look_up_at: None, ..waiting };
+    world.store.write_lookups(&[answered]).await.unwrap();
+    check.nothing(at(902)).await;
+}
+
+#[tokio::test]
 async fn unknown_codes_are_told_by_name_for_a_day() {
     let world = World::new().await;
     let mut check = world.check("unmapped_codes");

@@ -1,7 +1,8 @@
-//! Working on a wire profile: `profile check`, `profile try` and `map`. None of them needs a running gateway, and none writes anywhere.
+//! Working on a wire profile, of a channel or of an operating-data service: `profile check`, `profile try` and `map`. None of them needs a running gateway, and none writes anywhere.
 
 mod check;
 mod map;
+mod operating_data;
 mod said;
 mod walk;
 
@@ -21,8 +22,14 @@ use std::process::ExitCode;
 /// When a file can't be read; what is wrong with a profile is the result.
 pub async fn profile(options: ProfileOptions) -> Result<ExitCode, Failure> {
     match options.command {
-        ProfileCommand::Check(options) => check::check(&options),
-        ProfileCommand::Try(options) => walk::walk(options).await,
+        ProfileCommand::Check(options) => match operating_data::meant(&options.file)? {
+            Some(text) => operating_data::check(&text, options.json),
+            None => check::check(&options),
+        },
+        ProfileCommand::Try(options) => match operating_data::meant(&options.file)? {
+            Some(text) => operating_data::walk(&text, &options).await,
+            None => walk::walk(options).await,
+        },
     }
 }
 

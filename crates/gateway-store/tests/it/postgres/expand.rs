@@ -75,6 +75,7 @@ gateway_store::store_conformance! { Expanded::new();
     a_lease_has_one_holder
     a_node_tells_of_itself
     verifications_follow_order_and_registry
+    a_question_about_a_car_is_owed_until_it_is_answered
     contenders_get_distinct_epochs
     writers_of_one_order_converge
     contending_writers_keep_the_books
