@@ -6,8 +6,8 @@
 use crate::views::ChinaTime;
 use gateway_model::{
     ChannelId, ChannelState, Conflict, Dataset, DeliveryState, Digest, EventRow, FacetRow, Field, Fields, Moment,
-    Operation, OrderId, OrderNumber, OrderPair, OrderState, Overlay, Part, RawId, RegistryKind, Revision,
-    Verification, channel_states, overlays,
+    Operation, OrderId, OrderNumber, OrderPair, OrderState, Overlay, Part, RawId, RegistryKind, Revision, Verification,
+    channel_states, overlays,
 };
 use gateway_store::{DeliveryRow, NumberReading, OrderView, PersonRow, VerificationRow};
 use serde::Serialize;
