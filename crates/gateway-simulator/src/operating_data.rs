@@ -301,7 +301,7 @@ fn book(options: &OperatingDataOptions, draw: &mut ChaCha8Rng) -> Result<BTreeMa
 
 fn invent(nth: usize, draw: &mut ChaCha8Rng) -> Car {
     // As the invented complaints write them: every third a new-energy car.
-    let green = nth % 3 == 0;
+    let green = nth.is_multiple_of(3);
     let plate_no = if green { format!("粤AD{:05}", nth % 100_000) } else { format!("粤A{:05}", nth % 100_000) };
     let driver = Driver {
         driver_licence: format!("{:019}", draw.next_u64() >> 4),

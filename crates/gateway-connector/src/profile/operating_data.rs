@@ -33,7 +33,7 @@ pub struct OperatingDataProfile {
     /// How an answer tells success.
     pub answer: AnswerRule,
     /// Codes that mean: there is none. Business codes, or `http_404` for a status.
-    pub absent: Vec<Value>,
+    pub absent: Vec<String>,
     /// How we sign.
     pub signature: SignatureRule,
     /// What we allow ourselves and the service.
@@ -146,6 +146,10 @@ impl OperatingDataProfile {
         let times = root.section("times").and_then(read_times);
         let answer = root.section("answer").and_then(AnswerRule::read);
         let absent = root.take_or::<Vec<Value>>("absent", Vec::new());
+        let absent = absent.map(|codes| {
+            let text = |code: Value| code.as_str().map_or_else(|| code.to_string(), ToOwned::to_owned);
+            codes.into_iter().map(text).collect()
+        });
         let signature = root.section("signature").and_then(SignatureRule::read);
         let limits = root.section("limits").and_then(Limits::read);
         let colours = root.take_or::<BTreeMap<String, String>>("colours", BTreeMap::new());

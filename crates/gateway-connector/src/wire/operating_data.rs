@@ -224,10 +224,7 @@ impl OperatingData {
     }
 
     fn is_absent(&self, code: &str) -> bool {
-        self.profile.absent.iter().any(|absent| match absent {
-            serde_json::Value::String(absent) => absent == code,
-            other => other.to_string() == code,
-        })
+        self.profile.absent.iter().any(|absent| absent == code)
     }
 
     /// What was asked for; `None` where there is none.
