@@ -1,7 +1,7 @@
 //! Scans from a taxi: a known car, one that differs, one that nobody knows, from the push to the verdict that people see.
 
 use crate::gateway::{Gateway, Push, REQUEST_SECRET, record};
-use crate::program::{program, wait_for};
+use crate::program::{program, run, wait_for};
 use gateway_simulator::operating_data::{Car, CarFault, Driver, OperatingDataHandle};
 use gateway_simulator::{OperatingDataOptions, start_operating_data};
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ retry = {{ min_ms = 50, max_ms = 400, factor = 2.0, jitter = false }}
     assert!(said["steps"][1]["text"].as_str().is_some_and(|text| text.contains("甲公司")), "{said}");
     let (well, said) = tried("粤A99999");
     assert!(!well, "{said}");
-    let (code, out, err) = gateway.command(&["profile", "check", &profile]);
+    let (code, out, err) = run(&["profile", "check", &profile]);
     assert!(code == 0 && out.contains("operating-data default"), "{out}{err}");
 
     // Nobody is there: the scans are taken at once, and wait with their reason.
