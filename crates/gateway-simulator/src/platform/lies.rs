@@ -74,7 +74,12 @@ pub(super) fn lie(
     let mut as_of_rng = invent::rng_for(platform.options.seed, "as of", now as u64);
     let as_of = now - as_of_rng.random_range(2 * HOUR_MS..9 * HOUR_MS);
     let total = |moment| book.account.buckets(dataset, window, Grain::Total, moment);
-    let possible = |kind: &FaultKind| *kind != FaultKind::ManifestStale || total(Some(as_of)) != total(None);
+    let possible = |kind: &FaultKind| match kind {
+        FaultKind::ManifestStale => total(Some(as_of)) != total(None),
+        // Of an empty day it would tell the truth.
+        FaultKind::ManifestOtherWindow => book.account.tally(dataset, &shift(window.0), &shift(window.1), None) > 0,
+        _ => true,
+    };
     let kind = KINDS
         .into_iter()
         .filter(|kind| platform.may_come(book, *kind, now))
