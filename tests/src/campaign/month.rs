@@ -4,8 +4,11 @@ use super::score::Left;
 use super::world::Side;
 use super::{Trouble, World};
 use gateway_simulator::digest::Dataset;
-use gateway_simulator::{Injected, clock};
+use gateway_simulator::{FaultKind, Injected, clock};
 use serde_json::Value;
+
+/// No clock is set wrong by more.
+const MOST_SKEW_MS: i64 = 12 * 60_000;
 
 /// Where the report of the first month and the source's books differ. Life is over and settled, so both sides stand still.
 ///
@@ -59,12 +62,13 @@ fn as_of_then(side: &Side, rows: &[Value], day: &str, dataset: Dataset) -> Optio
     let account = &line(side, rows, dataset, None)?["account"];
     let theirs = account["theirs"].as_u64()?;
     let (at, _) = account["account_at"].as_str().and_then(clock::api_ms)?;
-    // What the source said while it lied is what it said.
-    let lied = |fault: &Injected| {
-        let lasted = fault.window.is_some_and(|(from, until)| (from..=until).contains(&at));
-        fault.kind.as_str().starts_with("manifest_") && fault.dataset == Some(dataset) && (lasted || fault.at_ms == at)
+    // What the source said while it lied is what it said; and while its clock is wrong, so is when it says that it said it.
+    let untrue = |fault: &Injected| {
+        let lasted = |by| fault.window.is_some_and(|(from, until)| (from - by..=until + by).contains(&at));
+        let lied = fault.kind.as_str().starts_with("manifest_") && fault.dataset == Some(dataset);
+        (lied && (lasted(0) || fault.at_ms == at)) || (fault.kind == FaultKind::ClockSkew && lasted(MOST_SKEW_MS))
     };
-    if side.platform.injected().iter().any(lied) {
+    if side.platform.injected().iter().any(untrue) {
         return None;
     }
     let (from, to) = bounds(day);
