@@ -423,8 +423,11 @@ impl Task for Reconciler {
             // What was asked for is its next holder's to do, when the claims run out.
             return Ok(ran?);
         }
-        let mut done = asked.done;
-        done.extend(self.group_repairs.take_done());
+        let mut done = self.group_repairs.take_done();
+        if ran.is_ok() {
+            // A round that failed may have come to nothing of it: it is done when the claims run out.
+            done.extend(asked.done);
+        }
         if !done.is_empty() {
             self.context.writer().finish_jobs(&done).await.map_err(ReconcileError::from)?;
         }

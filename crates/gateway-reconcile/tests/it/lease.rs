@@ -183,14 +183,7 @@ async fn what_a_person_asked_for_is_left_to_the_next_holder() {
     world.run_for(LOOK + 2).await;
     let gap = world.gap().await;
     assert_eq!(gap.state, GapState::Open);
-    let job = gateway_store::NewJob {
-        kind: JobKind::Reconcile,
-        channel: channel(),
-        subject: format!("gap {}", gap.id),
-        reason: "by hand".to_owned(),
-        run_at: world.clock.now(),
-    };
-    world.store.enqueue(&[job]).await.unwrap();
+    ask_for_repair(&world, gap.id).await;
     world.wait(10);
     let stolen = lose_at_the_next_answer(&world);
     assert_eq!(one_round(&mut world).await.unwrap_err().code, "lease_lost");
@@ -200,4 +193,36 @@ async fn what_a_person_asked_for_is_left_to_the_next_holder() {
     world.wait(600);
     world.round().await.unwrap();
     assert_eq!(world.gap().await.state, GapState::Repairing);
+}
+
+#[tokio::test]
+async fn what_a_person_asked_for_while_the_channel_is_away_is_done_when_it_is_back() {
+    let by_hand = ReconcileConfig { auto_repair: false, ..config() };
+    let mut world = World::with(by_hand, &GRAINS, Defences::default()).await;
+    world.agree(&(0..5).map(order).collect::<Vec<_>>()).await;
+    world.peer.put(order(9));
+    world.round().await.unwrap();
+    world.run_for(LOOK + 2).await;
+    let gap = world.gap().await;
+    ask_for_repair(&world, gap.id).await;
+    world.peer.down.store(true, Ordering::SeqCst);
+    world.wait(10);
+    one_round(&mut world).await.unwrap_err();
+    assert_eq!(world.gap().await.state, GapState::Open);
+    world.peer.down.store(false, Ordering::SeqCst);
+    world.wait(600);
+    world.round().await.unwrap();
+    assert_eq!(world.gap().await.state, GapState::Repairing);
+    assert!(world.take_jobs(JobKind::Reconcile).await.is_empty());
+}
+
+async fn ask_for_repair(world: &World, gap: gateway_model::GapId) {
+    let job = gateway_store::NewJob {
+        kind: JobKind::Reconcile,
+        channel: channel(),
+        subject: format!("gap {gap}"),
+        reason: "by hand".to_owned(),
+        run_at: world.clock.now(),
+    };
+    world.store.enqueue(&[job]).await.unwrap();
 }
