@@ -54,14 +54,16 @@ impl Origins {
         })
     }
 
-    /// What `to` may see of a change: person fields only by grant, and none of a secret or anonymous order.
+    /// What `to` may see of a change: person fields and pictures only by grant, and none of a secret or anonymous order.
     pub(crate) fn visible(&self, change: Change, from: &ChannelId, to: &ChannelId) -> Fields {
         let flagged = |field| change.fields.get(field) == Some(&FieldValue::Flag(true));
         let hidden = flagged(Field::IsSecret) || flagged(Field::IsAnonymous);
         let granted = self.grants.get(&(from.clone(), to.clone())).filter(|_| !hidden);
+        let seen = |field: &Field| granted.is_some_and(|granted| granted.contains(field));
         let mut fields = change.fields;
+        fields.0.retain(|field, _| !field.needs_grant() || seen(field));
         for (field, value) in change.person.iter() {
-            if granted.is_some_and(|granted| granted.contains(&field)) {
+            if seen(&field) {
                 fields.set(field, value.clone());
             }
         }

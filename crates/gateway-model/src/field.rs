@@ -63,6 +63,12 @@ macro_rules! fields {
                 match self { $(Field::$variant => $person,)* }
             }
 
+            /// Whether it leaves for another channel only by a rule's grant: a person's field, and the pictures, on which persons can be seen.
+            #[must_use]
+            pub fn needs_grant(self) -> bool {
+                self.is_person() || self == Field::Pictures
+            }
+
             /// The Chinese term.
             #[must_use]
             pub fn chinese(self) -> &'static str {

@@ -80,7 +80,7 @@ impl Routes {
             if rule.datasets.is_empty() {
                 errors.push(RouteError::Empty { from: rule.from.clone(), to: rule.to.clone() });
             }
-            for field in rule.person_fields.iter().filter(|field| !field.is_person()) {
+            for field in rule.person_fields.iter().filter(|field| !field.needs_grant()) {
                 errors.push(RouteError::Grant { from: rule.from.clone(), to: rule.to.clone(), field: *field });
             }
         }

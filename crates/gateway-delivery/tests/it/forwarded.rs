@@ -17,7 +17,8 @@ struct Origin(Descriptor);
 impl Normalizer for Origin {
     fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
         let text = std::str::from_utf8(body).map_err(|error| NormalizeError::Undecodable(error.to_string()))?;
-        let mut fields: Fields = [(Field::ReplyText, FieldValue::from("已处理"))].into_iter().collect();
+        let said = [(Field::ReplyText, FieldValue::from("已处理")), (Field::Pictures, "p/1.jpg,p/2.jpg".into())];
+        let mut fields: Fields = said.into_iter().collect();
         if let Ok(flag) = text.parse::<Field>() {
             fields.set(flag, FieldValue::Flag(true));
         }
@@ -76,7 +77,7 @@ async fn forward(bench: &Bench, origins: Origins, body: &str) -> DeliveryState {
 
 fn persons(bench: &Bench) -> Vec<Field> {
     let sent = bench.destination.sent();
-    sent[0].fields.iter().map(|(field, _)| field).filter(|field| field.is_person()).collect()
+    sent[0].fields.iter().map(|(field, _)| field).filter(|field| field.needs_grant()).collect()
 }
 
 #[tokio::test]
@@ -95,6 +96,12 @@ async fn a_grant_is_for_one_destination_and_the_named_fields() {
     let bench = Bench::new().await;
     forward(&bench, granting("municipal-12345"), "plain").await;
     assert_eq!(persons(&bench), [Field::ContactPhone]);
+    // On pictures persons can be seen.
+    let pictures = origins().granting(channel("desk"), channel("municipal-12345"), [Field::Pictures]);
+    let bench = Bench::new().await;
+    forward(&bench, pictures, "plain").await;
+    assert_eq!(persons(&bench), [Field::Pictures]);
+    assert_eq!(bench.destination.sent()[0].fields.text(Field::Pictures), Some("p/1.jpg,p/2.jpg"));
     let bench = Bench::new().await;
     forward(&bench, granting("somebody-else"), "plain").await;
     assert_eq!(persons(&bench), []);
@@ -104,7 +111,8 @@ async fn a_grant_is_for_one_destination_and_the_named_fields() {
 async fn secret_and_anonymous_orders_show_nobody_whatever_was_granted() {
     for flag in ["is_secret", "is_anonymous"] {
         let bench = Bench::new().await;
-        let granted = origins().granting(channel("desk"), channel("municipal-12345"), [Field::ContactPhone]);
+        let both = [Field::ContactPhone, Field::Pictures];
+        let granted = origins().granting(channel("desk"), channel("municipal-12345"), both);
         forward(&bench, granted, flag).await;
         assert_eq!(persons(&bench), [], "{flag}");
     }
