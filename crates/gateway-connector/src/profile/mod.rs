@@ -41,8 +41,6 @@ pub use writing::{
 
 use crate::codec::TimeCodec;
 use reader::Section;
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// A checked wire profile.
@@ -90,14 +88,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileErrors`] with every mistake.
     pub fn parse(text: &str) -> Result<Self, ProfileErrors> {
-        let mistakes = Rc::new(RefCell::new(Vec::new()));
-        let profile = Section::document(text, &mistakes).and_then(Self::read);
-        let mut mistakes = mistakes.take();
-        mistakes.sort_by(|a, b| a.path.cmp(&b.path));
-        match profile {
-            Some(profile) if mistakes.is_empty() => Ok(profile),
-            _ => Err(ProfileErrors(mistakes)),
-        }
+        Section::read_whole(text, Self::read)
     }
 
     fn read(mut root: Section) -> Option<Self> {

@@ -12,9 +12,7 @@ use super::signature::SignatureRule;
 use crate::codec::TimeCodec;
 use gateway_model::RegistryKind;
 use serde_json::Value;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 /// The canonical colours of a plate.
 const COLOURS: [&str; 8] = ["blue", "yellow", "black", "white", "green", "yellow_green", "gradient_green", "other"];
@@ -120,14 +118,7 @@ impl OperatingDataProfile {
     /// # Errors
     /// [`ProfileErrors`] with every mistake.
     pub fn parse(text: &str) -> Result<Self, ProfileErrors> {
-        let mistakes = Rc::new(RefCell::new(Vec::new()));
-        let profile = Section::document(text, &mistakes).and_then(Self::read);
-        let mut mistakes = mistakes.take();
-        mistakes.sort_by(|a, b| a.path.cmp(&b.path));
-        match profile {
-            Some(profile) if mistakes.is_empty() => Ok(profile),
-            _ => Err(ProfileErrors(mistakes)),
-        }
+        Section::read_whole(text, Self::read)
     }
 
     fn read(mut root: Section) -> Option<Self> {

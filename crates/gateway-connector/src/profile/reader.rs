@@ -40,8 +40,20 @@ pub(super) struct Section {
 }
 
 impl Section {
+    /// Reads a whole document; every mistake is told, by its place.
+    pub(super) fn read_whole<T>(text: &str, read: impl FnOnce(Section) -> Option<T>) -> Result<T, ProfileErrors> {
+        let mistakes = Rc::new(RefCell::new(Vec::new()));
+        let profile = Section::document(text, &mistakes).and_then(read);
+        let mut mistakes = mistakes.take();
+        mistakes.sort_by(|a, b| a.path.cmp(&b.path));
+        match profile {
+            Some(profile) if mistakes.is_empty() => Ok(profile),
+            _ => Err(ProfileErrors(mistakes)),
+        }
+    }
+
     /// The whole document; `None` when it is not TOML at all.
-    pub(super) fn document(text: &str, mistakes: &Rc<RefCell<Vec<Mistake>>>) -> Option<Section> {
+    fn document(text: &str, mistakes: &Rc<RefCell<Vec<Mistake>>>) -> Option<Section> {
         match text.parse::<toml::Table>() {
             Ok(table) => Some(Section { path: String::new(), table, mistakes: Rc::clone(mistakes) }),
             Err(error) => {
