@@ -56,7 +56,8 @@ pub(crate) async fn ask(
     if !info.files {
         let text =
             format!("{} has no front-end box: set `[channel.files]`, and `[files]` in its profile", asked.channel);
-        return Err(Problem::new(Code::WrongState, text));
+        let zh = format!("渠道 {} 未配置前置机：请设置 `[channel.files]` 及其对接参数中的 `[files]`", asked.channel);
+        return Err(Problem::new(Code::NoFiles, text).zh(zh));
     }
     let job = NewJob {
         kind: JobKind::Export,

@@ -73,6 +73,8 @@ codes! {
     StateDoesNotAllow "state_does_not_allow" 409 "The order's state does not allow it" "工单当前状态不允许该操作";
     /// What is named is in a state in which that makes no sense.
     WrongState "wrong_state" 409 "Its state does not allow it" "当前状态不允许该操作";
+    /// The channel has no front-end box.
+    NoFiles "no_files" 409 "The channel exchanges no files" "该渠道未配置前置机，不交换文件";
     /// The store takes no month out.
     NoArchive "no_archive" 409 "The store takes no month out" "该存储不支持按月归档";
     /// Something holds the month back.

@@ -32,14 +32,14 @@ pub struct Program {
 pub enum Command {
     /// Run the gateway. 运行网关
     Serve(ServeOptions),
-    /// Show it at work with a simulated platform and desk, and judge the result. 演示
+    /// Show it at work with simulated counterparties, and judge the result. 演示
     Demo(DemoOptions),
     /// Run a simulated counterparty. 模拟对端系统
     #[command(subcommand)]
     Simulate(gateway_simulator::SimulateCommand),
     /// Check the configuration, and with --connect the counterparties. 检查配置
     CheckConfig(CheckConfigOptions),
-    /// Check a wire profile, or try it against a live endpoint without writing anything. 对接配置：检查、试连
+    /// Check a wire profile, or try it against a live endpoint without writing anything. 对接参数：检查、试连
     Profile(ProfileOptions),
     /// Show what a sample record becomes, and what of it the profile does not know. 样例映射
     Map(MapOptions),
@@ -279,6 +279,14 @@ pub struct QueryOptions {
     pub json: bool,
 }
 
+/// The text of a time of day with its zone, as the API takes it.
+fn instant(text: &str) -> Result<String, String> {
+    match text.parse::<gateway_model::Timestamp>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a time is written as 2026-11-01T00:00:00+08:00 时间须写明日期、时刻与时区".to_owned()),
+    }
+}
+
 /// Options of `reconcile`.
 #[derive(Debug, Clone, Args)]
 pub struct ReconcileOptions {
@@ -289,10 +297,10 @@ pub struct ReconcileOptions {
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub recent: bool,
     /// Compare only event times from here on, as 2026-11-01T00:00:00+08:00.
-    #[arg(long, requires = "to")]
+    #[arg(long, requires = "to", value_parser = instant)]
     pub from: Option<String>,
-    /// Compare only event times before this.
-    #[arg(long, requires = "from")]
+    /// Compare only event times before this, in the same form.
+    #[arg(long, requires = "from", value_parser = instant)]
     pub to: Option<String>,
     /// Compare only this dataset, within --from and --to.
     #[arg(long, requires = "from", value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
@@ -348,10 +356,10 @@ pub struct BackfillOptions {
     #[arg(long, value_parser = ["acceptance", "handling", "completion", "evaluation", "knowledge"])]
     pub dataset: Option<String>,
     /// Event times from here on, as 2026-11-01T00:00:00+08:00.
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     pub from: String,
-    /// And before this.
-    #[arg(long)]
+    /// And before this, in the same form.
+    #[arg(long, value_parser = instant)]
     pub to: String,
     /// Where to ask.
     #[command(flatten)]

@@ -151,7 +151,7 @@ pub(super) const TEXTS: &[Text] = &[
         zh: Words {
             name: "轮询落后",
             what: "该渠道的轮询已落后 {behind_s} 秒[，上次轮询完成于 {last_sweep}][，已读到 {through}]。",
-            todo: "查看该渠道轮询任务的错误与对端限速；必要时提高 wire profile 中的速率或联系对端。",
+            todo: "查看该渠道轮询任务的错误与对端限速；必要时提高对接参数中的速率或联系对端。",
         },
         en: Words {
             name: "polling behind",

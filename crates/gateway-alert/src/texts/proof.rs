@@ -97,13 +97,13 @@ pub(super) const TEXTS: &[Text] = &[
     Text {
         code: "unmapped_codes",
         zh: Words {
-            name: "未映射代码",
-            what: "对端使用了 {count} 种对接参数中没有的代码：{names}[（另有 {more} 种）]，涉及 {records} 条记录。",
-            todo: "与对端确认含义，补入该渠道的 wire profile。",
+            name: "未映射的字段或代码",
+            what: "对端使用了 {count} 种对接参数中没有的字段或代码：{names}[（另有 {more} 种）]，涉及 {records} 条记录。",
+            todo: "与对端确认含义，补入该渠道的对接参数。",
         },
         en: Words {
-            name: "unmapped codes",
-            what: "The other side uses {count} {count|code|codes} that the wire profile does not know: {names}[ (and {more} more)], in {records} {records|record|records}.",
+            name: "unmapped fields or codes",
+            what: "The other side uses {count} {count|field or code|fields or codes} that the wire profile does not know: {names}[ (and {more} more)], in {records} {records|record|records}.",
             todo: "ask what they mean and add them to the profile.",
         },
     },

@@ -14,7 +14,7 @@ pub struct OrderOptions {
 /// What to do with orders.
 #[derive(Debug, Clone, Subcommand)]
 pub enum OrderAction {
-    /// Show an order: facets, events, timeline, records, deliveries, attempts, receipts.
+    /// Show an order: facets, events, extensions and appeals, states, duplicates, verification, timeline, records, deliveries, attempts, receipts.
     Show {
         /// Any side's number, or the gateway's id.
         number: String,

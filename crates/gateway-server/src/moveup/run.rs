@@ -214,7 +214,7 @@ async fn must_be_empty(bus: &dyn Bus, to: &GatewayConfig) -> Result<(), Failure>
             if filled > 0 {
                 return Err(Failure::told(
                     format!(
-                        "Kafka 主题 {name} 中已有 {filled} 条消息：请为本装置另设 bus.kafka.prefix，或删除这些主题"
+                        "Kafka 主题 {name} 中已有 {filled} 条消息：请为本安装实例另设 bus.kafka.prefix，或删除这些主题"
                     ),
                     format!(
                         "topic {name} on the brokers has had {filled} message(s): an installation moves to topics of its own; set another bus.kafka.prefix, or delete them"

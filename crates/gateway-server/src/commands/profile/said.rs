@@ -39,7 +39,7 @@ pub(super) fn no_such_channel(named: &str, known: &[&str]) -> Failure {
 
 pub(super) fn no_profile(channel: &str, kind: &str) -> Failure {
     Failure::told(
-        format!("渠道 {channel}（{kind}）不用对接配置，没有可映射的字段"),
+        format!("渠道 {channel}（{kind}）没有对接参数，没有可映射的字段"),
         format!("channel {channel} is of kind {kind}, which has no wire profile: there is nothing to map"),
     )
 }
@@ -57,7 +57,7 @@ pub(super) fn remedy(error: &RequestError) -> &'static str {
             "对端没有正常应答：看 HTTP 状态；404 多为 path 不对，超时可调大 limits.request_timeout_ms · no proper answer: 404 is mostly a wrong `path`; for time-outs raise limits.request_timeout_ms"
         }
         RequestError::Undecodable { .. } => {
-            "应答与配置不符：核对 [exchange] 的格式、编码、unwrap，[answer] 的路径，以及 [read] 的 records · the answer is not what the profile says: compare [exchange] (format, encoding, unwrap), the paths of [answer], and `records`"
+            "应答与对接参数不符：核对 [exchange] 的格式、编码、unwrap，[answer] 的路径，以及 [read] 的 records · the answer is not what the profile says: compare [exchange] (format, encoding, unwrap), the paths of [answer], and `records`"
         }
         RequestError::Unauthorized { .. } => {
             "签名被拒：核对 --app-id、密钥文件、[signature] 的 string_to_sign 与时间格式，以及双方时钟 · the signature was refused: check --app-id, the secret's file, `string_to_sign` and `timestamp` of [signature], and both clocks"
