@@ -9,10 +9,11 @@ use crate::{Problem, Waker};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use gateway_model::{ChannelId, Clock, DeliveryId};
+use gateway_model::{ChannelId, Clock, DeliveryId, OrderNumber};
 use gateway_store::{DeliveryRow, Store};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 async fn load(store: &dyn Store, segment: &Segment) -> Result<DeliveryRow, Problem> {
@@ -43,6 +44,14 @@ pub(crate) struct LeftParams {
     limit: Option<u32>,
 }
 
+/// A delivery, with the numbers by which people know its order.
+#[derive(Serialize)]
+struct WithNumbers<'a> {
+    #[serde(flatten)]
+    delivery: DeliveryView<'a>,
+    numbers: Option<&'a Vec<OrderNumber>>,
+}
+
 /// `GET /api/v1/deliveries`: those that wait for a person.
 pub(crate) async fn left(
     State(store): State<Arc<dyn Store>>,
@@ -53,7 +62,14 @@ pub(crate) async fn left(
     let page = PageSize::new(params.limit)?;
     let after = params.after.unwrap_or(DeliveryId(0));
     let (rows, more) = page.cut(store.deliveries_left(params.channel.as_ref(), after, page.and_one()).await?);
-    let deliveries: Vec<_> = rows.iter().map(DeliveryView::from).collect();
+    let ids: BTreeSet<_> = rows.iter().map(|row| row.order_id).collect();
+    let orders = store.orders(&ids.into_iter().collect::<Vec<_>>(), false).await?;
+    let numbers: HashMap<_, _> =
+        orders.into_iter().map(|view| (view.aggregate.order.id, view.aggregate.numbers)).collect();
+    let deliveries: Vec<_> = rows
+        .iter()
+        .map(|row| WithNumbers { delivery: DeliveryView::from(row), numbers: numbers.get(&row.order_id) })
+        .collect();
     Ok(Json(json!({"deliveries": deliveries, "more": more})))
 }
 

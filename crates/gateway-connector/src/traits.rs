@@ -115,6 +115,10 @@ pub trait Sink: Send + Sync {
     fn forwards(&self, _dataset: Dataset, _part: &Part) -> bool {
         false
     }
+    /// Whether orders of other channels can be made there. Another one is owed only what concerns orders of its own.
+    fn takes_orders(&self) -> bool {
+        self.forwards(Dataset::Acceptance, &Part::Cycle(0))
+    }
     /// Whether it takes what the bureau commands by this operation.
     fn takes(&self, _operation: Operation) -> bool {
         true

@@ -134,8 +134,21 @@ async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
         })
         .await
     };
-    let (assigned, told) = asked(&mut demo, &["order", "assign", "--unit", UNIT, "--note", "请协助核查行程"]).await;
-    assert_eq!(told["deliveries"][0]["destination"], "bureau", "{told}");
+    // The bureau may have replied meanwhile, and refuses then.
+    let assigned = wait_for("a further unit that is taken", PATIENCE, async || {
+        let request = ["order", "assign", "--unit", UNIT, "--note", "请协助核查行程"];
+        let (number, told) = asked(&mut demo, &request).await;
+        let delivery = &told["deliveries"][0];
+        assert_eq!(delivery["destination"], "bureau", "{told}");
+        let path = format!("/api/v1/deliveries/{}", delivery["id"]);
+        let state = wait_for("the bureau's answer", PATIENCE, async || {
+            let state = demo.ask("admin", "judge_token", &path, None).await["delivery"]["state"].clone();
+            matches!(state.as_str(), Some("acknowledged" | "rejected")).then_some(state)
+        })
+        .await;
+        (state == "acknowledged").then_some(number)
+    })
+    .await;
     let (extended, told) = asked(&mut demo, &["order", "extend", "--days", "5", "--reason", "需会同外单位核查"]).await;
     assert_eq!(told["deliveries"][0]["destination"], "municipal-12345", "{told}");
     let (refused, told) = asked(&mut demo, &["order", "appeal", "--ground", "overdue", "--reason", "未超期"]).await;
@@ -143,10 +156,14 @@ async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
 
     let of_unit =
         |event: &Value| event["fields"]["handling_unit"] == UNIT && event["fields"]["unit_role"] == "assisting";
-    wait_for("the unit, or why it got no part", PATIENCE, async || {
+    wait_for("the unit among the bureau's words", PATIENCE, async || {
         said(&mut demo, &assigned, "bureau", of_unit).await.then_some(())
     })
     .await;
+    let mut show = Command::new(program());
+    let shown = show.args(["order", "show", &assigned, "--dir"]).arg(demo.dir.join("gateway")).output();
+    let shown = String::from_utf8_lossy(&shown.expect("the program starts").stdout).into_owned();
+    assert!(shown.contains("units 承办单位") && shown.contains(UNIT), "{shown}");
     wait_for("the platform's decision", PATIENCE, async || {
         let order = demo.ask("admin", "judge_token", &format!("/api/v1/orders/{extended}"), None).await;
         let mut overlays = order["overlays"].as_array()?.iter();

@@ -6,8 +6,7 @@
 
 use super::batch::Decision;
 use super::hear::Heard;
-use gateway_connector::Sink;
-use gateway_model::{Change, ChannelId, Dataset, DeliveryId, Field, Operation, OrderId, OrderNumber, Part, RawId};
+use gateway_model::{Change, ChannelId, DeliveryId, Field, Operation, OrderId, OrderNumber, Part, RawId};
 use gateway_store::{NewDelivery, RawMeta};
 
 impl Decision<'_> {
@@ -95,7 +94,7 @@ impl Decision<'_> {
             !came_from_there
                 && !asked
                 && sink.is_some_and(|sink| {
-                    sink.forwards(change.dataset, &change.part) && (takes_orders(sink) || has_number(destination))
+                    sink.forwards(change.dataset, &change.part) && (sink.takes_orders() || has_number(destination))
                 })
         });
         owed
@@ -145,9 +144,4 @@ impl Decision<'_> {
         working.aggregate.numbers.push(number.clone());
         self.writes.numbers.push((order_id, number));
     }
-}
-
-/// Whether orders of other channels can be made there.
-fn takes_orders(sink: &dyn Sink) -> bool {
-    sink.forwards(Dataset::Acceptance, &Part::Cycle(0))
 }

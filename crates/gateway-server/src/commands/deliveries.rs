@@ -5,7 +5,7 @@ use super::ops::show;
 use super::print::{cell, json, table};
 use crate::Failure;
 use crate::cli::{DeliveriesAction, DeliveriesOptions};
-use serde_json::json as object;
+use serde_json::{Value, json as object};
 use std::process::ExitCode;
 
 /// Lists the deliveries that wait for a person, shows one, sends it again or waives it.
@@ -22,20 +22,10 @@ pub async fn deliveries(options: DeliveriesOptions) -> Result<ExitCode, Failure>
                 json(&object!({ "deliveries": left }));
                 return Ok(ExitCode::SUCCESS);
             }
+            let keys = ["operation", "dataset", "state", "generation", "created_at", "reason_code", "reason"];
             let rows = left.iter().map(|delivery| {
-                [
-                    "id",
-                    "destination",
-                    "order_id",
-                    "operation",
-                    "dataset",
-                    "state",
-                    "generation",
-                    "reason_code",
-                    "reason",
-                ]
-                .map(|key| cell(&delivery[key]))
-                .to_vec()
+                let of = |key: &str| cell(&delivery[key]);
+                [of("id"), of("destination"), number(delivery)].into_iter().chain(keys.map(of)).collect()
             });
             let head = [
                 "id",
@@ -45,6 +35,7 @@ pub async fn deliveries(options: DeliveriesOptions) -> Result<ExitCode, Failure>
                 "dataset 数据集",
                 "state 状态",
                 "generation 代次",
+                "since 产生时间",
                 "code 代码",
                 "reason 原因",
             ];
@@ -70,4 +61,12 @@ pub async fn deliveries(options: DeliveriesOptions) -> Result<ExitCode, Failure>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The number by which people know the order: where the word came from, else where it goes, else any.
+fn number(delivery: &Value) -> String {
+    let numbers = || delivery["numbers"].as_array().into_iter().flatten();
+    let at = |channel: &Value| numbers().find(|number| number["channel"] == *channel);
+    let known = at(&delivery["from"]).or_else(|| at(&delivery["destination"])).or_else(|| numbers().next());
+    known.map_or_else(|| cell(&delivery["order_id"]), |number| cell(&number["number"]))
 }

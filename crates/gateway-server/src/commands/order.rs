@@ -40,7 +40,9 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id", "gone_at"],
         &order["facets"],
     );
-    section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &order["events"]);
+    let (units, events) = units_and_events(&order["events"]);
+    section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &events);
+    section("units 承办单位", &["channel", "unit", "role", "state", "round", "since", "note", "gone_at"], &units);
     section(
         "overlays 延期与申诉",
         &["kind", "state", "asked_by", "asked_at", "reason", "ground", "days", "extended_to", "decided_at", "answer"],
@@ -76,6 +78,20 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         &attempts,
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The units at work on an order, and what else happened to it: a unit is kept among the events, since each has an id of its own.
+fn units_and_events(events: &Value) -> (Value, Value) {
+    let events = events.as_array().into_iter().flatten();
+    let (units, others): (Vec<&Value>, Vec<&Value>) = events.partition(|event| !event["fields"]["unit_role"].is_null());
+    let unit = |event: &Value| {
+        let fields = &event["fields"];
+        object!({
+            "channel": event["channel"], "unit": fields["handling_unit"], "role": fields["unit_role"], "state": fields["state"],
+            "round": fields["round"], "since": event["event_time"], "note": fields["event_text"], "gone_at": event["gone_at"],
+        })
+    };
+    (units.into_iter().map(unit).collect(), others.into_iter().cloned().collect())
 }
 
 /// The records that the timeline refers to; their bytes hold personal data and are shown only when asked for.

@@ -163,7 +163,7 @@ impl RouteMap {
                 let last = deliveries.as_array().into_iter().flatten().rfind(|row| item.is_of(row, &rule.to));
                 let why = match last {
                     Some(row) => cell(&row["reason"]),
-                    None => self.why_not(rule, &item),
+                    None => self.why_not(rule, &item, order),
                 };
                 lines.push(item.line(Some(&rule.to), last.unwrap_or(&Value::Null), why));
             }
@@ -171,13 +171,20 @@ impl RouteMap {
         lines
     }
 
-    fn why_not(&self, rule: &Route, item: &Item) -> String {
+    fn why_not(&self, rule: &Route, item: &Item, order: &Value) -> String {
         let ends = self.ends();
         let Some(sink) = ends.connector(&rule.to).and_then(|connector| connector.sink()) else {
             return format!("`{}` takes nothing 对方不接收", rule.to);
         };
         if self.desk.as_ref() == Some(&rule.from) {
             return "it goes with a command of its order 随指令投递".to_owned();
+        }
+        let mut numbers = order["numbers"].as_array().into_iter().flatten();
+        if !sink.takes_orders() && !numbers.any(|number| number["channel"] == rule.to.as_str()) {
+            return format!(
+                "`{}` takes no orders of others, and this is none of its own 对方不接收其他渠道的工单",
+                rule.to
+            );
         }
         let handles = ends.connector(&rule.from).is_some_and(|connector| connector.normalizer().handles_orders());
         if !sink.forwards(item.dataset, &item.part) && handles {
