@@ -16,13 +16,11 @@ const TAXI_WECHAT: &str = include_str!("../profiles/taxi-wechat.toml");
 /// The names of the shipped profiles, the default first.
 pub const PROFILES: [&str; 3] = ["wechat", "website", "taxi-wechat"];
 
+/// The shipped profiles by their names.
+pub const SHIPPED: [(&str, &str); 3] = [("wechat", WECHAT), ("website", WEBSITE), ("taxi-wechat", TAXI_WECHAT)];
+
 /// The text of a shipped profile by its name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<&'static str> {
-    match name {
-        "wechat" => Some(WECHAT),
-        "website" => Some(WEBSITE),
-        "taxi-wechat" => Some(TAXI_WECHAT),
-        _ => None,
-    }
+    SHIPPED.into_iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| text)
 }

@@ -64,12 +64,22 @@ impl Ends<'_> {
     }
 }
 
-/// Adds every rule and dataset that leads nowhere.
+/// Adds every rule and dataset that leads nowhere. Of a rule that names no channel, or one that can't be used, that alone is told.
 pub fn check(config: &GatewayConfig, ends: &Ends<'_>, mistakes: &mut Vec<ConfigMistake>) {
+    let unusable = |id: &ChannelId| {
+        let configured = config.channels.iter().any(|channel| channel.id == id.as_str());
+        configured && ends.connector(id).is_none()
+    };
     for (at, rule) in config.routes.iter().enumerate() {
+        let part = format!("route[{at}].");
+        if mistakes.iter().any(|told| told.key.starts_with(&part)) || unusable(&rule.from) || unusable(&rule.to) {
+            continue;
+        }
         for dataset in &rule.datasets {
-            if let Err(why) = ends.takes(rule, *dataset) {
-                mistakes.push(mistake(format!("route[{at}]"), why));
+            let Err(why) = ends.takes(rule, *dataset) else { continue };
+            let found = mistake(format!("route[{at}]"), why);
+            if !mistakes.contains(&found) {
+                mistakes.push(found);
             }
         }
     }

@@ -122,7 +122,13 @@ fn connect(
         Ok(text) => text.map_or(ProfileSource::Default, ProfileSource::Text),
         Err(error) => {
             let path = channel.profile.as_deref().unwrap_or(Path::new(""));
-            mistakes.push(mistake(format!("channel[{at}].profile"), format!("{}: {error}", path.display())));
+            let what = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("there is no such file 没有这个文件{}", shipped_names(&channel.kind))
+                }
+                _ => error.to_string(),
+            };
+            mistakes.push(mistake(format!("channel[{at}].profile"), format!("{}: {what}", path.display())));
             ProfileSource::Default
         }
     };
@@ -150,6 +156,15 @@ fn connect(
 fn shipped(kind: &str, profile: &Path) -> Option<&'static str> {
     let name = profile.file_name()?.to_str()?;
     (kind == connector_web_12328::KIND.name && !profile.exists()).then(|| connector_web_12328::shipped(name))?
+}
+
+/// Which profiles are shipped with a kind, as the rest of a sentence.
+fn shipped_names(kind: &str) -> String {
+    if kind != connector_web_12328::KIND.name {
+        return String::new();
+    }
+    let names = connector_web_12328::SHIPPED.map(|(name, _)| name).join(", ");
+    format!("; shipped with `{kind}` are {names}")
 }
 
 /// The configuration's key for what a connector complains of; what is not the channel's own is in its profile.

@@ -263,6 +263,7 @@ async fn a_comparison_is_asked_for_and_accounted_for() {
     }
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"channel": "nobody"})).await.problem(404, "unknown_channel");
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"channel": "desk"})).await.problem(409, "unverifiable_channel");
+    gateway.post(ADMIN, "/api/v1/exports", &json!({"channel": "desk"})).await.problem(409, "no_files");
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"chanel": "desk"})).await.problem(400, "malformed_body");
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"channel": "municipal-12345"})).await.ok(202);
     gateway.post(ADMIN, "/api/v1/reconcile", &json!({"scope": "recent"})).await.ok(202);
