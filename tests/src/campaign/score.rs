@@ -163,7 +163,7 @@ impl Score {
         }
         self.gaps += gaps.len() as u64;
         self.by_lateness += (0..gaps.len()).filter(|at| !explained.contains(at)).count() as u64;
-        self.false_gaps.extend(gaps.iter().filter(|gap| is_false(side, &faults, gap)).take(20).map(told));
+        self.false_gaps.extend(gaps.iter().filter(|gap| is_false(world, side, &faults, gap)).take(20).map(told));
         Ok(())
     }
 }
@@ -272,7 +272,7 @@ impl<'a> History<'a> {
     }
 
     /// Whether a fault only undid an earlier one before anybody had acted on that: what was taken back before it had arrived is missed by nobody,
-    /// and what came back before its end had been confirmed was never given up.
+    /// what came back before its end had been confirmed was never given up, and what a backup is older than was never taken over.
     fn never_differed(&self, fault: &Injected, index: &Index, gaps: &[Gap]) -> bool {
         let undone = |item: &ItemKey| {
             let acted_on = |earlier: &Injected| {
@@ -286,8 +286,12 @@ impl<'a> History<'a> {
                     is_lost(earlier) && earlier.healed_at_ms.is_none_or(|shown| shown >= fault.at_ms)
                 }
                 Expected::Gap { .. } => {
-                    matches!(earlier.expected, Expected::Deleted { .. })
-                        && earlier.superseded_at_ms == Some(fault.at_ms)
+                    let came_back = matches!(earlier.expected, Expected::Deleted { .. })
+                        && earlier.superseded_at_ms == Some(fault.at_ms);
+                    let older = fault.kind == FaultKind::RestoredBackup
+                        && matches!(earlier.expected, Expected::Gap { .. })
+                        && fault.window.is_some_and(|(moment, _)| earlier.at_ms > moment);
+                    came_back || older
                 }
                 _ => false,
             };
@@ -380,7 +384,7 @@ impl Index {
 
 /// By the platform's own history the item was at the second look what the gateway says that it held itself; or an account is called unreliable that
 /// never was.
-fn is_false(side: &Side, faults: &[Injected], gap: &Gap) -> bool {
+fn is_false(world: &World, side: &Side, faults: &[Injected], gap: &Gap) -> bool {
     if gap.kind == "manifest_unreliable" {
         let lied =
             |fault: &Injected| matches!(fault.expected, Expected::ManifestUnreliable) && fault.at_ms <= gap.opened_ms;
@@ -389,16 +393,16 @@ fn is_false(side: &Side, faults: &[Injected], gap: &Gap) -> bool {
     let Some((dataset, number, day, part)) = &gap.key else { return false };
     let Some(dataset) = Dataset::parse(dataset) else { return true };
     if gap.theirs.is_some() && gap.theirs == gap.ours {
-        // Only the event time differs: somebody must have corrected it, or put another order in this one's place.
+        // Only the event time differs: somebody must have corrected it, or put another order in this one's place, here or where the order began.
+        let of_item = |item: &ItemKey| {
+            let here = item.dataset == dataset && item.number == *number && item.day == *day && item.part == *part;
+            here || number.strip_suffix(&item.number).is_some_and(|from| from.ends_with('-'))
+        };
         let moved = |fault: &Injected| {
             let moves = [FaultKind::EventTimeCorrected, FaultKind::ReusedNumber, FaultKind::RestoredBackup];
-            moves.contains(&fault.kind)
-                && fault.at_ms <= gap.compared_ms
-                && fault.items.iter().any(|item| {
-                    item.dataset == dataset && item.number == *number && item.day == *day && item.part == *part
-                })
+            moves.contains(&fault.kind) && fault.at_ms <= gap.compared_ms && fault.items.iter().any(of_item)
         };
-        return !faults.iter().any(moved);
+        return !world.sides.iter().flat_map(|side| side.platform.injected()).any(|fault| moved(&fault));
     }
     let theirs = |at| side.platform.held_at(dataset, number, day, part, at).map(|(digest, _)| digest);
     // What was answered in the same instant has no order with the account: only what held on both sides of it is held against the gap.
