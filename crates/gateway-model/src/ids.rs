@@ -12,6 +12,12 @@ pub struct InvalidId {
     max: usize,
 }
 
+impl InvalidId {
+    pub(crate) fn of(what: &'static str, max: usize) -> Self {
+        Self { what, max }
+    }
+}
+
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal) => {
         $(#[$doc])*

@@ -3,6 +3,7 @@
 //! Everything here is plain data and pure functions; there is no I/O, no clock but [`Clock`], and no engine. Every other crate speaks in these
 //! types, so a word has one meaning from the wire to the report. The glossary with the Chinese terms is `docs/GLOSSARY.md`.
 
+mod attachment;
 mod authority;
 mod book;
 mod causes;
@@ -27,6 +28,7 @@ mod overlay;
 mod plate;
 mod verification;
 
+pub use attachment::{AttachmentId, AttachmentState, MOST_ATTACHMENTS, attachment_references};
 pub use authority::{AuthorityTable, ChannelState, Composed, Conflict, ConflictingValue, channel_states, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
 pub use causes::with_causes;
