@@ -25,6 +25,8 @@ words!(
     Missing "missing",
     /// It is not taken: too large, of a kind that is not kept, or at an address that is not allowed.
     Refused "refused",
+    /// The channel names it no more, and it was not taken.
+    Withdrawn "withdrawn",
 );
 
 /// An attachment.

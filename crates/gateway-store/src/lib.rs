@@ -11,6 +11,7 @@
 //! - The state book is kept with the rows: [`BookPut`] takes the old item out of its buckets and puts the new one in, in the row's transaction,
 //!   so the sums never need a scan and never drift from the items.
 
+mod attachment_dir;
 #[cfg(feature = "postgres")]
 pub mod carry;
 #[cfg(feature = "conformance")]
@@ -24,6 +25,7 @@ mod rows;
 mod sqlite;
 mod traits;
 
+pub use attachment_dir::AttachmentDir;
 pub use error::StoreError;
 pub use keeper::LeaseKeeper;
 #[cfg(feature = "postgres")]
@@ -31,7 +33,7 @@ pub use postgres::{PostgresLimits, PostgresOptions, PostgresStore};
 pub use rows::*;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use traits::{
-    AlertStore, ArchiveStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore, GapGroupStore,
-    GapStore, HistoryStore, IdentityStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader, RegistryStore,
-    RepairStopStore, Store, TraceStore, WatchStore,
+    AlertStore, ArchiveStore, AttachmentStore, AuditStore, BookStore, CommandStore, DeadLetterStore, DeliveryStore,
+    GapGroupStore, GapStore, HistoryStore, IdentityStore, IngestStore, JobStore, LeaseStore, NodeStore, OrderReader,
+    RegistryStore, RepairStopStore, Store, TraceStore, WatchStore,
 };

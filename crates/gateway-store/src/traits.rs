@@ -3,9 +3,10 @@
 use crate::*;
 use async_trait::async_trait;
 use gateway_model::{
-    Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence, GapId, GapState, Grain,
-    IncidentId, JobId, NotificationId, NotificationState, OrderId, OrderPair, OrderState, PairId, PairState, RawId,
-    RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber, Timestamp, Verdict, Window,
+    AttachmentId, AttachmentState, Bucket, ChannelId, CommandId, Dataset, Day, DeadLetterId, DeliveryId, GapEvidence,
+    GapId, GapState, Grain, IncidentId, JobId, NotificationId, NotificationState, OrderId, OrderPair, OrderState,
+    PairId, PairState, RawId, RegistryEntry, RegistryExtract, RegistryKind, RegistryLookup, SilenceId, SourceNumber,
+    Timestamp, Verdict, Window,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,6 +100,39 @@ pub trait RegistryStore: Send + Sync {
     async fn waiting_lookups(&self, before: Timestamp) -> Result<Vec<WaitingRecords>>;
     /// How many orders of each channel have which verdict.
     async fn verification_tallies(&self) -> Result<Vec<(ChannelId, Verdict, u64)>>;
+}
+
+/// Files that records refer to 附件.
+#[async_trait]
+pub trait AttachmentStore: Send + Sync {
+    /// Those of an order, by channel.
+    async fn attachments(&self, order: OrderId) -> Result<Vec<AttachmentRow>>;
+    /// One.
+    async fn attachment(&self, id: AttachmentId) -> Result<Option<AttachmentRow>>;
+    /// Takes up to `limit` that are to be asked for by `now`, the longest due first: nobody else takes them before `until`, by when it must be written
+    /// what came of it.
+    async fn claim_attachments(
+        &self,
+        channel: &ChannelId,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<AttachmentRow>>;
+    /// Writes what came of asking for them, each with one attempt more than before; of one that is not owed any more, or was asked for meanwhile, nothing
+    /// happens.
+    async fn write_attachments(&self, rows: &[AttachmentRow]) -> Result<()>;
+    /// Owes one again, from `at` on and as if it had not been asked for yet; `false` where it is kept, or there is none.
+    async fn fetch_attachment_again(&self, id: AttachmentId, at: Timestamp) -> Result<bool>;
+    /// Those that are missing, refused, or owed since before a time; ascending by id, behind `after`.
+    async fn lacking_attachments(
+        &self,
+        channel: &ChannelId,
+        before: Timestamp,
+        after: Option<AttachmentId>,
+        limit: u32,
+    ) -> Result<Vec<AttachmentRow>>;
+    /// How many of each channel are in which state.
+    async fn attachment_tallies(&self) -> Result<Vec<(ChannelId, AttachmentState, u64)>>;
 }
 
 /// Orders that are one, and orders that may be.
@@ -649,6 +683,7 @@ pub trait Store:
     + NodeStore
     + RegistryStore
     + IdentityStore
+    + AttachmentStore
     + 'static
 {
     /// The same store, for who works under a lease: whatever is written by it is refused with [`StoreError::LeaseLost`], and nothing of it happens, once

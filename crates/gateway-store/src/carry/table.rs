@@ -35,6 +35,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("registry_entry", &["kind", "key", "from_at"]),
     table("registry_import", &["kind"]),
     table("verification", &["order_id", "channel"]),
+    table("attachment", ID),
     table("order_reference", &["order_id", "channel"]),
     table("order_alias", &["order_id"]),
     table("order_pair", ID),

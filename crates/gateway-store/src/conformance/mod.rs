@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alert;
+mod attachments;
 mod audit;
 mod book;
 mod book_property;
@@ -33,6 +34,7 @@ mod registry;
 mod watch;
 
 pub use alert::*;
+pub use attachments::*;
 pub use audit::*;
 pub use book::*;
 pub use book_property::*;
@@ -157,6 +159,9 @@ macro_rules! store_conformance {
             a_registry_is_imported_and_looked_up
             verifications_follow_order_and_registry
             a_question_about_a_car_is_owed_until_it_is_answered
+            an_attachment_is_owed_until_it_is_kept
+            a_lacking_attachment_is_told_and_asked_for_again
+            an_attachment_that_is_named_no_more_is_withdrawn
             a_pair_lives_as_agreed
             a_group_is_loaded_whole
             duplicates_are_offered_once

@@ -1,6 +1,7 @@
 //! What both engines do alike: what the cells of a row mean, and what a change comes to. No statement is made here.
 
 pub(crate) mod alert_row;
+pub(crate) mod attachment_row;
 pub(crate) mod book_audit;
 pub(crate) mod book_change;
 pub(crate) mod column;

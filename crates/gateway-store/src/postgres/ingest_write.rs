@@ -2,8 +2,8 @@
 
 use super::batch::{Step, last_of_each, run, steps};
 use super::{
-    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job, park, raw,
-    registry, watch,
+    Result, anomaly, attachment, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job,
+    park, raw, registry, watch,
 };
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
 use gateway_model::{EventRow, FacetRow, OrderId, OrderNumber};
@@ -19,6 +19,7 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
     let person_heads =
         last_of_each(&writes.persons, |person| (person.order_id, &person.channel, person.dataset, &person.part));
     let verifications_last = last_of_each(&writes.verifications, |row| (row.order_id, &row.channel));
+    let attachments_last = last_of_each(&writes.attachments, |row| row.id);
     let references_last = last_of_each(&writes.references, |row| (row.order_id, &row.channel));
     let rows = [
         raw::insert(&writes.raws),
@@ -30,12 +31,14 @@ pub(super) async fn write(connection: &mut PgConnection, writes: IngestWrites) -
         persons(&person_heads),
         changes(&writes.changes),
         registry::upsert(&verifications_last),
+        attachment::owe(&attachments_last),
         identity::references(&references_last),
         identity::upsert(&writes.pairs),
         identity::told(&writes.pair_steps),
         identity::aliases(&writes.aliases),
     ];
     run(connection, rows.into_iter().flatten()).await?;
+    attachment::withdraw(connection, &writes.attachments_named).await?;
     watch::count_arrivals(connection, &writes.raws).await?;
     book_put::apply(connection, writes.book, writes.at).await?;
     delivery_write::insert(connection, &writes.new_deliveries, &writes.raws).await?;

@@ -37,6 +37,7 @@ mod archive;
 mod archive_look;
 mod archive_raw;
 mod array;
+mod attachment;
 mod audit;
 mod batch;
 mod book;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126001400 "expand_deliveries_left",
     20261126001500 "expand_archive",
     20261126001800 "expand_verification_looked_up",
+    20261126002000 "expand_attachment",
 ];
 
 /// One below the turn: who migrates waits for others who do, and for nobody else.

@@ -1,8 +1,8 @@
 //! What the pipeline's transaction loads and writes.
 
 use super::{
-    BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading, OrderAggregate, OrderReference,
-    PairStep, PersonRow, VerificationRow, WorkOrderRow,
+    AttachmentRow, AttachmentsNamed, BookPut, CommandRow, DeliveryUpdate, Latency, NewDelivery, NewJob, NumberReading,
+    OrderAggregate, OrderReference, PairStep, PersonRow, VerificationRow, WorkOrderRow,
 };
 use gateway_model::{
     ChannelId, CommandId, Dataset, EventRow, FacetRow, OrderId, OrderNumber, OrderPair, Origin, Part, RawId,
@@ -257,6 +257,10 @@ pub struct IngestWrites {
     pub changes: Vec<ChangeRow>,
     /// How orders compare with the operating data, inserted or replaced. Of two for one order and channel the later counts.
     pub verifications: Vec<VerificationRow>,
+    /// Files that records refer to, newly owed. One that is there stays as it is, unless it was withdrawn.
+    pub attachments: Vec<AttachmentRow>,
+    /// Words that replace former ones: files that they do not name are withdrawn.
+    pub attachments_named: Vec<AttachmentsNamed>,
     /// Changes of the state book. Of two for one key the later counts.
     pub book: Vec<BookPut>,
     /// What is newly owed.

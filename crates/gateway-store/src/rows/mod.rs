@@ -2,6 +2,7 @@
 
 mod alert;
 mod archive;
+mod attachment;
 mod audit;
 mod book;
 mod delivery;
@@ -21,6 +22,7 @@ pub use alert::{
     NotificationRow, NotifierRow, SilenceRow, Told,
 };
 pub use archive::{Hold, HoldKind, Month, MonthLeft, MonthPlace, MonthRow, NoMonth, Returning, Taking};
+pub use attachment::{AttachmentRow, AttachmentsNamed};
 pub use audit::{BucketDamage, DayAudit};
 pub use book::{BookPut, Comparison, ComparisonKind, GapFilter, GapRow, NewGap, ReconcileRound, StoredItem};
 pub use delivery::{

@@ -2,8 +2,8 @@
 
 use super::batch::{Step, run, steps};
 use super::{
-    Result, anomaly, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job, park, raw,
-    registry, watch,
+    Result, anomaly, attachment, book_put, command, dead_letter, delivery_write, history_write, identity, ingest, job,
+    park, raw, registry, watch,
 };
 use crate::engine::last_of_each;
 use crate::{ChangeRow, IngestWrites, NumberReading, PersonRow, WorkOrderRow};
@@ -26,12 +26,14 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: IngestWrite
         persons(&writes.persons),
         changes(&writes.changes),
         registry::upsert(&writes.verifications),
+        attachment::owe(&writes.attachments),
         identity::references(&writes.references),
         identity::upsert(&writes.pairs),
         identity::told(&writes.pair_steps),
         identity::aliases(&writes.aliases),
     ];
     run(connection, rows.into_iter().flatten()).await?;
+    attachment::withdraw(connection, &writes.attachments_named).await?;
     watch::count_arrivals(connection, &writes.raws).await?;
     book_put::apply(connection, writes.book, writes.at).await?;
     delivery_write::insert(connection, &writes.new_deliveries).await?;

@@ -19,6 +19,7 @@ macro_rules! sql {
 mod account;
 mod alert;
 mod anomaly;
+mod attachment;
 mod audit;
 mod batch;
 mod book;

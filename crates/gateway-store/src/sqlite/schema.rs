@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = migrations![
     20261126001200 "match_by_channel",
     20261126001400 "expand_deliveries_left",
     20261126001800 "expand_verification_looked_up",
+    20261126002000 "expand_attachment",
 ];
 
 /// Checks that the file has this program's schema; makes it in an empty file.

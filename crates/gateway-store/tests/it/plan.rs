@@ -24,6 +24,7 @@ const WHOLE: &[&str] = &[
     "node/list",
     "registry_import/list",
     "verification/tally",
+    "attachment/tally",
     // Its index holds nothing but what is asked for.
     "order_pair/pending",
     // A row for each job that one process does at a time; once, when a process ends.

@@ -1,0 +1,4 @@
+SELECT id, order_id, channel, reference, raw_id, state, digest, size_bytes, media_type, attempts, error, owed_at, fetched_at, fetch_at
+FROM attachment
+WHERE order_id = $1
+ORDER BY channel, owed_at, reference
