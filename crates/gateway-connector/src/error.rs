@@ -67,6 +67,60 @@ impl RequestError {
     }
 }
 
+/// A file that a record refers to and that was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachmentError {
+    /// The request for it failed; whether asking again may help, [`RequestError::is_transient`] says.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The counterparty does not have it, or not yet.
+    #[error("the counterparty does not have the file ({code})")]
+    NotThere {
+        /// HTTP status or business code.
+        code: String,
+    },
+    /// It is larger than the asker takes.
+    #[error("the file is larger than {largest} bytes")]
+    TooLarge {
+        /// The most that was taken.
+        largest: usize,
+    },
+    /// The reference leads where requests never go; nothing was asked.
+    #[error("the reference is not followed: it {what}")]
+    Address {
+        /// What is wrong with it, without a word of it.
+        what: &'static str,
+    },
+}
+
+impl AttachmentError {
+    /// A stable code for counting: those of [`RequestError::code`], `attachment_not_there`, `attachment_too_large`, `attachment_address`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            AttachmentError::Request(error) => error.code(),
+            AttachmentError::NotThere { .. } => "attachment_not_there",
+            AttachmentError::TooLarge { .. } => "attachment_too_large",
+            AttachmentError::Address { .. } => "attachment_address",
+        }
+    }
+
+    /// Whether asking again would end the same, however often: the file or its reference itself is what we don't take.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, AttachmentError::TooLarge { .. } | AttachmentError::Address { .. })
+    }
+
+    /// For how long the counterparty asks for patience, where it says.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            AttachmentError::Request(RequestError::Throttled { retry_after }) => *retry_after,
+            _ => None,
+        }
+    }
+}
+
 /// Why a webhook request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {

@@ -1,14 +1,15 @@
 //! The one HTTP client: paced, bounded in time and size, signing, and truthful about what may have happened.
 //!
 //! Truthful means: `not_sent` only where the connection was never made; anything later may have had its effect. Redirects are not followed,
-//! since a signature covers one target; answers are never decompressed. Bodies, headers and secrets are never logged; the target may be, as no person data is
+//! since a signature covers one target; answers are never decompressed. A file has bounds of its own ([`Transport::fetch`]): it may be larger than any answer and
+//! take longer, but must keep coming. Bodies, headers and secrets are never logged; the target may be, as no person data is
 //! ever put into one.
 
-use crate::RequestError;
-use crate::pace::Pacer;
+use crate::pace::{PacePermit, Pacer};
 use crate::peer_clock::{PeerClock, PeerClockWatch};
 use crate::profile::{Limits, Profile};
 use crate::sign::{Credentials, Signed};
+use crate::{AttachmentError, RequestError};
 use bytes::{Bytes, BytesMut};
 use gateway_model::{Clock, Timestamp};
 use std::sync::Arc;
@@ -108,6 +109,41 @@ pub struct Transport {
     peer_clock: PeerClockWatch,
 }
 
+/// An answer whose body is still to come; it holds its turn until then.
+struct Arriving {
+    response: reqwest::Response,
+    status: u16,
+    retry_after: Option<Duration>,
+    sent_at: Timestamp,
+    _permit: PacePermit,
+}
+
+impl Arriving {
+    /// The body, each piece of which comes in time; `None` where it is larger.
+    async fn body(&mut self, most: usize, patience: Duration) -> Result<Option<Bytes>, RequestError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) =
+            in_time(patience, self.response.chunk()).await?.map_err(|error| unavailable(error, true))?
+        {
+            if body.len().saturating_add(chunk.len()) > most {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body.freeze()))
+    }
+
+    fn answer(self, body: Bytes, sent_bytes: usize) -> HttpAnswer {
+        let bytes = (sent_bytes + body.len()) as u64;
+        HttpAnswer { status: self.status, retry_after: self.retry_after, body, bytes, sent_at: self.sent_at }
+    }
+}
+
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, RequestError> {
+    let late = |_| RequestError::Unavailable { what: "timeout".to_owned(), not_sent: false, source: None };
+    tokio::time::timeout(patience, work).await.map_err(late)
+}
+
 /// A request about to go out, for whoever signs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Leaving<'a> {
@@ -175,8 +211,54 @@ impl Transport {
         content_type: &str,
         sign: impl FnOnce(&Leaving<'_>) -> Signed + Send,
     ) -> Result<HttpAnswer, RequestError> {
+        let sent_bytes = request.body.len();
+        let limits = &self.limits;
+        // The client's own bound on the whole is the only one.
+        let mut arriving = self.leave(request, content_type, sign, limits.request_timeout, Duration::MAX).await?;
+        let most = limits.answer_bytes;
+        let body = arriving.body(most, limits.request_timeout).await?;
+        let body =
+            body.ok_or_else(|| RequestError::Undecodable { what: format!("an answer of more than {most} bytes") })?;
+        Ok(arriving.answer(body, sent_bytes))
+    }
+
+    /// Sends a request for a file in its turn, with what `sign` adds. The file is bounded by `largest` and not by what answers may have, and may take until
+    /// `timeout`; but each of its pieces must come within the time that a whole answer has. Of an answer that is not HTTP 200 the body is not read.
+    ///
+    /// # Errors
+    /// [`AttachmentError::TooLarge`], told before reading where the peer says the length; [`RequestError::Unavailable`] where no whole answer came.
+    pub async fn fetch(
+        &self,
+        request: HttpRequest,
+        sign: impl FnOnce(&Leaving<'_>) -> Signed + Send,
+        largest: usize,
+        timeout: Duration,
+    ) -> Result<HttpAnswer, AttachmentError> {
+        let patience = self.limits.request_timeout;
+        let mut arriving = self.leave(request, "", sign, timeout.max(patience), patience).await?;
+        if arriving.status != 200 {
+            return Ok(arriving.answer(Bytes::new(), 0));
+        }
+        let told = arriving.response.content_length().unwrap_or(0);
+        if usize::try_from(told).is_ok_and(|told| told <= largest)
+            && let Some(body) = arriving.body(largest, patience).await?
+        {
+            return Ok(arriving.answer(body, 0));
+        }
+        Err(AttachmentError::TooLarge { largest })
+    }
+
+    /// Sends a request and waits until its answer begins, which may take `first`; reading all of it may take `whole`. Both count from its turn on.
+    async fn leave(
+        &self,
+        request: HttpRequest,
+        content_type: &str,
+        sign: impl FnOnce(&Leaving<'_>) -> Signed + Send,
+        whole: Duration,
+        first: Duration,
+    ) -> Result<Arriving, RequestError> {
         let mut text = format!("{}{}", self.base, request.path);
-        push_query(&mut text, &request.query, true);
+        push_query(&mut text, &request.query);
         let never = |what: &str| RequestError::Unavailable { what: what.to_owned(), not_sent: true, source: None };
         let parse = |text: &str| reqwest::Url::parse(text).map_err(|_| never("the address can't be built"));
         let mut url = parse(&text)?;
@@ -190,39 +272,35 @@ impl Transport {
         match sign(&Leaving { method: request.method, target: &target, body: &request.body, at: sent_at }) {
             Signed::Headers(signed) => headers.extend(signed),
             Signed::Query(signed) => {
-                push_query(&mut text, &signed, request.query.is_empty());
+                push_query(&mut text, &signed);
                 url = parse(&text)?;
             }
         }
-        let mut builder = self.client.request(method, url);
+        let mut builder = self.client.request(method, url).timeout(whole);
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
         if !request.body.is_empty() {
-            builder = builder.header("content-type", content_type).body(request.body.clone());
+            builder = builder.header("content-type", content_type).body(request.body);
         }
-        let mut answer = builder.send().await.map_err(|error| unavailable(error, false))?;
-        if let Some(date) = answer.headers().get("date").and_then(|value| value.to_str().ok()) {
+        let response = in_time(first, builder.send()).await?.map_err(|error| unavailable(error, false))?;
+        if let Some(date) = response.headers().get("date").and_then(|value| value.to_str().ok()) {
             self.peer_clock.observe(date, sent_at, self.clock.now());
         }
-        let status = answer.status().as_u16();
-        let retry_after = answer
+        let status = response.status().as_u16();
+        let retry_after = response
             .headers()
             .get("retry-after")
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.trim().parse::<u32>().ok())
             .map(|seconds| Duration::from_secs(u64::from(seconds)));
-        let most = self.limits.answer_bytes;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| unavailable(error, true))? {
-            if body.len().saturating_add(chunk.len()) > most {
-                return Err(RequestError::Undecodable { what: format!("an answer of more than {most} bytes") });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        drop(permit);
-        let bytes = (request.body.len() + body.len()) as u64;
-        Ok(HttpAnswer { status, retry_after, body: body.freeze(), bytes, sent_at })
+        Ok(Arriving { response, status, retry_after, sent_at, _permit: permit })
+    }
+
+    /// The base address, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// When it is now.
@@ -265,12 +343,32 @@ impl HttpClient {
     /// # Errors
     /// As [`Transport::send`].
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
+        self.transport.send(request, self.profile.exchange.content_type(), |leaving| self.signed(leaving)).await
+    }
+
+    /// Asks for a file, signed as the profile says.
+    ///
+    /// # Errors
+    /// As [`Transport::fetch`].
+    pub async fn fetch(
+        &self,
+        request: HttpRequest,
+        largest: usize,
+        timeout: Duration,
+    ) -> Result<HttpAnswer, AttachmentError> {
+        self.transport.fetch(request, |leaving| self.signed(leaving), largest, timeout).await
+    }
+
+    fn signed(&self, leaving: &Leaving<'_>) -> Signed {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let signature = &self.profile.signature;
-        let sign = |leaving: &Leaving<'_>| {
-            signature.signed(&self.credentials, leaving.at, &nonce, leaving.method, leaving.target, leaving.body)
-        };
-        self.transport.send(request, self.profile.exchange.content_type(), sign).await
+        let Leaving { method, target, body, at } = *leaving;
+        self.profile.signature.signed(&self.credentials, at, &nonce, method, target, body)
+    }
+
+    /// The base address, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.transport.base()
     }
 
     /// When it is now.
@@ -320,9 +418,9 @@ fn unavailable(error: reqwest::Error, answering: bool) -> RequestError {
     RequestError::Unavailable { what: what.to_owned(), not_sent, source: Some(Box::new(error.without_url())) }
 }
 
-fn push_query(address: &mut String, query: &[(String, String)], first: bool) {
-    for (at, (name, value)) in query.iter().enumerate() {
-        address.push(if first && at == 0 { '?' } else { '&' });
+fn push_query(address: &mut String, query: &[(String, String)]) {
+    for (name, value) in query {
+        address.push(if address.contains('?') { '&' } else { '?' });
         address.push_str(&encode(name));
         address.push('=');
         address.push_str(&encode(value));

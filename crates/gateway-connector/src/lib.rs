@@ -25,7 +25,7 @@ pub mod wire;
 pub use breaker::{Breaker, BreakerOpen, BreakerPermit, BreakerPolicy, BreakerState};
 
 pub use delivery::{OutboundDelivery, Outcome, PreparedDelivery, Reason, Tracking};
-pub use error::{NormalizeError, RequestError, VerifyError};
+pub use error::{AttachmentError, NormalizeError, RequestError, VerifyError};
 pub use http::install_crypto;
 pub use pace::{PacePermit, Pacer};
 pub use peer_clock::PeerClock;
@@ -33,4 +33,6 @@ pub use profile::{Profile, ProfileErrors};
 pub use record::{Cursor, InquiryOutcome, IntakeOutcome, Page, Progress, RawRecord, WebhookReply, WebhookRequest};
 pub use retry::{Retry, RetryPolicy};
 pub use sign::{Credentials, Secret};
-pub use traits::{Connector, Descriptor, Inquiry, ManifestSource, Normalizer, Receiver, Sink, Source, WebhookIntake};
+pub use traits::{
+    AttachmentSource, Connector, Descriptor, Inquiry, ManifestSource, Normalizer, Receiver, Sink, Source, WebhookIntake,
+};

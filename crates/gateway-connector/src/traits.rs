@@ -1,10 +1,11 @@
 //! The contract, written on the methods.
 
 use crate::{
-    Cursor, InquiryOutcome, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PeerClock,
+    AttachmentError, Cursor, InquiryOutcome, IntakeOutcome, NormalizeError, OutboundDelivery, Outcome, Page, PeerClock,
     PreparedDelivery, RawRecord, RequestError, VerifyError, WebhookReply, WebhookRequest,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use gateway_model::{
     Change, ChannelId, Dataset, Grain, Manifest, Operation, OrderNumber, Part, Receipt, SourceNumber, Timestamp, Window,
 };
@@ -46,6 +47,10 @@ pub trait Connector: Send + Sync + 'static {
     }
     /// Its account of itself.
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
+        None
+    }
+    /// The files that its records refer to, where they are fetched.
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
         None
     }
     /// How files are exchanged with it over a front-end box.
@@ -137,6 +142,20 @@ pub trait Sink: Send + Sync {
     /// Asks the peer by our idempotency key what became of an earlier attempt; `None` = the peer knows nothing of it. Called only where
     /// [`PreparedDelivery::ask_by`] is a receipt.
     async fn find_outcome(&self, delivery: &OutboundDelivery) -> Result<Option<Receipt>, RequestError>;
+}
+
+/// Fetches files that the channel's records refer to (attachments 附件). One call is one attempt: it neither waits, retries nor keeps anything.
+///
+/// A reference may come from a citizen's form. It is followed only to the counterparty's own files and to hosts that the channel names, so that nobody can
+/// let the gateway ask what stands inside its network; what is signed is never more than a file's address.
+#[async_trait]
+pub trait AttachmentSource: Send + Sync {
+    /// The file's bytes as they came, at most `largest`. That they are no answer of the counterparty and no web page is seen to; of what type they are
+    /// is for the caller to judge, by the bytes themselves.
+    ///
+    /// # Errors
+    /// [`AttachmentError`].
+    async fn fetch(&self, reference: &str, largest: usize) -> Result<Bytes, AttachmentError>;
 }
 
 /// Gives the channel's own account of what it holds.

@@ -6,6 +6,7 @@
 //! What a profile can't say needs code: that is the line between "another city" and "another kind of channel".
 
 mod answer;
+mod attachments;
 mod codes;
 mod endpoint;
 mod exchange;
@@ -21,6 +22,7 @@ mod signature;
 mod writing;
 
 pub use answer::{AnswerClass, AnswerRule};
+pub use attachments::AttachmentRule;
 pub use codes::{CodeTable, CodeTables};
 pub use endpoint::{Endpoint, ParameterPlace};
 pub use exchange::{Encoding, ExchangeRule, Format, Template, UndecodableBytes};
@@ -78,6 +80,8 @@ pub struct Profile {
     pub write: Option<WriteRule>,
     /// What its own front end may ask us; `None` = nothing.
     pub inquiry: Option<InquiryRule>,
+    /// How files that records refer to are fetched; `None` = they are not.
+    pub attachments: Option<AttachmentRule>,
     /// Files over a front-end box; `None` = there are none.
     pub files: Option<FilesRule>,
 }
@@ -118,6 +122,7 @@ impl Profile {
         let inquiry = root
             .optional_section("inquiry")
             .map(|section| section.map(|section| InquiryRule::read(section, items.as_ref())));
+        let attachments = root.optional_section("attachments").map(|section| section.map(AttachmentRule::read));
         let written = write.as_ref().and_then(|write| write.as_ref()?.as_ref());
         let files = root.optional_section("files").map(|section| {
             section.map(|section| {
@@ -173,6 +178,7 @@ impl Profile {
             push: flatten(push?)?,
             write: flatten(write?)?,
             inquiry: flatten(inquiry?)?,
+            attachments: flatten(attachments?)?,
             files: flatten(files?)?,
         })
     }

@@ -43,6 +43,11 @@ pub(super) fn open<'a>(profile: &Profile, body: &'a Opened<'_>) -> Result<Answer
     open_by(&profile.answer, body)
 }
 
+/// Whether it tells success or failure at all.
+pub(super) fn has_code(rule: &AnswerRule, body: &Opened<'_>) -> bool {
+    body.root().is_ok_and(|root| json::lookup(root, &rule.code).is_some())
+}
+
 /// Reads what it says, by a rule.
 pub(super) fn open_by<'a>(rule: &AnswerRule, body: &'a Opened<'_>) -> Result<Answer<'a>, RequestError> {
     let undecodable = |what: String| RequestError::Undecodable { what };

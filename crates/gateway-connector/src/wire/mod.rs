@@ -5,6 +5,7 @@
 //! call of [`connect`]; one of another shape implements [`crate::Connector`] itself and may use single parts.
 
 mod answer;
+mod attachments;
 mod charset;
 mod files;
 mod inquiry;
@@ -26,8 +27,8 @@ pub use operating_data::{DriverAsked, OperatingData};
 use crate::http::HttpClient;
 use crate::profile::Mistake;
 use crate::{
-    Connector, Credentials, Descriptor, Inquiry, ManifestSource, Normalizer, PeerClock, Profile, ProfileErrors,
-    Receiver, RequestError, Sink, Source,
+    AttachmentSource, Connector, Credentials, Descriptor, Inquiry, ManifestSource, Normalizer, PeerClock, Profile,
+    ProfileErrors, Receiver, RequestError, Sink, Source,
 };
 use async_trait::async_trait;
 use gateway_model::{ChannelId, Clock};
@@ -104,15 +105,20 @@ pub fn connect(
     if credentials.webhook_secrets.iter().any(crate::Secret::is_empty) {
         mistake("credentials.webhook_secrets", "has an empty secret");
     }
-    let http = match HttpClient::new(base_url, Arc::clone(&profile), credentials.clone(), clock) {
-        Ok(http) => Some(Arc::new(http)),
-        Err(error) => {
-            mistake("base_url", &error.to_string());
-            None
-        }
+    let http = HttpClient::new(base_url, Arc::clone(&profile), credentials.clone(), Arc::clone(&clock))
+        .map(Arc::new)
+        .map_err(|error| mistake("base_url", &error.to_string()))
+        .ok();
+    let attachments = match (&http, profile.attachments.clone()) {
+        (Some(http), Some(rule)) => attachments::FileSource::new(Arc::clone(http), rule, &clock)
+            .map_err(|error| mistake("attachments.hosts", &error.to_string()))
+            .ok(),
+        _ => None,
     };
     match http {
-        Some(http) if mistakes.is_empty() => Ok(Arc::new(WireChannel::new(kind, channel, &profile, http, credentials))),
+        Some(http) if mistakes.is_empty() => {
+            Ok(Arc::new(WireChannel::new(kind, channel, &profile, http, attachments, credentials)))
+        }
         _ => Err(ProfileErrors(mistakes)),
     }
 }
@@ -126,6 +132,7 @@ struct WireChannel {
     inquiry: Option<inquiry::OrderInquiry>,
     sink: Option<sink::OrderSink>,
     manifest: Option<manifest::AccountSource>,
+    attachments: Option<attachments::FileSource>,
     files: Option<FileDress>,
     http: Arc<HttpClient>,
 }
@@ -136,6 +143,7 @@ impl WireChannel {
         channel: ChannelId,
         profile: &Arc<Profile>,
         http: Arc<HttpClient>,
+        attachments: Option<attachments::FileSource>,
         credentials: Credentials,
     ) -> Self {
         let normalizer = Arc::new(normalize::RecordNormalizer::new(Arc::clone(profile)));
@@ -167,6 +175,7 @@ impl WireChannel {
                 .clone()
                 .map(|rule| sink::OrderSink::new(Arc::clone(&http), rule, Arc::clone(&normalizer))),
             manifest,
+            attachments,
             normalizer,
             http,
         }
@@ -201,6 +210,10 @@ impl Connector for WireChannel {
 
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         self.manifest.as_ref().map(|manifest| manifest as &dyn ManifestSource)
+    }
+
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
+        self.attachments.as_ref().map(|attachments| attachments as &dyn AttachmentSource)
     }
 
     fn files(&self) -> Option<&FileDress> {
