@@ -116,6 +116,86 @@ impl BackfillConfig {
     }
 }
 
+/// Fetching the files that records refer to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchConfig {
+    /// The pause between two looks for what is owed, in milliseconds.
+    pub every_ms: u64,
+    /// How many files of a channel are fetched at once; each is held in memory whole until it is on the disk.
+    pub at_once: u32,
+    /// How long claimed files are ours, in milliseconds: longer than the slowest may take.
+    pub claim_ms: u64,
+    /// How long a file is asked for that the channel does not give, in seconds; then it is called missing.
+    pub give_up_after_s: u64,
+    /// The largest file that is kept, in bytes.
+    pub largest_bytes: usize,
+    /// The media types that are kept, as the bytes themselves show them.
+    pub types: Vec<String>,
+    /// How long to wait before a file is asked for again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for FetchConfig {
+    fn default() -> Self {
+        const TYPES: [&str; 16] = [
+            "image/jpeg",
+            "image/png",
+            "image/gif",
+            "image/webp",
+            "image/bmp",
+            "image/heif",
+            "image/tiff",
+            "video/mp4",
+            "video/quicktime",
+            "video/webm",
+            "audio/mpeg",
+            "audio/m4a",
+            "audio/amr",
+            "audio/aac",
+            "audio/x-wav",
+            "application/pdf",
+        ];
+        Self {
+            every_ms: 1_000,
+            at_once: 4,
+            claim_ms: 300_000,
+            give_up_after_s: 259_200,
+            largest_bytes: 20 * 1024 * 1024,
+            types: TYPES.map(str::to_owned).to_vec(),
+            retry: RetryPolicy { min_ms: 5_000, max_ms: 3_600_000, ..RetryPolicy::default() },
+        }
+    }
+}
+
+impl FetchConfig {
+    /// When rounds are due.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule::every(Duration::from_millis(self.every_ms))
+    }
+
+    /// What makes no sense: key and text.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut mistakes = Vec::new();
+        if !(1..=64).contains(&self.at_once) {
+            mistakes.push(("at_once", "must be 1 to 64".to_owned()));
+        }
+        if !(1_024..=1_073_741_824).contains(&self.largest_bytes) {
+            mistakes.push(("largest_bytes", "must be 1 KiB to 1 GiB".to_owned()));
+        }
+        if self.claim_ms < 1_000 {
+            mistakes.push(("claim_ms", "must be at least 1000".to_owned()));
+        }
+        if self.types.is_empty() {
+            mistakes.push(("types", "is empty: no file would be kept".to_owned()));
+        }
+        mistakes.extend(self.retry.mistake().map(|text| ("retry", text.to_owned())));
+        mistakes
+    }
+}
+
 /// Pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

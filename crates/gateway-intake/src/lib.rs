@@ -4,6 +4,7 @@
 //! record durable. What comes twice is appended twice rather than lost; the pipeline makes it one.
 //! - [`Poller`] reads a channel's listing by update time, with an overlap.
 //! - [`Rereader`] and [`Backfiller`] do the jobs that others enqueue: read orders again by number, fetch a window again.
+//! - [`AttachmentFetcher`] fetches the files that records refer to; they go to the attachment directory, not onto the bus.
 //! - [`WebhookGate`] takes pushes. It needs the bus and nothing else, so pushes are taken while the store is down; before a bus that is
 //!   elsewhere stands a spool, which [`SpoolDrainer`] drains, so that they are taken while the bus is away as well.
 //!
@@ -12,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod attachments;
 mod backfill;
 mod channel;
 mod checkpoint;
@@ -24,9 +26,10 @@ mod reread;
 mod spool;
 mod webhook;
 
+pub use attachments::AttachmentFetcher;
 pub use backfill::Backfiller;
 pub use channel::ChannelIntake;
-pub use config::{BackfillConfig, Defences, IntakeConfig, PollConfig, RereadConfig, WebhookConfig};
+pub use config::{BackfillConfig, Defences, FetchConfig, IntakeConfig, PollConfig, RereadConfig, WebhookConfig};
 pub use poll::Poller;
 pub use progress::{PollProgress, Polled};
 pub use refusal::RefusalWarning;

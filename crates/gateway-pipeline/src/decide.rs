@@ -7,6 +7,7 @@
 mod absent;
 mod apply;
 mod ask;
+mod attach;
 pub(crate) mod batch;
 mod command;
 mod forward;

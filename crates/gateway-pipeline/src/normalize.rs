@@ -42,6 +42,12 @@ impl Normalizers {
         self.0.get(channel).is_some_and(|connector| connector.normalizer().record_is_whole())
     }
 
+    /// Whether the files that a channel's records refer to can be fetched.
+    #[must_use]
+    pub fn has_attachments(&self, channel: &ChannelId) -> bool {
+        self.0.get(channel).is_some_and(|connector| connector.attachments().is_some())
+    }
+
     /// Whether a channel handles orders of others: what it says of its own work is asked of the platform whose order it is.
     #[must_use]
     pub fn handles_orders(&self, channel: &ChannelId) -> bool {

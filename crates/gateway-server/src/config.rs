@@ -33,6 +33,8 @@ pub struct GatewayConfig {
     pub pipeline: PipelineConfig,
     /// The service that is asked of cars and drivers; `None` = there is none, and only imports are compared with.
     pub operating_data: Option<OperatingDataSection>,
+    /// Files that records refer to.
+    pub attachments: AttachmentsSection,
     /// Ways out.
     pub delivery: gateway_delivery::DeliveryConfig,
     /// Comparing accounts.
@@ -133,6 +135,27 @@ pub struct ChannelConfig {
     pub files: Option<gateway_delivery::files::FilesConfig>,
 }
 
+/// Files that records refer to 附件: where they are kept, how they are fetched, and under which address destinations get them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttachmentsSection {
+    /// The directory of the bytes; shared where several processes are.
+    pub dir: PathBuf,
+    /// The address under which destinations reach our public listener, as `https://gateway.example.gov.cn`; without it they are given addresses without a host.
+    pub public_url: Option<String>,
+    /// How long an address that a destination was given is good, in days after the record that it came with.
+    pub address_valid_days: u32,
+    /// How they are fetched.
+    pub fetch: gateway_intake::FetchConfig,
+}
+
+impl Default for AttachmentsSection {
+    fn default() -> Self {
+        let fetch = gateway_intake::FetchConfig::default();
+        Self { dir: PathBuf::from("attachments"), public_url: None, address_valid_days: 90, fetch }
+    }
+}
+
 /// The operating-data service 运营数据服务: asked of what no import says, for channels with `verification = true`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -219,6 +242,7 @@ pub fn read(
     // Paths of the file are relative to the directory, so that an installation can be moved as a whole.
     config.bus.in_dir(dir);
     config.store.settle(dir);
+    config.attachments.dir = dir.join(&config.attachments.dir);
     for channel in &mut config.channels {
         let paths = channel.profile.iter_mut().chain(&mut channel.request_secret_file);
         for path in paths.chain(&mut channel.webhook_secret_files) {
@@ -386,6 +410,12 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
             let text = "would never be asked: no channel has `verification = true`";
             mistakes.push(mistake("operating_data", text));
         }
+    }
+    for (key, text) in config.attachments.fetch.mistakes() {
+        mistakes.push(mistake(format!("attachments.fetch.{key}"), text));
+    }
+    if config.attachments.address_valid_days == 0 {
+        mistakes.push(mistake("attachments.address_valid_days", "must be at least 1"));
     }
     if config.pipeline.batch_records == 0 {
         mistakes.push(mistake("pipeline.batch_records", "must be at least 1"));

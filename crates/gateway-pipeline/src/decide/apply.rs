@@ -68,6 +68,7 @@ impl Decision<'_> {
     fn replace(&mut self, order_id: OrderId, change: &Change, version: &Version, meta: &RawMeta, raw_id: RawId) {
         self.oddities(change, meta, order_id, raw_id);
         self.verify(order_id, change, meta, raw_id);
+        self.attach(order_id, change, meta, raw_id);
         self.legs(change, version, meta);
         self.come_back(order_id, change, meta);
         let heard = self.hear(order_id, change, meta);

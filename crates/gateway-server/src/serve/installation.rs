@@ -13,7 +13,7 @@ use gateway_connector::wire::OperatingData;
 use gateway_intake::PushConflicts;
 use gateway_model::{ChannelId, Clock, PersonKey, Timestamp};
 use gateway_pipeline::ContentKey;
-use gateway_store::{NodeSpool, Store};
+use gateway_store::{AttachmentDir, NodeSpool, Store};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Installation {
     pub person_key: PersonKey,
     /// The service that is asked of cars and drivers.
     pub operating_data: Option<Arc<OperatingData>>,
+    /// Where the bytes of attachments are.
+    pub attachments: AttachmentDir,
     /// Names this process among those that may hold a lease.
     pub holder: String,
     /// What this process is called among others, the same after every start.
@@ -104,6 +106,7 @@ impl Installation {
             content_key,
             person_key,
             operating_data,
+            attachments: attachment_dir(config)?,
             holder,
             node,
             started_at,
@@ -277,6 +280,21 @@ impl Installation {
         }
         Ok(Tokens::new(tokens)?)
     }
+}
+
+/// The directory of the bytes of attachments, without what killed processes left unfinished.
+fn attachment_dir(config: &GatewayConfig) -> Result<AttachmentDir, Failure> {
+    let dir = &config.attachments.dir;
+    let opened = AttachmentDir::open(dir).and_then(|opened| opened.tidy().map(|()| opened));
+    opened.map_err(|error| {
+        Failure::told(
+            format!("附件目录 {} 无法写入（{error}）：请检查 attachments.dir 及其权限", dir.display()),
+            format!(
+                "the attachment directory {} can't be written ({error}): see attachments.dir and its permissions",
+                dir.display()
+            ),
+        )
+    })
 }
 
 /// The bus's settings; where Kafka is not told what this process is called, it is told the node's name.

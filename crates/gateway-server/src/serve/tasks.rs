@@ -15,7 +15,9 @@ use gateway_bus::{Bus, TopicName};
 use gateway_connector::{Breaker, Connector};
 use gateway_delivery::files::{FileExchange, FilesDeps};
 use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
-use gateway_intake::{Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate};
+use gateway_intake::{
+    AttachmentFetcher, Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate,
+};
 use gateway_model::{ChannelId, Dataset};
 use gateway_pipeline::{
     Decider, DuplicateFinder, LookUps, Normalizers, PairShower, ParkedSweeper, Pipeline, Reverifier, Routes, Verifying,
@@ -204,6 +206,11 @@ fn start_reading(
         host.spawn(poller, config.intake.poll.schedule());
         (channel.clone(), progress)
     });
+    let (dir, fetch) = (installation.attachments.clone(), config.attachments.fetch.clone());
+    let schedule = fetch.schedule();
+    if let Some(fetcher) = AttachmentFetcher::new(intake.clone(), store.clone(), dir, fetch) {
+        host.spawn(fetcher, schedule);
+    }
     if let Some(rereader) = Rereader::new(intake.clone(), store.clone(), config.intake.reread) {
         let task = host.spawn(rereader, config.intake.reread.schedule());
         waker.jobs.insert((JobKind::Reread, channel.clone()), task);
