@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub struct Bench {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     pub clock: Arc<ManualClock>,
     pub bus: Arc<FaultyBus>,
     pub store: Arc<SqliteStore>,
@@ -41,7 +41,7 @@ impl Bench {
         }
         let store = SqliteStore::open(SqliteOptions::at(dir.path().join("store.db"))).await.unwrap();
         let channel = Arc::new(FakeChannel::new(clock.clone()));
-        Self { _dir: dir, clock, bus: Arc::new(FaultyBus::new(bus)), store: Arc::new(store), channel }
+        Self { dir, clock, bus: Arc::new(FaultyBus::new(bus)), store: Arc::new(store), channel }
     }
 
     pub fn intake(&self) -> ChannelIntake {
@@ -51,6 +51,10 @@ impl Bench {
             bus: self.bus.clone(),
             clock: self.clock.clone() as Arc<dyn Clock>,
         }
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     pub fn set_time(&self, second: i64) {

@@ -3,20 +3,37 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_connector::{
-    Connector, Cursor, Descriptor, IntakeOutcome, ManifestSource, NormalizeError, Normalizer, Page, RawRecord,
-    Receiver, RequestError, Sink, Source, VerifyError, WebhookReply, WebhookRequest,
+    AttachmentError, AttachmentSource, Connector, Cursor, Descriptor, IntakeOutcome, ManifestSource, NormalizeError,
+    Normalizer, Page, RawRecord, Receiver, RequestError, Sink, Source, VerifyError, WebhookReply, WebhookRequest,
 };
 use gateway_model::{Change, Clock, Dataset, ManualClock, SourceNumber, Timestamp, Window};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 
 pub struct FakeChannel {
     descriptor: Descriptor,
     clock: Arc<ManualClock>,
     state: Mutex<State>,
+    has_files: bool,
 }
+
+/// What comes of asking for a file.
+#[derive(Debug, Clone, Copy)]
+pub enum Given {
+    Bytes(&'static [u8]),
+    NotThere,
+    TooLarge,
+    Address,
+    Down,
+    Refused,
+    Throttled(u64),
+}
+
+/// Tells that a file was asked for, and holds the answer back as long as the other end lives.
+type Slow = (Arc<Notify>, oneshot::Receiver<()>);
 
 #[derive(Default)]
 struct State {
@@ -26,6 +43,9 @@ struct State {
     polls: Vec<(Option<Timestamp>, Option<Cursor>)>,
     fetched: Vec<Vec<SourceNumber>>,
     every_day: bool,
+    files: HashMap<String, VecDeque<Given>>,
+    slow: HashMap<String, Slow>,
+    asked: usize,
     before_page: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -41,7 +61,30 @@ pub fn record(number: &str, body: &str, updated_at: Option<Timestamp>) -> RawRec
 impl FakeChannel {
     pub fn new(clock: Arc<ManualClock>) -> Self {
         let descriptor = Descriptor { kind: "fake", datasets: vec![Dataset::Acceptance], manifest_grains: Vec::new() };
-        Self { descriptor, clock, state: Mutex::default() }
+        Self { descriptor, clock, state: Mutex::default(), has_files: true }
+    }
+
+    pub fn without_files(clock: Arc<ManualClock>) -> Self {
+        Self { has_files: false, ..Self::new(clock) }
+    }
+
+    /// What comes of asking for a file, time after time; it is not there when nothing is left.
+    pub fn file(&self, reference: &str, given: impl IntoIterator<Item = Given>) {
+        let mut state = self.state.lock().unwrap();
+        state.slow.remove(reference);
+        state.files.insert(reference.to_owned(), given.into_iter().collect());
+    }
+
+    /// A file that does not come: told when it was asked for, and not there when the other end is dropped.
+    pub fn slow_file(&self, reference: &str) -> (Arc<Notify>, oneshot::Sender<()>) {
+        let (begun, (sender, receiver)) = (Arc::new(Notify::new()), oneshot::channel());
+        self.state.lock().unwrap().slow.insert(reference.to_owned(), (begun.clone(), receiver));
+        (begun, sender)
+    }
+
+    /// How often files were asked for; forgotten with this call.
+    pub fn asked(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().asked)
     }
 
     /// The listing now says this of an order; what it said before under that number is gone.
@@ -152,6 +195,32 @@ impl Source for FakeChannel {
     }
 }
 
+#[async_trait]
+impl AttachmentSource for FakeChannel {
+    async fn fetch(&self, reference: &str, largest: usize) -> Result<Bytes, AttachmentError> {
+        let (given, slow) = {
+            let mut state = self.state.lock().unwrap();
+            state.asked += 1;
+            (state.files.get_mut(reference).and_then(VecDeque::pop_front), state.slow.remove(reference))
+        };
+        if let Some((begun, held)) = slow {
+            begun.notify_one();
+            let _ = held.await;
+        }
+        Err(match given.unwrap_or(Given::NotThere) {
+            Given::Bytes(bytes) => return Ok(Bytes::from_static(bytes)),
+            Given::NotThere => AttachmentError::NotThere { code: "http_404".into() },
+            Given::TooLarge => AttachmentError::TooLarge { largest },
+            Given::Address => AttachmentError::Address { what: "leads elsewhere" },
+            Given::Down => down().unwrap().into(),
+            Given::Refused => RequestError::Unauthorized { code: "401".into() }.into(),
+            Given::Throttled(seconds) => {
+                RequestError::Throttled { retry_after: Some(Duration::from_secs(seconds)) }.into()
+            }
+        })
+    }
+}
+
 /// Pushes are lines of `number:text`; a body that begins with `!` can't be decoded, a line without `:` neither.
 impl Receiver for FakeChannel {
     fn verify(&self, request: &WebhookRequest) -> Result<(), VerifyError> {
@@ -228,6 +297,10 @@ impl Connector for FakeChannel {
 
     fn source(&self) -> Option<&dyn Source> {
         Some(self)
+    }
+
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
+        self.has_files.then_some(self as &dyn AttachmentSource)
     }
 
     fn receiver(&self) -> Option<&dyn Receiver> {

@@ -1,6 +1,7 @@
 //! Intake against the real embedded engines and a scripted channel.
 #![allow(clippy::unwrap_used)]
 
+mod attachments;
 mod bench;
 mod bus;
 mod channel;
