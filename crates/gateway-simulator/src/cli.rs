@@ -12,6 +12,7 @@ use crate::desk::{DeskOptions, start_desk};
 use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::FaultPlan;
+use crate::invent::car::FLEET;
 use crate::operating_data::{CarFaultShare, OperatingDataOptions, start_operating_data};
 use crate::platform::{BoxFault, LIE_LASTS, PlatformEnd, PlatformKind, PlatformOptions, start_platform};
 use crate::sign::SignatureMethod;
@@ -243,8 +244,8 @@ pub struct SimulateOperatingData {
     /// Seed of the invented cars and of what goes wrong.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Cars that are invented where DIR/cars.json is not there yet.
-    #[arg(long, default_value_t = 200)]
+    /// So many cars of the fleet in which the scans of the same seed are made, where DIR/cars.json is not there yet.
+    #[arg(long, default_value_t = FLEET)]
     pub cars: usize,
     /// What goes wrong, each with its percent: slow, unavailable, throttled, refused, unknown, other, torn; as slow:5,unavailable:20.
     #[arg(long, value_delimiter = ',')]

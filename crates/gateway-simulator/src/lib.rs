@@ -28,6 +28,7 @@ pub mod journal;
 pub mod judge;
 pub mod operating_data;
 pub mod pace;
+pub mod picture;
 pub mod platform;
 pub mod record;
 pub mod sign;

@@ -1,6 +1,6 @@
 //! `simulate operating-data`: the bureau's operating-data service (运营数据服务), as `docs/operating-data.md` describes it, with a book of cars of its own.
 //!
-//! The book is `DIR/cars.json`: invented from the seed at the first start, and then what the file says. What goes wrong is chosen question by question, by the
+//! The book is `DIR/cars.json`: at the first start the fleet that the scans of the same seed were made in, and then what the file says. What goes wrong is chosen question by question, by the
 //! plan (each fault with its percent, drawn by the seed) or, over the control surface, for every question until it is taken back.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SimClock, wire_time};
 use crate::control::{authorized, control_token, listen};
 use crate::error::SimError;
+use crate::invent::car::{FLEET, car};
 use crate::sign::{SignatureMethod, Signed, Signer};
 
 /// A car of the book, with who drives it and where it went.
@@ -147,7 +148,7 @@ pub struct OperatingDataOptions {
 }
 
 impl OperatingDataOptions {
-    /// A service without faults and with an invented book of 200 cars.
+    /// A service without faults and with an invented book of the whole fleet.
     pub fn new(dir: impl Into<PathBuf>, api_secret: impl Into<String>) -> Self {
         Self {
             dir: dir.into(),
@@ -156,7 +157,7 @@ impl OperatingDataOptions {
             signature: SignatureMethod::default(),
             api_secret: api_secret.into(),
             seed: 1,
-            cars: 200,
+            cars: FLEET,
             faults: Vec::new(),
             slow: Duration::from_secs(30),
             clock: SimClock::default(),
@@ -255,8 +256,8 @@ pub async fn start_operating_data(options: OperatingDataOptions) -> Result<Opera
     std::fs::create_dir_all(&options.dir).map_err(SimError::file(&options.dir))?;
     let token = control_token(&options.dir)?;
     let (listener, address) = listen(&options.dir, &options.listen).await?;
-    let mut draw = ChaCha8Rng::seed_from_u64(options.seed);
-    let cars = book(&options, &mut draw)?;
+    let draw = ChaCha8Rng::seed_from_u64(options.seed);
+    let cars = book(&options)?;
     let service = Arc::new(Service {
         signer: Signer::new(options.app_id.clone(), options.signature, options.api_secret.clone()),
         token: token.clone(),
@@ -267,6 +268,7 @@ pub async fn start_operating_data(options: OperatingDataOptions) -> Result<Opera
         .route("/cars", get(list).post(put))
         .route("/fault", post(force))
         .route("/questions", get(questions))
+        .route("/life", get(async || Json(json!({"stopped": true, "settled": true}))))
         .layer(middleware::from_fn_with_state(service.clone(), guard));
     let app = Router::new().nest("/sim", control).fallback(call).with_state(service.clone());
     let shutdown = CancellationToken::new();
@@ -283,13 +285,13 @@ pub async fn start_operating_data(options: OperatingDataOptions) -> Result<Opera
 }
 
 /// The book of the directory, invented where there is none.
-fn book(options: &OperatingDataOptions, draw: &mut ChaCha8Rng) -> Result<BTreeMap<String, Car>, SimError> {
+fn book(options: &OperatingDataOptions) -> Result<BTreeMap<String, Car>, SimError> {
     let file = options.dir.join("cars.json");
     let damaged = |reason: String| SimError::Data { path: file.clone(), reason };
     let cars: Vec<Car> = match std::fs::read(&file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let cars: Vec<Car> = (0..options.cars).map(|nth| invent(nth, draw)).collect();
+            let cars: Vec<Car> = (0..options.cars).map(|nth| car(options.seed, nth)).collect();
             let bytes = serde_json::to_vec_pretty(&cars).map_err(|error| damaged(error.to_string()))?;
             std::fs::write(&file, bytes).map_err(SimError::file(&file))?;
             cars
@@ -297,23 +299,6 @@ fn book(options: &OperatingDataOptions, draw: &mut ChaCha8Rng) -> Result<BTreeMa
         Err(error) => return Err(SimError::file(&file)(error)),
     };
     Ok(cars.into_iter().map(|car| (car.plate_no.clone(), car)).collect())
-}
-
-fn invent(nth: usize, draw: &mut ChaCha8Rng) -> Car {
-    // As the invented complaints write them: every third a new-energy car.
-    let green = nth.is_multiple_of(3);
-    let plate_no = if green { format!("粤AD{:05}", nth % 100_000) } else { format!("粤A{:05}", nth % 100_000) };
-    let driver = Driver {
-        driver_licence: format!("{:019}", draw.next_u64() >> 4),
-        driver_name: format!("测试{}", ["甲", "乙", "丙", "丁"][nth % 4]),
-    };
-    Car {
-        plate_no,
-        plate_color: if green { "94" } else { "1" }.to_owned(),
-        company_name: format!("{}出租汽车有限公司", ["甲", "乙", "丙"][nth % 3]),
-        drivers: vec![driver],
-        trips: Vec::new(),
-    }
 }
 
 async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {

@@ -3,6 +3,8 @@
 //! The structs *are* the book: what is stored is what is sent. Absent values are written in all three ways that the contract
 //! allows (`null`, `""`, missing key), field by field, so that a reader that handles only one of them is found out.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One order (工单) with everything that the platform says of its life.
@@ -57,6 +59,9 @@ pub struct Order {
     /// References of pictures, joined by commas; only where citizens write themselves.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pictures: String,
+    /// At the bureau: the addresses of pictures that a dispatch gave it, joined by commas. It keeps them, and does not tell them back.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub given_pictures: String,
     /// State 工单状态, code.
     pub state: String,
     /// Handling unit 承办单位.
@@ -81,6 +86,16 @@ pub struct Order {
     /// At the bureau: what the order's origin last said of its state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upstream: Vec<Upstream>,
+}
+
+impl Order {
+    /// The record as it goes over the wire.
+    pub fn told(&self) -> Cow<'_, Self> {
+        if self.given_pictures.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { given_pictures: String::new(), ..self.clone() })
+    }
 }
 
 /// A unit's part in an order 承办单位.

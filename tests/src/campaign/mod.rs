@@ -175,7 +175,9 @@ fn plan(faults: u32, upheavals: bool) -> FaultPlan {
         (FaultKind::PageDrift, 40),
         (FaultKind::PlatformRestart, 0),
     ]);
-    let many = FaultKind::ALL.iter().filter(|kind| !few.contains_key(*kind) && !kind.befalls_uploads());
+    let many = FaultKind::ALL
+        .iter()
+        .filter(|kind| !few.contains_key(*kind) && !kind.befalls_uploads() && !kind.befalls_files());
     let lies = many.clone().filter(|kind| kind.as_str().starts_with("manifest_")).count() as u32;
     // Accounts that lie most of the time would prove nothing: an eighth of the others' number.
     let each = faults.div_ceil(many.clone().count() as u32 - lies * 7 / 8);

@@ -105,6 +105,18 @@ pub enum Entry {
         /// Their numbers in the queue.
         pushes: Vec<u64>,
     },
+    /// A file that records refer to was asked for.
+    File {
+        /// When, in ms.
+        at: i64,
+        /// Its reference.
+        reference: String,
+        /// Since when it is there; told where it was asked for the first time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        there: Option<There>,
+        /// What was answered.
+        answer: Answered,
+    },
     /// A fault was injected.
     Fault {
         /// Its kind.
@@ -116,6 +128,34 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         no: Option<String>,
     },
+}
+
+/// Whether a file is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum There {
+    /// From this moment on, in ms.
+    From(i64),
+    /// The platform lost it for good.
+    Never,
+}
+
+/// How a question for a file was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// By the whole file.
+    Whole,
+    /// That it is not there, as is true.
+    Absent,
+    /// By HTTP 500.
+    Error,
+    /// By its first half, and a broken connection.
+    Torn,
+    /// That it is not there, though it is.
+    Denied,
+    /// By a page for people.
+    Page,
 }
 
 /// One edit of a record.

@@ -21,10 +21,11 @@ use crate::dress::Dress;
 use crate::error::SimError;
 use crate::faults::injected::Injections;
 use crate::journal::Journal;
+use crate::picture;
 use crate::record::Order;
 use account::Account;
 use backup::Backup;
-use entry::{Edit, Entry, Operation, Push, upload_form, uploaded_part};
+use entry::{Answered, Edit, Entry, Operation, Push, There, upload_form, uploaded_part};
 
 /// One order in the book.
 #[derive(Clone)]
@@ -57,6 +58,15 @@ pub struct AcceptedReply {
     pub request_id: String,
 }
 
+/// A file that was asked for.
+#[derive(Clone, Debug)]
+pub struct HeldFile {
+    /// Whether it is there.
+    pub there: There,
+    /// How often it was answered how.
+    pub answers: BTreeMap<Answered, u64>,
+}
+
 /// What waits to be pushed.
 #[derive(Clone, Debug)]
 pub struct QueuedPush {
@@ -83,6 +93,10 @@ pub struct Book {
     /// Pushes not yet taken by the gateway.
     pub pushes: BTreeMap<u64, QueuedPush>,
     next_push: u64,
+    /// References of the platform's own orders, those of orders that are gone among them.
+    pub references: BTreeSet<String>,
+    /// Files by reference, once they were asked for.
+    pub files: BTreeMap<String, HeldFile>,
     /// Injected faults by kind.
     pub faults: BTreeMap<String, u64>,
     /// Injected faults one by one, in a campaign.
@@ -172,6 +186,12 @@ impl Book {
                     self.pushes.remove(push);
                 }
             }
+            Entry::File { reference, there, answer, .. } => {
+                let new = || HeldFile { there: There::From(0), answers: BTreeMap::new() };
+                let file = self.files.entry(reference.clone()).or_insert_with(new);
+                file.there = there.unwrap_or(file.there);
+                *file.answers.entry(*answer).or_default() += 1;
+            }
             Entry::Fault { kind, injected, no } => {
                 // Those that belong together count once.
                 if injected.as_ref().is_none_or(|injected| injected.group == injected.id) {
@@ -197,6 +217,7 @@ impl Book {
         let items = digest::items_in(self.dress, order);
         self.injections.supersede(&key, &items, at);
         self.account.replace(&[], items.clone(), at);
+        self.references.extend(picture::references(&order.pictures).into_iter().map(str::to_owned));
         self.sequence.push(key.clone());
         self.next_number += 1;
         let held = Held {

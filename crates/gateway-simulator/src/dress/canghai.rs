@@ -330,7 +330,7 @@ pub(super) fn write(call: Option<&Call>, said: &Said<'_>) -> Vec<u8> {
             "hzbh": data["receiptNo"], "qqid": data["requestId"], "czlx": data["operation"].as_str().map(|own| code(OPERATIONS, own)),
             "gdbh": data["orderNo"], "jssj": wire_time(&data["receivedAt"]),
         }),
-        None => Value::Null,
+        Some(Call::File(_)) | None => Value::Null,
     };
     let code = ANSWERS.iter().find(|(own, _)| *own == said.code).map_or("E99", |(_, wire)| wire);
     let words = if said.code == 0 { "成功" } else { said.message };

@@ -60,6 +60,8 @@ pub(crate) enum Call {
     Account(Parameters, Option<String>),
     /// `GET /gateway/receipts`
     Receipt(Parameters),
+    /// `GET /gateway/files/{reference}`
+    File(String),
     /// `POST /gateway/orders/{orderNo}/{operation}`
     Operate {
         /// The order's number.

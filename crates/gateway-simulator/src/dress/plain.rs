@@ -32,6 +32,7 @@ pub(super) fn read(call: &Incoming<'_>) -> Result<Call, Unread> {
         ("GET", ["orders"]) => Call::List(query),
         ("GET", ["manifest"]) => Call::Account(query, None),
         ("GET", ["receipts"]) => Call::Receipt(query),
+        ("GET", ["files", reference @ ..]) if !reference.is_empty() => Call::File(reference.join("/")),
         ("POST", ["orders", "query"]) => Call::ByNumber(numbers(call.body).ok_or(Unread::Invalid("orderNos"))?),
         ("POST", ["orders", number, operation]) => Call::Operate {
             number: (*number).to_owned(),

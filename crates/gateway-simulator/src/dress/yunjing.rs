@@ -379,7 +379,7 @@ pub(super) fn write(call: Option<&Call>, said: &Said<'_>) -> Vec<u8> {
         ]
         .map(|(name, text)| element(name, &text))
         .concat(),
-        None => String::new(),
+        Some(Call::File(_)) | None => String::new(),
     };
     let success = u8::from(said.code == 0);
     let code = ANSWERS.iter().find(|(own, _)| *own == said.code).map_or("-99", |(_, wire)| wire);

@@ -29,8 +29,10 @@ enum Class {
     Campaign,
     /// The heavy plan of the province alone: it befalls uploads.
     Upload,
+    /// The heavy plan of those where citizens write themselves: it befalls the files that their records refer to.
+    File,
 }
-use Class::{Campaign, Mild, Severe, Upload};
+use Class::{Campaign, File, Mild, Severe, Upload};
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $rate:literal, $gap:literal, $class:ident;)+) => {
@@ -147,12 +149,29 @@ kinds! {
     SubmittedUpload = "submitted_upload", 0.02, 1_000, Upload;
     /// An upload kept, and the connection cut before the answer was whole.
     UploadHangUp = "upload_hang_up", 0.02, 1_000, Upload;
+    /// A file whose upload ends only some time after it was asked for first; until then it is not there.
+    LateFile = "late_file", 0.1, 500, File;
+    /// A file that the platform lost for good.
+    LostFile = "lost_file", 0.005, 20_000, File;
+    /// 500 instead of a file.
+    FileError = "file_error", 0.05, 500, File;
+    /// A file whose connection breaks in the middle.
+    TornFile = "torn_file", 0.05, 500, File;
+    /// "No such file" with HTTP 200, of one that is there.
+    DeniedFile = "denied_file", 0.03, 500, File;
+    /// A page for people instead of a file.
+    PageForFile = "page_for_file", 0.03, 500, File;
 }
 
 impl FaultKind {
     /// Whether it befalls uploads, which only the province takes.
     pub fn befalls_uploads(self) -> bool {
         self.habit().2 == Upload
+    }
+
+    /// Whether it befalls the files that records refer to, which only those have where citizens write themselves.
+    pub fn befalls_files(self) -> bool {
+        self.habit().2 == File
     }
 
     /// The kinds of a heavy plan of the province: it pushes nothing, and nothing tampers with what cities uploaded.
@@ -270,6 +289,12 @@ impl FaultPlan {
             (Self::Heavy, PlatformKind::Province) => FaultKind::provincial(),
             (Self::Default, PlatformKind::Bureau) => FaultKind::of_the_bureau().into_iter().filter(mild).collect(),
             (Self::Heavy, PlatformKind::Bureau) => FaultKind::of_the_bureau(),
+            (Self::Default | Self::Heavy, front) if front.is_front() => {
+                let files = FaultKind::ALL.iter().copied().filter(|kind| kind.befalls_files());
+                // What is lost for good nothing repairs.
+                let files = files.filter(|kind| *self == Self::Heavy || *kind != FaultKind::LostFile);
+                self.named().into_iter().chain(files).collect()
+            }
             _ => self.named(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Each order is a function of (seed, number), so a restarted platform goes on as if it had not stopped.
 
+pub mod car;
 mod text;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -9,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::clock;
 use crate::record::{Completion, Event, Order, Visit, state};
+use text::Template;
 
 /// A generator for one step of one order.
 pub fn rng_for(seed: u64, number: &str, step: u64) -> ChaCha8Rng {
@@ -24,29 +26,57 @@ pub fn pick<'a>(rng: &mut ChaCha8Rng, list: &[&'a str]) -> &'a str {
     list.get(rng.random_range(0..list.len().max(1))).copied().unwrap_or_default()
 }
 
+/// What an order is about. Drawn once: its title and its content speak of the same.
+struct Matter {
+    plate: String,
+    road: &'static str,
+    to: &'static str,
+    line: String,
+    metro: &'static str,
+    fare: String,
+    occurred: String,
+}
+
+impl Matter {
+    fn fill(&self, pattern: &str) -> String {
+        pattern
+            .replace("{plate}", &self.plate)
+            .replace("{road}", self.road)
+            .replace("{to}", self.to)
+            .replace("{line}", &self.line)
+            .replace("{metro}", self.metro)
+            .replace("{fare}", &self.fare)
+            .replace("{time}", &self.occurred)
+    }
+}
+
 /// A new order, accepted at `now_ms`.
 pub fn order(seed: u64, number: String, now_ms: i64) -> Order {
+    let all: Vec<&Template> = text::TEMPLATES.iter().collect();
+    about(seed, number, now_ms, &all, None)
+}
+
+/// A new order of one of these kinds, of the car with this plate where one is known.
+fn about(seed: u64, number: String, now_ms: i64, kinds: &[&Template], car: Option<&str>) -> Order {
     let mut rng = rng_for(seed, &number, 0);
     let now = clock::wire_time(now_ms);
-    let template = &text::TEMPLATES[rng.random_range(0..text::TEMPLATES.len())];
+    let template = kinds[rng.random_range(0..kinds.len())];
     let occurred = clock::wire_time(now_ms - rng.random_range(600..172_800) * 1000);
     let road = pick(&mut rng, text::ROADS);
     let secret = rng.random_bool(0.04);
     let anonymous = rng.random_bool(0.06);
     let phone = phone(&mut rng);
-    let fill = |pattern: &str, rng: &mut ChaCha8Rng| {
-        let plate = plate(rng);
-        pattern
-            .replace("{plate}", &plate)
-            .replace("{road}", road)
-            .replace("{to}", pick(rng, text::ROADS))
-            .replace("{line}", &rng.random_range(1..899).to_string())
-            .replace("{metro}", pick(rng, text::METRO))
-            .replace("{fare}", &rng.random_range(18..260).to_string())
-            .replace("{time}", &occurred)
+    let matter = Matter {
+        plate: car.map_or_else(|| plate(&mut rng), str::to_owned),
+        road,
+        to: pick(&mut rng, text::ROADS),
+        line: rng.random_range(1..899).to_string(),
+        metro: pick(&mut rng, text::METRO),
+        fare: rng.random_range(18..260).to_string(),
+        occurred: occurred.clone(),
     };
-    let title = fill(template.title, &mut rng);
-    let mut content = fill(template.content, &mut rng);
+    let title = matter.fill(template.title);
+    let mut content = matter.fill(template.content);
     if rng.random_bool(0.1) {
         // Tabs and line breaks as they come out of web forms; they must survive byte for byte.
         content = format!("\n\t\t{content}\r\n\t诉求:{}\n", pick(&mut rng, text::DEMANDS));
@@ -111,20 +141,38 @@ pub fn provincial_order(seed: u64, number: String, now_ms: i64) -> Order {
     order
 }
 
-/// A complaint scanned in a taxi.
+/// A complaint scanned in a taxi, nearly always in one of the fleet's cars.
 pub fn scan(seed: u64, number: String, now_ms: i64) -> Order {
     let mut rng = rng_for(seed, &number, 0x7a);
-    let (car, company, picture) = (plate(&mut rng), rng.random_range(1..9), rng.random_range(1..999));
-    let mut order = order(seed, number, now_ms);
+    let nth = rng.random_range(0..car::FLEET);
+    let (mut car, picture) = (car::car(seed, nth), rng.random_range(1..999));
+    match rng.random_range(0..100) {
+        // The code of a car that nobody registered, and one that says the company of before.
+        0..6 => car.plate_no = plate(&mut rng),
+        6..12 => car.company_name = car::company((nth + 1) % car::COMPANIES),
+        _ => {}
+    }
+    let written = |plate: &str, dot: &str| {
+        let (head, rest) = plate.split_at_checked(4).unwrap_or((plate, ""));
+        format!("{head}{dot}{rest}")
+    };
+    let dot = pick(&mut rng, &["", "·"]);
+    let taxis: Vec<&Template> =
+        text::TEMPLATES.iter().filter(|template| template.category.contains("出租车")).collect();
+    let mut order = about(seed, number, now_ms, &taxis, Some(&car.plate_no));
     order.order_type = "03".to_owned();
     order.category = "交通运输/出租车管理/服务质量".to_owned();
     order.source_type = "taxi_qr".to_owned();
-    order.qr_code_id = format!("TX-{picture:04}");
-    order.plate_no = pick(&mut rng, &["", "·"]).to_owned();
-    order.plate_no = format!("{}{}{}", &car[..4], order.plate_no, &car[4..]);
-    order.company_name = format!("模拟{company}号出租汽车有限公司");
-    order.pictures = format!("p/{picture}.jpg");
+    order.qr_code_id = format!("TX-{nth:04}");
+    order.plate_no = written(&car.plate_no, dot);
+    order.company_name = car.company_name;
+    order.pictures = reference(picture, "");
     order
+}
+
+/// The reference of a picture: a short path as most have it, or one with signs that an address must escape.
+fn reference(nth: u32, which: &str) -> String {
+    if nth.is_multiple_of(10) { format!("p/现场 {nth}{which}.png") } else { format!("p/{nth}{which}.jpg") }
 }
 
 /// What a passenger wrote on 出租微信: a car, but no code that was scanned.
@@ -141,7 +189,7 @@ pub fn letter(seed: u64, number: String, now_ms: i64) -> Order {
     let picture = rng.random_range(1..999);
     let mut order = order(seed, number, now_ms);
     order.source_type = pick(&mut rng, &["wechat", "website"]).to_owned();
-    order.pictures = format!("p/{picture}.jpg,p/{picture}b.jpg");
+    order.pictures = format!("{},{}", reference(picture, ""), reference(picture, "b"));
     order
 }
 

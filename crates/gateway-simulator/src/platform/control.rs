@@ -31,6 +31,7 @@ pub(super) fn routes(platform: Arc<Platform>) -> Router<Arc<Platform>> {
         .route("/book/orders", get(orders))
         .route("/book/refusals", get(refusals))
         .route("/book/corrupt", post(corrupt))
+        .route("/files", get(files))
         .route("/box", get(front_box))
         .layer(middleware::from_fn_with_state(platform, guard))
 }
@@ -120,6 +121,11 @@ async fn refusals(State(platform): State<Arc<Platform>>) -> Json<Value> {
         .map(|operation| operation.request_id.as_str())
         .collect();
     Json(json!({"refused": refused}))
+}
+
+/// The files that its records refer to, and how each was answered for.
+async fn files(State(platform): State<Arc<Platform>>) -> Json<Value> {
+    Json(super::files::book(&platform))
 }
 
 /// What came and went over the front-end box.

@@ -7,6 +7,7 @@
 mod bureau;
 mod control;
 mod disruption;
+mod files;
 mod front_box;
 mod handle;
 mod inject;

@@ -161,7 +161,7 @@ fn next(platform: &Platform) -> Option<Outgoing> {
         Push::Record => {
             let held = || numbers.iter().filter_map(|number| book.order(number));
             let whole = held().map(|held| (held.key.clone(), held.version)).collect();
-            let mut records: Vec<Order> = held().map(|held| held.order.clone()).collect();
+            let mut records: Vec<Order> = held().map(|held| held.order.told().into_owned()).collect();
             if platform.inject(&mut book, FaultKind::Duplicate, now) {
                 records.extend(records.first().cloned());
             }

@@ -107,7 +107,7 @@ impl Platform {
     }
 
     fn records(&self, book: &Book, keys: &[String]) -> Value {
-        json!(keys.iter().filter_map(|key| book.order(key)).map(|held| &held.order).collect::<Vec<_>>())
+        json!(keys.iter().filter_map(|key| book.order(key)).map(|held| held.order.told()).collect::<Vec<_>>())
     }
 
     fn list_by_event(&self, query: &Parameters, part: &Part) -> Answer {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::disruption::Gate;
-use super::{Platform, PlatformEnd, PlatformKind, control, front_box, life, push};
+use super::{Platform, PlatformEnd, PlatformKind, control, files, front_box, life, push};
 use crate::dress::{Call, Dress, Incoming, Said, Unread};
 use crate::error::SimError;
 use crate::faults::FaultKind;
@@ -123,7 +123,13 @@ async fn call(
     if let Some(refusal) = before(&platform).await {
         return refusal;
     }
-    let (call, answer) = match dress.read(&incoming) {
+    let read = dress.read(&incoming);
+    if let Ok(Call::File(reference)) = &read
+        && platform.options.kind.is_front()
+    {
+        return files::answer(&platform, reference).await;
+    }
+    let (call, answer) = match read {
         Ok(call) => {
             let answer = dispatch(&platform, &call);
             (Some(call), answer)
@@ -217,6 +223,8 @@ fn dispatch(platform: &Platform, call: &Call) -> Option<Answer> {
         Call::ByNumber(numbers) => platform.query(numbers),
         Call::Account(query, _) => platform.manifest(query),
         Call::Receipt(query) => platform.receipt(query),
+        // Only where citizens write themselves there are files.
+        Call::File(_) => return None,
         Call::Operate { number, operation, request_id, body } => match operation.strip_prefix("upload_") {
             // To the bureau nobody replies.
             None if platform.options.kind == PlatformKind::Bureau => {

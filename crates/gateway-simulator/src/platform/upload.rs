@@ -42,6 +42,8 @@ const ACCEPTANCE: &[&str] = &[
     "callerPhone",
     "contactPhone",
 ];
+/// What a dispatch may tell besides.
+const GIVEN: &str = "pictures";
 const STATE: &[&str] = &["state", "unit", "deadline", "round"];
 const EVENT: &[&str] = &["eventId", "kind", "time", "text", "days", "until", "ground"];
 const COMPLETION: &[&str] = &["round", "replyContent", "replyTime", "replyUnit"];
@@ -295,7 +297,12 @@ fn read(kind: &str, body: &[u8], bureau: bool) -> Result<Said, &'static str> {
         }
         "acceptance" | "state" | "completion" if bureau => Err("operation"),
         "acceptance" | "dispatch" if bureau == (kind == "dispatch") => {
-            let order: Order = typed(body, ACCEPTANCE)?;
+            let mut body = body;
+            let given = if bureau { body.remove(GIVEN) } else { None };
+            let mut order: Order = typed(body, ACCEPTANCE)?;
+            if let Some(given) = given {
+                given.as_str().ok_or(GIVEN)?.clone_into(&mut order.given_pictures);
+            }
             check(is_time(&order.create_time), "createTime")?;
             check(among(&order.order_type, types), "orderType")?;
             check(order.occur_time.is_empty() || is_time(&order.occur_time), "occurTime")?;

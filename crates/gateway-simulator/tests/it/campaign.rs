@@ -17,7 +17,10 @@ const REAL_TIME: [FaultKind; 3] = [FaultKind::Hang, FaultKind::LateAnswer, Fault
 
 /// Every kind that a municipal platform on a driven clock can have.
 fn municipal() -> impl Iterator<Item = FaultKind> {
-    FaultKind::ALL.iter().copied().filter(|kind| !REAL_TIME.contains(kind) && !kind.befalls_uploads())
+    FaultKind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| !REAL_TIME.contains(kind) && !kind.befalls_uploads() && !kind.befalls_files())
 }
 
 struct World {
