@@ -41,7 +41,9 @@ pub use error::SimError;
 pub use faults::expectation::Expected;
 pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
-pub use judge::{ControlPoint, ForwardOptions, JudgeOptions, Party, Verdict, judge};
+pub use judge::{
+    AttachmentOptions, ControlPoint, ForwardOptions, JudgeOptions, Party, Verdict, VerificationOptions, judge,
+};
 pub use operating_data::{Car, CarFault, OperatingDataHandle, OperatingDataOptions, start_operating_data};
 pub use pace::{DeskPace, Lateness, Pace, Wait};
 pub use platform::{PlatformEnd, PlatformHandle, PlatformKind, PlatformOptions, run_platform, start_platform};

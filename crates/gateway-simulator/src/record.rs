@@ -59,7 +59,7 @@ pub struct Order {
     /// References of pictures, joined by commas; only where citizens write themselves.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pictures: String,
-    /// At the bureau: the addresses of pictures that a dispatch gave it, joined by commas. It keeps them, and does not tell them back.
+    /// At the bureau: the addresses of pictures that a dispatch gave it, joined by commas. Told back as `pictures`, and part of no item.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub given_pictures: String,
     /// State 工单状态, code.
@@ -94,7 +94,8 @@ impl Order {
         if self.given_pictures.is_empty() {
             return Cow::Borrowed(self);
         }
-        Cow::Owned(Self { given_pictures: String::new(), ..self.clone() })
+        let pictures = self.given_pictures.clone();
+        Cow::Owned(Self { given_pictures: String::new(), pictures, ..self.clone() })
     }
 }
 

@@ -202,6 +202,8 @@ impl World {
         let platform = &self.sides[0].platform;
         let options = JudgeOptions {
             forwards: None,
+            attachments: None,
+            verification: None,
             fronts: Vec::new(),
             bureau: None,
             gateway_url: self.gateway.admin_url.clone(),

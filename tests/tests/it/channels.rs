@@ -37,6 +37,10 @@ fn all_took_part(verdict: &Value) {
     assert!(count(&bureau["units"], "assisting") > 0 && count(bureau, "replies") > 0, "{bureau}");
     assert!(count(&bureau["asked"], "extension") > 0, "{bureau}");
     assert_eq!(count(&verdict["gaps"], "false"), 0, "{}", verdict["gaps"]);
+    // Every car's verdict is the one of the operating-data service's own book.
+    let verified: u64 = verdict["verified"].as_object().expect("verdicts").values().filter_map(Value::as_u64).sum();
+    assert_eq!(verified, count(&bureau["orders"], "taxi-qr"), "{}", verdict["verified"]);
+    assert!(count(&verdict["verified"], "match") > 0, "{}", verdict["verified"]);
 }
 
 #[tokio::test]

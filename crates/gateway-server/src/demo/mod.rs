@@ -311,6 +311,9 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
             counts(&forwards.faults)
         ));
     }
+    if !verdict.verified.is_empty() {
+        say.line(&format!("verified 核查 by the operating data: {}", counts(&verdict.verified)));
+    }
     for (front, faults) in &verdict.fronts {
         let came = faults.iter().filter(|(_, count)| **count > 0).map(|(kind, count)| (kind.clone(), *count)).collect();
         say.line(&format!("faults 故障 at {front}: {}", counts(&came)));

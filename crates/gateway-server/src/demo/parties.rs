@@ -12,6 +12,10 @@ use std::path::Path;
 pub(super) const CHANNEL: &str = "municipal-12345";
 pub(super) const PROVINCE: &str = "provincial-12328";
 pub(super) const BUREAU: &str = "bureau";
+/// The operating-data service, which is no channel.
+pub(super) const CARS: &str = "operating-data";
+/// The channel whose orders are compared with what that service says.
+pub(super) const VERIFIED: &str = "taxi-qr";
 
 /// So many orders of its own a lesser counterparty has at least.
 const LEAST_ORDERS: u64 = 4;
@@ -27,6 +31,8 @@ pub(super) enum Role {
     Front { simulate: &'static str, kind: &'static str, pushes: bool },
     /// The bureau's own system.
     Bureau,
+    /// The service that is asked of cars.
+    Cars,
     /// The handling desk, in the gateway's API.
     Desk,
 }
@@ -56,6 +62,7 @@ pub(super) fn roles(handler: DemoHandler) -> Vec<(&'static str, Role)> {
             ("wechat", front("web-12328", "web-12328", true)),
             ("website", front("web-12328", "web-12328", false)),
             ("taxi-wechat", front("taxi-wechat", "web-12328", true)),
+            (CARS, Role::Cars),
         ]),
     }
     roles
@@ -100,7 +107,7 @@ impl Party {
             Role::Province => Some(PROVINCE),
             Role::Bureau => Some(BUREAU),
             Role::Front { .. } => Some(self.name),
-            Role::Desk => None,
+            Role::Desk | Role::Cars => None,
         }
     }
 
@@ -131,7 +138,7 @@ impl Party {
 
     /// The names of its secrets' files; none of the desk, which has a token.
     pub(super) fn secret_files(&self) -> Vec<String> {
-        if self.channel().is_some() { self.secrets().into() } else { Vec::new() }
+        if self.role == Role::Desk { Vec::new() } else { self.secrets().into() }
     }
 
     /// Its wire profile with the limits of a counterparty that stands beside us.
@@ -151,6 +158,7 @@ impl Party {
             Role::Province => "12328",
             Role::Front { simulate, .. } => simulate,
             Role::Bureau => "bureau",
+            Role::Cars => CARS,
             Role::Desk => "desk",
         };
         let mut all: Vec<String> = ["simulate", simulate, "--exit-with-parent"].map(str::to_owned).into();
@@ -167,6 +175,12 @@ impl Party {
         }
         let [request, webhook] = self.secrets();
         put("--api-secret-file", told.path(&format!("secrets/{request}")));
+        if self.role == Role::Cars {
+            put("--slow-ms", (CLIENT_TIMEOUT_MS + 1_000).to_string());
+            let faults = of_cars(&told.options.faults);
+            (!faults.is_empty()).then(|| put("--faults", faults.to_owned()));
+            return all;
+        }
         put("--webhook-secret-file", told.path(&format!("secrets/{webhook}")));
         put("--life", told.life.to_owned());
         put("--faults", self.faults(told.options));
@@ -205,7 +219,7 @@ impl Party {
                 seconds.into_iter().for_each(|seconds| put("--seconds", seconds.to_string()));
                 all.extend(told.data());
             }
-            Role::Desk => {}
+            Role::Cars | Role::Desk => {}
         }
         all
     }
@@ -225,6 +239,15 @@ impl Party {
     }
 }
 
+/// What goes wrong when cars are asked for: of a plan by name what passes, and nothing where kinds are named, none of which it has.
+fn of_cars(faults: &str) -> &'static str {
+    match faults {
+        "default" => "unavailable:3,throttled:2",
+        "heavy" => "slow:2,unavailable:8,throttled:3,refused:2,other:3,torn:3",
+        _ => "",
+    }
+}
+
 /// The wire profile by which the gateway meets a counterparty of this name; a desk has none.
 fn shipped_profile(name: &str, dress: Dress) -> Option<&'static str> {
     match name {
@@ -236,6 +259,7 @@ fn shipped_profile(name: &str, dress: Dress) -> Option<&'static str> {
         "province" => Some(connector_provincial_12328::KIND.default_profile),
         "bureau" => Some(connector_bureau::KIND.default_profile),
         "taxi-qr" => Some(connector_taxi_qr::KIND.default_profile),
+        CARS => Some(gateway_connector::profile::OperatingDataProfile::DEFAULT),
         _ => connector_web_12328::shipped(name),
     }
 }
@@ -272,6 +296,23 @@ request_secret_file = "../secrets/{request}"
         if party.pushes() || party.is_front() {
             let _ = writeln!(toml, r#"webhook_secret_files = ["../secrets/{webhook}"]"#);
         }
+        if channel == VERIFIED {
+            toml.push_str("verification = true\n");
+        }
+    }
+    for cars in parties.iter().filter(|party| party.role == Role::Cars) {
+        let (address, profile, [request, _]) = (cars.address, cars.profile_file(), cars.secrets());
+        let _ = write!(
+            toml,
+            r#"
+[operating_data]
+base_url = "http://{address}"
+profile = "../gateway/{profile}"
+app_id = "transport-bureau"
+request_secret_file = "../secrets/{request}"
+retry = {{ min_ms = 200, max_ms = 2000 }}
+"#
+        );
     }
     let mut route = |from: &str, datasets: &str, to: &str| {
         let _ = write!(toml, "\n[[route]]\nfrom = \"{from}\"\ndatasets = [{datasets}]\nto = \"{to}\"\n");

@@ -1,12 +1,12 @@
 //! What the demo sees of its children: their control surfaces and the gateway's API.
 
-use super::parties::{BUREAU, CHANNEL, PROVINCE, Party};
+use super::parties::{BUREAU, CARS, CHANNEL, PROVINCE, Party, VERIFIED};
 use super::setup::Setup;
 use crate::Failure;
 use gateway_alert::checks::space_of;
 use gateway_model::{Clock as _, SystemClock, day_of};
 use gateway_simulator::digest::Dataset;
-use gateway_simulator::{ControlPoint, Dress, ForwardOptions, JudgeOptions, Verdict, judge};
+use gateway_simulator::{ControlPoint, Dress, ForwardOptions, JudgeOptions, Verdict, VerificationOptions, judge};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -194,6 +194,12 @@ impl Watch {
                 platform: control("province")?,
                 datasets: Dataset::ALL.to_vec(),
             }),
+            attachments: None,
+            verification: self
+                .address(CARS)
+                .map(|_| control(CARS))
+                .transpose()?
+                .map(|service| VerificationOptions { channels: vec![VERIFIED.into()], service }),
             dress: self.dress,
         };
         Ok(judge(options).await?)

@@ -1,6 +1,6 @@
 //! The gateway's own accounts: flow, gaps, dead letters, faults. Do they add up, and is what they say true?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,8 @@ use crate::digest::Dataset;
 use crate::error::SimError;
 use crate::http;
 
+/// The kind of gap that says that a file which a record refers to is not here.
+const ATTACHMENT_MISSING: &str = "attachment_missing";
 const INBOUND: &[&str] = &["duplicate", "applied", "dead_lettered", "in_flight"];
 const OUTBOUND: &[&str] = &["acknowledged", "superseded", "rejected", "dead_lettered", "waived", "in_flight"];
 
@@ -72,9 +74,11 @@ fn adds_up(row: &Value, whole: &str, parts: &[&str], verdict: &mut Verdict) {
     }
 }
 
-/// Every gap: its end, and whether there was a difference at all.
-pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(), SimError> {
+/// Every gap: its end, and whether there was a difference at all. Returned are the orders that a file is said to be missing of, by channel and number: whether
+/// that is so the platform's book of files tells.
+pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<BTreeSet<(String, String)>, SimError> {
     let mut after = Value::Null;
+    let mut unfinished = BTreeSet::new();
     loop {
         let page = reader.gateway(&format!("/api/v1/gaps?limit=500{}", from(&after))).await?;
         for gap in page["gaps"].as_array().into_iter().flatten() {
@@ -84,9 +88,14 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(
             }
             verdict.gaps.opened += 1;
             *verdict.gaps.by_kind.entry(word(gap, "kind").to_owned()).or_default() += 1;
+            let of_files = reader.options.attachments.is_some() && gap["kind"] == ATTACHMENT_MISSING;
             match word(gap, "state") {
                 "closed" => verdict.gaps.repaired += 1,
                 "waived" => verdict.gaps.waived += 1,
+                _ if of_files => {
+                    verdict.gaps.open += 1;
+                    unfinished.insert((word(gap, "channel").to_owned(), word(gap, "number").to_owned()));
+                }
                 _ => {
                     verdict.gaps.open += 1;
                     verdict.mismatch(word(gap, "channel"), word(gap, "dataset"), word(gap, "number"), "gap_open");
@@ -94,6 +103,7 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(
             }
             let source = reader.options.sources().find(|source| gap["channel"] == source.channel);
             if let Some(source) = source
+                && !of_files
                 && is_false(reader, source.platform, gap).await?
             {
                 verdict.gaps.false_gaps += 1;
@@ -101,7 +111,7 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<(
             }
         }
         if page["more"] != true || after.is_null() {
-            return Ok(());
+            return Ok(unfinished);
         }
     }
 }

@@ -4,14 +4,15 @@
 //! content: every current item at the source is held identically (fields by the table of `docs/api.md`, person fields too, digest
 //! computed here), nothing more is held, every reply that was not refused is at the platform once, and nothing that the gateway calls rejected
 //! was done. Where orders are dispatched to the bureau's system, its book must have each of them as its origin's says, and what it did must be at the
-//! origin, once. Where items are forwarded to a province, its book must hold what the origins' say, and the gateway what the province's says. *Balanced*
-//! means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
+//! origin, once. Where items are forwarded to a province, its book must hold what the origins' say, and the gateway what the province's says. Where files are
+//! fetched, each that the platform has is kept to the bit, and each that it lost is told. *Balanced* means no mismatch at all. A verdict is only final after everything settled; the caller asks again until then.
 
 mod accounts;
 mod books;
 mod bureau;
 mod canonical;
 mod claims;
+mod details;
 mod forwards;
 mod held;
 mod replies;
@@ -28,6 +29,7 @@ use crate::error::SimError;
 use crate::http;
 use crate::record::Order;
 use canonical::{CodeTable, Expected};
+pub use details::{AttachmentOptions, VerificationOptions};
 pub use forwards::ForwardOptions;
 use held::{HeldItem, HeldOrder, Holdings, print};
 use replies::Replies;
@@ -61,6 +63,10 @@ pub struct JudgeOptions {
     pub bureau: Option<Party>,
     /// To whom what platform and fronts say is owed, where it is.
     pub forwards: Option<ForwardOptions>,
+    /// Whose files are fetched and passed on, where any are.
+    pub attachments: Option<AttachmentOptions>,
+    /// Whose cars are looked up, where any are.
+    pub verification: Option<VerificationOptions>,
     /// The dress in which the two speak: digests are over what is on the wire.
     pub dress: Dress,
 }
@@ -118,6 +124,16 @@ impl Reader<'_> {
         http::get(&self.client, &self.options.gateway_url, path, &self.options.token).await
     }
 
+    /// The order of a number, with what only a single one tells; `None` where the gateway does not know it, or knows two.
+    async fn order(&self, channel: &str, number: &str) -> Result<Option<Value>, SimError> {
+        let path = format!("/api/v1/orders/{}?person=true&channel={}", http::escape(number), http::escape(channel));
+        match self.gateway(&path).await {
+            Ok(order) => Ok(Some(order)),
+            Err(SimError::Answer { status: 404 | 409, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What is owed of the order of a number; nothing where the gateway does not know it, or knows two.
     async fn deliveries(&self, channel: &str, number: &str) -> Result<Vec<Value>, SimError> {
         let path = format!("/api/v1/orders/{}/timeline?channel={}", http::escape(number), http::escape(channel));
@@ -151,13 +167,14 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
         forwards::compare(&reader, forwards, &mut verdict).await?;
     }
     accounts::flow(&reader, &at_source, replies.accepted(), &mut verdict).await?;
-    accounts::gaps(&reader, &mut verdict).await?;
+    let unfinished = accounts::gaps(&reader, &mut verdict).await?;
     accounts::dead_letters(&reader, &mut verdict).await?;
     verdict.faults = accounts::faults(&reader, &options.channel, &options.platform, &mut verdict).await?;
     verdict.fronts = accounts::front_faults(&reader, &mut verdict).await?;
     // Many questions: asked only when nothing else is left to say.
     if verdict.mismatch_count == 0 {
         replies.claims.check(&reader, &mut verdict).await?;
+        details::check(&reader, unfinished, &mut verdict).await?;
     }
     verdict.manifest = reader.gateway("/api/v1/reconcile").await?["manifest"].clone();
     verdict.balanced = verdict.mismatch_count == 0;

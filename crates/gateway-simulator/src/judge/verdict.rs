@@ -32,6 +32,12 @@ pub struct Verdict {
     /// What was forwarded to the province, where anything was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwards: Option<ForwardBalance>,
+    /// The files that records refer to, where they are fetched, by channel.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attachments: BTreeMap<String, AttachmentBalance>,
+    /// How many orders have which verdict by the operating-data service's own book, where cars are looked up.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub verified: BTreeMap<String, u64>,
     /// What does not match; at most 1,000 are listed.
     pub mismatches: Vec<Mismatch>,
     /// How many mismatches there are.
@@ -70,6 +76,19 @@ pub struct ForwardBalance {
     pub excused: usize,
     /// Faults injected at the province by kind.
     pub faults: BTreeMap<String, u64>,
+}
+
+/// The files that a channel's records refer to, by the platform's own book.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AttachmentBalance {
+    /// How many references its records have, each once an order.
+    pub references: u64,
+    /// How many of them the gateway keeps.
+    pub kept: u64,
+    /// How many the platform lost; these are told as missing.
+    pub lost: u64,
+    /// How many files the bureau got by the addresses that it was given.
+    pub passed_on: u64,
 }
 
 /// Sync gaps by their end.

@@ -42,6 +42,8 @@ impl World {
         let desk = start_desk(desk_options.clone()).await.expect("desk");
         let judge = JudgeOptions {
             forwards: None,
+            attachments: None,
+            verification: None,
             fronts: Vec::new(),
             bureau: None,
             gateway_url: url,

@@ -47,6 +47,8 @@ impl World {
             channel: "municipal-12345".to_owned(),
             dress: gateway_simulator::Dress::Default,
             forwards: None,
+            attachments: None,
+            verification: None,
         };
         origin.lived().await;
         Self { _dir: dir, _municipal: municipal, bureau, gateway, origin, there, judge }

@@ -41,6 +41,8 @@ impl World {
             bureau: None,
             channel: "municipal-12345".to_owned(),
             dress: gateway_simulator::Dress::Default,
+            attachments: None,
+            verification: None,
             forwards: Some(ForwardOptions {
                 channel: "provincial-12328".to_owned(),
                 platform: at(&province),
