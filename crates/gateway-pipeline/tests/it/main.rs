@@ -5,6 +5,7 @@ mod absence;
 mod absence_property;
 mod accounts;
 mod ask;
+mod attach;
 mod books_by_day;
 mod commands;
 mod convergence;

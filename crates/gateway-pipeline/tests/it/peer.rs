@@ -1,7 +1,10 @@
 //! A channel with the simplest wire: a record names an order and says a text about some of its items.
 
 use async_trait::async_trait;
-use gateway_connector::{Connector, Descriptor, NormalizeError, Normalizer, RequestError};
+use bytes::Bytes;
+use gateway_connector::{
+    AttachmentError, AttachmentSource, Connector, Descriptor, NormalizeError, Normalizer, RequestError,
+};
 use gateway_model::{
     BookItem, Change, Dataset, Day, Field, FieldValue, Fields, ItemKey, Moment, Oddity, Part, Revision, SourceNumber,
     Timestamp, digest_of_pairs,
@@ -125,6 +128,9 @@ impl WireItem {
                 set(Field::Plate, words.next().unwrap_or_default());
                 set(Field::OperatorCompany, words.next().unwrap_or_default());
             }
+            (Dataset::Acceptance, _) if self.text.starts_with("图片 ") => {
+                set(Field::Pictures, self.text.split(' ').nth(1).unwrap_or_default());
+            }
             (Dataset::Acceptance, _) if self.text.starts_with("关联 ") => {
                 let mut words = self.text.split(' ').skip(1);
                 set(Field::RelatedNumber, words.next().unwrap_or_default());
@@ -145,11 +151,20 @@ fn oddity(name: &str) -> Oddity {
 }
 
 /// The channel's connector: it can be read, and that is all.
-pub struct Peer(Descriptor, bool);
+pub struct Peer {
+    descriptor: Descriptor,
+    whole: bool,
+    files: bool,
+}
 
 impl Peer {
     pub fn new() -> Self {
-        Self(Descriptor { kind: "peer", datasets: Dataset::ALL.to_vec(), manifest_grains: Vec::new() }, true)
+        let descriptor = Descriptor { kind: "peer", datasets: Dataset::ALL.to_vec(), manifest_grains: Vec::new() };
+        Self { descriptor, whole: true, files: true }
+    }
+
+    pub fn without_files() -> Self {
+        Self { files: false, ..Self::new() }
     }
 }
 
@@ -184,7 +199,7 @@ impl Normalizer for Peer {
     }
 
     fn record_is_whole(&self) -> bool {
-        self.1
+        self.whole
     }
 
     fn projection_version(&self) -> u32 {
@@ -195,14 +210,25 @@ impl Normalizer for Peer {
 #[async_trait]
 impl Connector for Peer {
     fn descriptor(&self) -> &Descriptor {
-        &self.0
+        &self.descriptor
     }
 
     fn normalizer(&self) -> &dyn Normalizer {
         self
     }
 
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
+        self.files.then_some(self as &dyn AttachmentSource)
+    }
+
     async fn check_connectivity(&self) -> Result<(), RequestError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl AttachmentSource for Peer {
+    async fn fetch(&self, _: &str, _: usize) -> Result<Bytes, AttachmentError> {
+        Err(AttachmentError::NotThere { code: "http_404".into() })
     }
 }

@@ -34,7 +34,7 @@ pub const SETTLE_MS: i64 = 2_000;
 
 /// The decider of all tests.
 pub fn decider(defences: Defences) -> Arc<Decider> {
-    let both = [(peer(), Arc::new(Peer::new()) as Arc<dyn Connector>), (deaf(), Arc::new(Peer::new()))];
+    let both = [(peer(), Arc::new(Peer::new()) as Arc<dyn Connector>), (deaf(), Arc::new(Peer::without_files()))];
     let route = Route {
         from: desk(),
         datasets: vec![Dataset::Handling, Dataset::Completion],
