@@ -1,8 +1,10 @@
 //! The tests of the SDK against the outside: fixed vectors, a whole profile, real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod attachments;
 mod http;
 mod operating_data;
+mod peer;
 mod profile;
 mod sign;
 
