@@ -5,13 +5,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::{Connector, Cursor, OutboundDelivery, Outcome, Page, RequestError, VerifyError, WebhookRequest};
+use crate::{
+    AttachmentError, Connector, Cursor, OutboundDelivery, Outcome, Page, RequestError, VerifyError, WebhookRequest,
+};
 use async_trait::async_trait;
 use gateway_model::{AskBy, BookItem, BucketSum, Grain, ManifestBody, SourceNumber, Timestamp, Window};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// Larger than any file or answer of a fake.
+const LARGEST: usize = 1 << 20;
 
 /// What the fake does to the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,14 @@ pub trait ChannelUnderTest: Send + Sync {
     fn drift(&self);
     /// Lets the fake spoil the next request.
     fn fail_next(&self, fault: Fault);
+    /// The reference of a file that the fake has, and its bytes, at least two; `None` = the channel's files are not fetched.
+    fn attachment(&self) -> Option<(String, Vec<u8>)> {
+        None
+    }
+    /// How many requests the fake was sent; needed where there are files.
+    fn requests(&self) -> usize {
+        0
+    }
 }
 
 /// Everything.
@@ -78,6 +91,8 @@ pub async fn run(channel: &dyn ChannelUnderTest) {
     preparing_is_pure(channel);
     the_echo_is_what_was_prepared(channel);
     outcomes_are_told_truthfully(channel).await;
+    attachments_are_fetched_whole_or_not_at_all(channel).await;
+    references_lead_nowhere_else(channel).await;
 }
 
 /// The descriptor says what the parts say.
@@ -431,4 +446,70 @@ pub async fn outcomes_are_told_truthfully(channel: &dyn ChannelUnderTest) {
             assert_eq!(sink.find_outcome(&stranger).await.unwrap(), None);
         }
     }
+}
+
+/// A file comes whole, and what came of an attempt without one is named.
+pub async fn attachments_are_fetched_whole_or_not_at_all(channel: &dyn ChannelUnderTest) {
+    let Some(files) = channel.connector().attachments() else {
+        assert_eq!(channel.attachment(), None, "a file of a channel that fetches none");
+        return;
+    };
+    let (reference, bytes) = channel.attachment().expect("the test must have a file");
+    for _ in 0..2 {
+        assert_eq!(files.fetch(&reference, bytes.len()).await.expect("the fake has it"), bytes);
+    }
+    let error = files.fetch(&reference, bytes.len() - 1).await.expect_err("one byte too many");
+    assert!(matches!(error, AttachmentError::TooLarge { largest } if largest + 1 == bytes.len()), "{error:?}");
+    let error = files.fetch("no-such-file", LARGEST).await.expect_err("there is no such file");
+    assert!(matches!(error, AttachmentError::NotThere { .. }), "{error:?}");
+    for (fault, code) in [
+        (Fault::Status(500), "unavailable"),
+        (Fault::Status(404), "attachment_not_there"),
+        (Fault::Status(410), "attachment_not_there"),
+        (Fault::Status(302), "business"),
+        (Fault::Throttle(7), "throttled"),
+        (Fault::Unauthorized, "unauthorized"),
+        (Fault::HangUp, "unavailable"),
+    ] {
+        channel.fail_next(fault);
+        let error = files.fetch(&reference, LARGEST).await.expect_err("the fake fails");
+        assert_eq!((error.code(), error.is_final()), (code, false), "{fault:?}: {error}");
+        if let Fault::Throttle(seconds) = fault {
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(u64::from(seconds))));
+        }
+    }
+    assert_eq!(files.fetch(&reference, bytes.len()).await.expect("the fake has it still"), bytes);
+    let unreachable = channel.unreachable().attachments().expect("the same kind of connector");
+    let error = unreachable.fetch(&reference, LARGEST).await.expect_err("nobody listens");
+    assert!(matches!(error, AttachmentError::Request(RequestError::Unavailable { not_sent: true, .. })), "{error:?}");
+}
+
+/// What a citizen may write in the place of a reference lets nobody be asked for anything else.
+pub async fn references_lead_nowhere_else(channel: &dyn ChannelUnderTest) {
+    let Some(files) = channel.connector().attachments() else { return };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let inside = listener.local_addr().unwrap();
+    let before = channel.requests();
+    for reference in [
+        format!("http://{inside}/1.jpg"),
+        format!("https://{inside}/1.jpg"),
+        format!("//{inside}/1.jpg"),
+        format!("http://user@{inside}/1.jpg"),
+        "file:///etc/hostname".to_owned(),
+        "../1.jpg".to_owned(),
+        "a/../../1.jpg".to_owned(),
+        "a/%2e%2e/%2e%2e/1.jpg".to_owned(),
+        "a/%252e%252e/1.jpg".to_owned(),
+        "a\\..\\1.jpg".to_owned(),
+        "a\r\nX-Header: 1".to_owned(),
+        String::new(),
+        "a".repeat(100_000),
+    ] {
+        let error = files.fetch(&reference, LARGEST).await.expect_err("it leads elsewhere");
+        assert!(matches!(error, AttachmentError::Address { .. }), "{reference:?}: {error:?}");
+        assert!(!error.to_string().contains(&inside.port().to_string()), "the reference stays out of errors");
+    }
+    assert_eq!(channel.requests(), before, "the channel was asked");
+    let nobody = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+    assert!(nobody.is_err(), "somebody inside was asked");
 }

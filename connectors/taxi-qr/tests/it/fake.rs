@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) const NOW: &str = "2026-11-23T10:00:00+08:00";
+const PICTURE: &[u8] = b"\xff\xd8\xff\xe0 {\"code\":1404} \xff\xd9";
 const SECRETS: [&str; 3] = ["hook-one", "hook-two", "hook-dead"];
 
 /// What the platform holds.
@@ -162,6 +163,10 @@ fn respond(book: &mut Book, method: &Method, uri: &Uri, headers: &HeaderMap, tex
             let records: Vec<_> = book.records.iter().filter(|record| asked.contains(&record["orderNo"])).collect();
             ok(json!({"records": records}))
         }
+        ("GET", path) if path.starts_with("/gateway/files/") => match path.strip_prefix("/gateway/files/p/") {
+            Some("%E7%85%A7%E7%89%87%201.jpg") => PICTURE.to_vec(),
+            _ => business(1404),
+        },
         ("GET", "/gateway/manifest") => ok(account(&book.records, &query)),
         ("GET", "/gateway/receipts") => ok(book.receipts.get(&query["requestId"]).cloned().unwrap_or(Value::Null)),
         ("POST", path) => {
@@ -319,6 +324,14 @@ impl ChannelUnderTest for Fake {
 
     fn fail_next(&self, fault: Fault) {
         self.book().fault = Some(fault);
+    }
+
+    fn attachment(&self) -> Option<(String, Vec<u8>)> {
+        Some(("p/照片 1.jpg".to_owned(), PICTURE.to_vec()))
+    }
+
+    fn requests(&self) -> usize {
+        self.book().requests.len()
     }
 }
 
