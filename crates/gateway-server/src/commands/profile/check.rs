@@ -6,6 +6,7 @@ use crate::cli::ProfileCheckOptions;
 use crate::commands::say;
 use gateway_connector::profile::{MacScheme, SignPiece};
 use gateway_connector::{Profile, ProfileErrors};
+use gateway_model::Field;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ fn tell(loaded: &Loaded) {
     say(format_args!("  pushes to us 推送: {}", words(profile.push.is_some())));
     say(format_args!("  takes commands or uploads 接收: {}", words(profile.write.is_some())));
     say(format_args!("  account of itself 对账: {}", words(profile.manifest.is_some())));
+    say(format_args!("  files of records 附件: {}", words(profile.attachments.is_some())));
     for remark in remarks(profile) {
         say(format_args!("  note 注意: {remark}"));
     }
@@ -65,6 +67,19 @@ fn remarks(profile: &Profile) -> Vec<String> {
         remarks.push(
             "没有对账接口：该渠道只能显示为不可核对 · without [manifest] the channel is shown as unverifiable, never as complete".to_owned(),
         );
+    }
+    let refers = profile.items.iter().any(|item| item.fields.iter().any(|(_, rule)| rule.field == Field::Pictures));
+    match &profile.attachments {
+        None if refers => remarks.push(
+            "记录引用了附件，但没有 [attachments]：只传递引用，不取文件 · records refer to files, and without [attachments] they are not fetched: their references are carried, that is all".to_owned(),
+        ),
+        Some(rule) if !rule.hosts.is_empty() => {
+            let hosts = rule.hosts.join(", ");
+            remarks.push(format!(
+                "附件地址可指向 {hosts}，请求不带签名；引用可能由市民填写，这些主机必须是对端专用的 · addresses at {hosts} are followed without a signature; as citizens may write them, these must be hosts for such files alone"
+            ));
+        }
+        _ => {}
     }
     remarks
 }

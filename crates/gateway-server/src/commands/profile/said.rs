@@ -2,8 +2,8 @@
 
 use crate::Failure;
 use crate::registry::KINDS;
-use gateway_connector::RequestError;
 use gateway_connector::profile::Mistake;
+use gateway_connector::{AttachmentError, RequestError};
 use std::path::Path;
 
 pub(super) fn unknown_kind(named: &str) -> Mistake {
@@ -65,5 +65,24 @@ pub(super) fn remedy(error: &RequestError) -> &'static str {
         RequestError::Business { .. } => {
             "对端按业务拒绝：核对参数名、时间格式、service；若其实是成功，改 answer.success · refused as business: check names of parameters, [times] write, `service`; if it means success, name it in answer.success"
         }
+    }
+}
+
+/// What to do about a file that did not come.
+pub(super) fn file_remedy(error: &AttachmentError) -> &'static str {
+    match error {
+        AttachmentError::NotThere { .. } => {
+            "对端没有该文件：可能还在上传；若其他文件也没有，核对 attachments.path · perhaps it is uploaded later; if no file comes, compare attachments.path"
+        }
+        AttachmentError::TooLarge { .. } => {
+            "文件过大，不会保存 · such a file is not kept: see attachments.largest_bytes of the configuration"
+        }
+        AttachmentError::Address { .. } => {
+            "引用指向别处，按安全规则不取：若是对端的文件主机，写进 attachments.hosts · it leads elsewhere and is not followed; if that host is theirs, name it in attachments.hosts"
+        }
+        AttachmentError::Request(RequestError::Business { .. }) => {
+            "若该代码表示还没有该文件，写进 attachments.absent · if the code means that there is no such file, name it in attachments.absent"
+        }
+        AttachmentError::Request(error) => remedy(error),
     }
 }

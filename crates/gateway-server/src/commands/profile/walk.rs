@@ -1,6 +1,6 @@
 //! `profile try FILE --base-url URL`: walks the read-only operations of a profile against a live endpoint and tells of each what came and what to do.
 //!
-//! It asks only what a running gateway asks too — listing, window, numbers, account, receipt — and never sends a command or an upload. Each step goes on from
+//! It asks only what a running gateway asks too — listing, window, numbers, account, a file that a record refers to, receipt — and never sends a command or an upload. Each step goes on from
 //! what the one before brought; a step that has nothing to go on is left out, and says so.
 
 use super::{Loaded, check, load, said};
@@ -8,10 +8,11 @@ use crate::cli::ProfileTryOptions;
 use crate::commands::say;
 use crate::{Failure, secrets};
 use gateway_connector::wire;
-use gateway_connector::{Connector, Credentials, OutboundDelivery, Page, RequestError, Secret};
+use gateway_connector::{AttachmentError, Connector, Credentials, OutboundDelivery, Page, RequestError, Secret};
 use gateway_model::{
-    AskBy, Change, ChannelId, Clock as _, Dataset, DeliveryId, Digest, Fields, Grain, ItemKey, Manifest, ManifestBody,
-    Moment, Oddity, OrderId, OrderNumber, Part, SourceNumber, SystemClock, Timestamp, Window,
+    AskBy, Change, ChannelId, Clock as _, Dataset, DeliveryId, Digest, Field, FieldValue, Fields, Grain, ItemKey,
+    Manifest, ManifestBody, Moment, Oddity, OrderId, OrderNumber, Part, SourceNumber, SystemClock, Timestamp, Window,
+    attachment_references,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,10 @@ const NOBODY: &str = "PROFILE-TRY-0";
 const MOST_PAGES: usize = 20;
 /// A clock further from ours than this is told of.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
+/// A file larger than this is not read to its end.
+const LARGEST_FILE: usize = 20 * 1024 * 1024;
+/// A file that no counterparty has.
+const NO_FILE: &str = "profile-try-0.jpg";
 
 pub(super) async fn walk(options: ProfileTryOptions) -> Result<ExitCode, Failure> {
     let loaded = match load(&options.file)? {
@@ -69,6 +74,7 @@ pub(super) async fn walk(options: ProfileTryOptions) -> Result<ExitCode, Failure
         steps: Vec::new(),
         numbers: options.number.iter().map(|number| SourceNumber::new(number.clone())).collect::<Result<_, _>>()?,
         changes: BTreeMap::new(),
+        reference: None,
     };
     walk.all().await;
     Ok(walk.end())
@@ -112,6 +118,8 @@ struct Walk {
     numbers: Vec<SourceNumber>,
     /// What the records said, by item.
     changes: BTreeMap<ItemKey, Digest>,
+    /// The file that the newest record with one refers to.
+    reference: Option<String>,
 }
 
 impl Walk {
@@ -125,6 +133,7 @@ impl Walk {
         self.windows().await;
         self.by_number().await;
         self.accounts().await;
+        self.attachments().await;
         self.receipts().await;
     }
 
@@ -223,6 +232,11 @@ impl Walk {
     }
 
     fn keep(&mut self, change: &Change) {
+        if let Some(FieldValue::Text(pictures)) = change.fields.get(Field::Pictures)
+            && let Some(first) = attachment_references(pictures).first()
+        {
+            self.reference = Some((*first).to_owned());
+        }
         if let Some(day) = change.day {
             let item = change.book_item(day);
             self.changes.insert(item.key, item.digest);
@@ -373,6 +387,45 @@ impl Walk {
         // An endpoint that lives changes meanwhile.
         let remedy = "各粒度合计不一致：若对端此刻没有新增，核对 manifest.grains 和 to_inclusive · the grains' counts differ: unless it grew meanwhile, compare manifest.grains and to_inclusive";
         self.step(&format!("account {dataset}"), Went::Well, &text, Some(remedy));
+    }
+
+    /// A file that a record refers to, and one that there is not. References are not shown: they may name a person.
+    async fn attachments(&mut self) {
+        let connector = Arc::clone(&self.connector);
+        let Some(files) = connector.attachments() else {
+            let text = "配置没有 [attachments]，不取附件 · the profile has no [attachments]: files are not fetched";
+            self.step("file", Went::LeftOut, text, None);
+            return;
+        };
+        match &self.reference {
+            None => {
+                let text = "读到的记录没有附件 · no record that was read refers to a file";
+                self.step("file", Went::LeftOut, text, Some("用 --days 放宽 · widen by --days"));
+            }
+            Some(reference) => match files.fetch(reference, LARGEST_FILE).await {
+                Ok(bytes) => {
+                    self.step("file", Went::Well, &format!("{} 字节 · {} bytes", bytes.len(), bytes.len()), None);
+                }
+                Err(error) => self.not_fetched("file", &error),
+            },
+        }
+        match files.fetch(NO_FILE, LARGEST_FILE).await {
+            Err(AttachmentError::NotThere { code }) => {
+                let text = format!("没有的文件答 {code} · a file that there is not is told by {code}");
+                self.step("unknown file", Went::Well, &text, None);
+            }
+            Ok(_) => {
+                let remedy =
+                    "引用没有起作用：核对 attachments.path · the reference is not heeded: compare attachments.path";
+                self.step("unknown file", Went::Badly, "a file came that there is not", Some(remedy));
+            }
+            Err(error) => self.not_fetched("unknown file", &error),
+        }
+    }
+
+    fn not_fetched(&mut self, name: &str, error: &AttachmentError) {
+        let (text, remedy) = (Failure::from(error).0, said::file_remedy(error));
+        self.step(name, Went::Badly, &text, Some(remedy));
     }
 
     async fn receipts(&mut self) {
