@@ -43,6 +43,7 @@ pub use faults::injected::Injected;
 pub use faults::{FaultKind, FaultPlan};
 pub use judge::{
     AttachmentOptions, ControlPoint, ForwardOptions, JudgeOptions, Party, Verdict, VerificationOptions, judge,
+    judge_details,
 };
 pub use operating_data::{Car, CarFault, OperatingDataHandle, OperatingDataOptions, start_operating_data};
 pub use pace::{DeskPace, Lateness, Pace, Wait};

@@ -181,6 +181,19 @@ pub async fn judge(options: JudgeOptions) -> Result<Verdict, SimError> {
     Ok(verdict)
 }
 
+/// Judges only what single orders tell: attachments, verdicts of cars, and what the bureau was given.
+///
+/// # Errors
+/// As [`judge`].
+pub async fn judge_details(options: JudgeOptions) -> Result<Verdict, SimError> {
+    let reader = Reader { options: &options, client: http::client(Duration::from_secs(30))? };
+    let mut verdict = Verdict::default();
+    let unfinished = accounts::gaps(&reader, &mut verdict).await?;
+    details::check(&reader, unfinished, &mut verdict).await?;
+    verdict.balanced = verdict.mismatch_count == 0;
+    Ok(verdict)
+}
+
 /// Goes through a platform's book; returns how many items each dataset has.
 async fn compare_books(
     reader: &Reader<'_>,

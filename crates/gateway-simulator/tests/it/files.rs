@@ -13,13 +13,14 @@ use crate::support::{Peer, eventually, options};
 async fn front(dir: &Path, orders: u64, faults: FaultPlan) -> (PlatformHandle, Peer) {
     let mut options = PlatformOptions { kind: PlatformKind::TaxiQr, faults, ..options(dir, orders) };
     options.channel = "taxi-qr".to_owned();
+    options.rate = 60.0;
     let platform = start_platform(options).await.expect("platform");
     let peer = Peer::of(&platform);
     (platform, peer)
 }
 
 /// What is answered: status and body; `None` where the connection broke.
-async fn fetch(peer: &Peer, reference: &str) -> Option<(u16, Vec<u8>)> {
+pub async fn fetch(peer: &Peer, reference: &str) -> Option<(u16, Vec<u8>)> {
     let path: Vec<String> = reference.split('/').map(http::escape).collect();
     let target = format!("/gateway/files/{}", path.join("/"));
     let timestamp = peer.clock.now_ms().to_string();
@@ -30,7 +31,7 @@ async fn fetch(peer: &Peer, reference: &str) -> Option<(u16, Vec<u8>)> {
 }
 
 /// The book of files by reference.
-async fn book(peer: &Peer) -> BTreeMap<String, Value> {
+pub async fn book(peer: &Peer) -> BTreeMap<String, Value> {
     let files = peer.sim("/sim/files").await["files"].as_array().expect("files").clone();
     files.into_iter().map(|file| (file["reference"].as_str().expect("text").to_owned(), file)).collect()
 }
@@ -76,7 +77,7 @@ async fn each_fault_of_a_file_is_what_the_book_says_and_ends() {
     ];
     for (kind, word) in cases {
         let dir = tempfile::tempdir().expect("dir");
-        // Life goes on, so that faults do.
+        // Life goes on slowly, so that faults do.
         let (platform, peer) = front(dir.path(), 1_000_000, FaultPlan::Rates(vec![(kind, 100)])).await;
         eventually("orders", || async { platform.orders().len() >= 10 }).await;
         let wanted: Vec<String> = platform.orders()[..10]

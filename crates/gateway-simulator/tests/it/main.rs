@@ -5,6 +5,7 @@ mod campaign;
 mod crude;
 mod data;
 mod desk_and_judge;
+mod details;
 mod dispatches;
 mod faults;
 mod files;

@@ -53,6 +53,10 @@ pub struct MiniGateway {
     pub gaps: Mutex<Vec<Value>>,
     /// What any order's timeline says of deliveries.
     pub deliveries: Mutex<Vec<Value>>,
+    /// What an order of a number says only when it is asked for by itself.
+    pub details: Mutex<HashMap<String, Value>>,
+    /// The files that it gives out, by the name in their address.
+    pub files: Mutex<HashMap<String, Vec<u8>>>,
 }
 
 const TOKEN: &str = "gateway-token";
@@ -66,6 +70,8 @@ impl MiniGateway {
             wrong: Mutex::default(),
             gaps: Mutex::default(),
             deliveries: Mutex::default(),
+            details: Mutex::default(),
+            files: Mutex::default(),
         });
         let app = Router::new()
             .route("/api/v1/orders", get(orders))
@@ -73,6 +79,7 @@ impl MiniGateway {
             .route("/api/v1/orders/{id}/timeline", get(timeline))
             .route("/api/v1/orders/{id}/commands", post(command))
             .route("/api/v1/commands/{id}", get(outcome))
+            .route("/attachments/{name}", get(file))
             .route("/api/v1/flow", get(flow))
             .route("/api/v1/gaps", get(gaps))
             .route("/api/v1/dead-letters", get(dead_letters))
@@ -174,10 +181,17 @@ fn spoil(gateway: &MiniGateway, page: &mut Vec<Value>) {
 async fn order(State(gateway): Gateway, Path(id): Path<String>) -> Response {
     gateway.refresh().await;
     let inside = gateway.inside.lock().expect("lock");
-    inside
-        .newest
-        .get(id.trim_start_matches("id-"))
-        .map_or(StatusCode::NOT_FOUND.into_response(), |order| Json(order.clone()).into_response())
+    let number = id.trim_start_matches("id-");
+    let Some(mut order) = inside.newest.get(number).cloned() else { return StatusCode::NOT_FOUND.into_response() };
+    if let Some(Value::Object(details)) = gateway.details.lock().expect("lock").get(number).cloned() {
+        order.as_object_mut().expect("an object").extend(details);
+    }
+    Json(order).into_response()
+}
+
+async fn file(State(gateway): Gateway, Path(name): Path<String>) -> Response {
+    let files = gateway.files.lock().expect("lock");
+    files.get(&name).map_or(StatusCode::GONE.into_response(), |bytes| bytes.clone().into_response())
 }
 
 async fn command(
