@@ -97,6 +97,9 @@ fn not_repairable(kind: GapKind) -> &'static str {
         GapKind::SpoolSilent => {
             "the node that holds the records has to be started again; the gap closes when its spool is empty"
         }
+        GapKind::AttachmentMissing => {
+            "a file is asked for by itself while it is owed; one that was given up is asked for again with `order attachments NUMBER --again`"
+        }
         GapKind::LostOffset => "what was lost shows as gaps of the other kinds; waive this one when those are closed",
         _ => "the channel can't name what differs",
     }
@@ -149,6 +152,7 @@ fn kind_name(kind: GapKind) -> &'static str {
         GapKind::BookDamaged => "我方账簿受损",
         GapKind::LostOffset => "我方总线消息丢失",
         GapKind::SpoolSilent => "我方节点失联，推送尚未入库",
+        GapKind::AttachmentMissing => "工单附件取不到",
     }
 }
 
@@ -162,6 +166,7 @@ fn asked(kind: GapKind) -> &'static str {
         GapKind::CountMismatch => "请提供该时段的明细清单（编号与更新时间）",
         GapKind::ManifestUnreliable => "请检查该时段对账接口的计数、合计与明细是否一致",
         GapKind::LostOffset | GapKind::SpoolSilent => "请重新推送该时段的记录",
+        GapKind::AttachmentMissing => "请确认该附件已上传并可下载；如已丢失，请告知",
         GapKind::BookDamaged => "",
     }
 }

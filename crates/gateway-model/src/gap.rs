@@ -33,6 +33,8 @@ words!(
     LostOffset "lost_offset",
     /// A process of the gateway fell silent with pushes in its spool that were answered and are not on the bus.
     SpoolSilent "spool_silent",
+    /// A record of the channel refers to a file that the channel does not give.
+    AttachmentMissing "attachment_missing",
 );
 
 words!(

@@ -40,6 +40,12 @@ impl GapKind {
         }
     }
 
+    /// Whether the channel's account can tell anything about it; the other kinds are found and ended by what we know ourselves.
+    #[must_use]
+    pub fn is_compared(self) -> bool {
+        !matches!(self, GapKind::LostOffset | GapKind::BookDamaged | GapKind::SpoolSilent | GapKind::AttachmentMissing)
+    }
+
     /// Whether it is about something that we sent.
     #[must_use]
     pub fn was_sent(self) -> bool {

@@ -30,7 +30,9 @@ impl GapKind {
             GapKind::NotHeldByDestination if has_delivery => RepairStep::SendAgain,
             // The channel's own word first: it may have been changed there on purpose.
             GapKind::HeldDifferently if generation > 0 && has_delivery => RepairStep::SendAgain,
-            GapKind::ManifestUnreliable | GapKind::LostOffset | GapKind::SpoolSilent => RepairStep::Nothing,
+            GapKind::ManifestUnreliable | GapKind::LostOffset | GapKind::SpoolSilent | GapKind::AttachmentMissing => {
+                RepairStep::Nothing
+            }
             GapKind::BookDamaged => RepairStep::AddUpAgain,
             _ if has_key => RepairStep::ReadAgain,
             GapKind::CountMismatch => RepairStep::FetchAgain,
@@ -53,7 +55,8 @@ mod tests {
 
     #[test]
     fn what_only_others_can_end_is_never_repaired() {
-        for kind in [GapKind::ManifestUnreliable, GapKind::LostOffset, GapKind::SpoolSilent] {
+        for kind in [GapKind::ManifestUnreliable, GapKind::LostOffset, GapKind::SpoolSilent, GapKind::AttachmentMissing]
+        {
             assert_eq!(kind.repair_step(0, false, false), RepairStep::Nothing);
             assert_eq!(kind.repair_step(2, true, true), RepairStep::Nothing);
         }

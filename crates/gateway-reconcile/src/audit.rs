@@ -3,10 +3,12 @@
 //! State book: day by day, round and round, the items are added up again and held against the kept sums at ten minutes, hour and day, and the
 //! months against their days. Flow book: every accounted offset of the bus has its record. What does not add up twice is a gap of kind
 //! `book_damaged`; a sum is then replaced by that of its items in one transaction and added up again; a record that is gone can't be, and is a
-//! person's. Where several processes share the store, one that fell silent with records in its spool is a gap as well (`silence`).
+//! person's. Where several processes share the store, one that fell silent with records in its spool is a gap as well (`silence`),
+//! and so is each file that a record refers to and that does not come (`attachments`).
 //!
 //! Refused: to recompute sums unasked. A sum that drifts tells that something writes past the books, and that must be seen.
 
+use crate::attachments::LackingAttachments;
 use crate::config::ReconcileConfig;
 use crate::error::ReconcileError;
 use crate::gaps::all_in_state;
@@ -14,7 +16,8 @@ use crate::silence::Silence;
 use async_trait::async_trait;
 use gateway_connector::Connector;
 use gateway_model::{
-    BookSide, BucketSum, ChannelId, Clock, Dataset, Digest, GapEvidence, GapKind, GapState, Grain, Timestamp, Window,
+    AttachmentId, BookSide, BucketSum, ChannelId, Clock, Dataset, Digest, GapEvidence, GapKind, GapState, Grain,
+    Timestamp, Window,
 };
 use gateway_runtime::{Ran, Round, Task, TaskError};
 use gateway_store::{BucketDamage, GapRow, LeaseGrant, LeaseKeeper, NewGap, Store, left_topic};
@@ -37,6 +40,8 @@ struct Progress {
     days: BTreeMap<Dataset, Timestamp>,
     /// From where each partition of a topic goes on.
     offsets: BTreeMap<String, u64>,
+    /// Behind which of what a channel does not give the next round goes on.
+    attachments: Option<AttachmentId>,
     /// How often everything was gone through.
     turns: u64,
 }
@@ -107,6 +112,16 @@ impl Auditor {
         let text = self.store.checkpoint(&self.channel, NAME).await?;
         let mut progress: Progress = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let before = progress.clone();
+        if self.connector.attachments().is_some() {
+            let lacking = LackingAttachments {
+                store: &*self.written,
+                channel: &self.channel,
+                allowance_ms: self.config.attachment_allowance_ms,
+                group_within_ms: self.config.group_within_ms,
+                now: self.clock.now(),
+            };
+            progress.attachments = lacking.look(progress.attachments).await?;
+        }
         let mut found = Vec::new();
         let mut items = 0;
         let finished = self.walk_days(&mut progress, &mut found, &mut items).await?;

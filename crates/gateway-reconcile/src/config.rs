@@ -87,6 +87,8 @@ pub struct ReconcileConfig {
     pub until: Day,
     /// How long the channel's lease outlasts its last renewal. It is renewed at a third of it while the channel is asked.
     pub lease_ms: u64,
+    /// How long a file that a record refers to may take before it is called missing.
+    pub attachment_allowance_ms: u64,
     /// Between two rounds of the audit of our own books.
     pub audit_every_ms: u64,
     /// How many items of our own book an audit round adds up again, at most.
@@ -132,6 +134,7 @@ impl Default for ReconcileConfig {
             since: Day::constant(2000, 1, 1),
             until: Day::constant(2101, 1, 1),
             lease_ms: 8_000,
+            attachment_allowance_ms: HOUR_MS,
             audit_every_ms: 60_000,
             audit_items_per_round: 5_000,
         }

@@ -11,6 +11,7 @@
 mod account_time;
 mod accounts;
 mod asked;
+mod attachments;
 mod audit;
 mod carry;
 mod classify;

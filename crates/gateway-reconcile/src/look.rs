@@ -92,7 +92,7 @@ pub(crate) async fn look(tour: &mut Tour<'_>, looked: &mut Looked, finest: Grain
         looked.0.clear();
         return Ok(());
     }
-    let mut watched: Vec<GapRow> = active.iter().filter(|gap| is_compared(gap.kind)).cloned().collect();
+    let mut watched: Vec<GapRow> = active.iter().filter(|gap| gap.kind.is_compared()).cloned().collect();
     watched.sort_by_key(|gap| (order(gap.state), gap.id));
     let known: HashSet<GapId> = watched.iter().map(|gap| gap.id).collect();
     looked.0.retain(|id, _| known.contains(id));
@@ -144,11 +144,6 @@ fn has_arrived(gap: &GapRow, ours: &HashMap<ItemKey, StoredItem>) -> bool {
 struct Pace<'a> {
     allowance_ms: u64,
     config: &'a ReconcileConfig,
-}
-
-// Whether the channel's account can tell anything about a gap of this kind.
-fn is_compared(kind: GapKind) -> bool {
-    !matches!(kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::SpoolSilent)
 }
 
 fn is_due(

@@ -21,11 +21,9 @@ pub(crate) async fn repair_open(
     memory: &mut Memory,
     asked: &mut AskedRepairs<'_>,
 ) -> Result<usize, ReconcileError> {
-    let compared =
-        |gap: &GapRow| !matches!(gap.kind, GapKind::LostOffset | GapKind::BookDamaged | GapKind::SpoolSilent);
     let active = context.active_gaps().await?;
     let unfinished: Vec<&GapRow> =
-        active.iter().filter(|gap| gap.state != GapState::Suspected && compared(gap)).collect();
+        active.iter().filter(|gap| gap.state != GapState::Suspected && gap.kind.is_compared()).collect();
     let open: Vec<&GapRow> = unfinished.iter().copied().filter(|gap| gap.state == GapState::Open).collect();
     let stopped = stopped(context, memory, &unfinished).await?;
     let automatic = |gap: &GapRow| {

@@ -75,6 +75,7 @@ impl Language {
             GapKind::BookDamaged => "账本损坏",
             GapKind::LostOffset => "总线丢失偏移量",
             GapKind::SpoolSilent => "失联节点的缓冲未送达",
+            GapKind::AttachmentMissing => "附件缺失",
         };
         self.say(zh, kind.as_str())
     }

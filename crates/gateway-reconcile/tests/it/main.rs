@@ -3,6 +3,7 @@
 
 mod absence;
 mod accounts;
+mod attachments;
 mod audit;
 mod gaps;
 mod lease;

@@ -1,9 +1,10 @@
 //! A channel that is a list in memory, and can lie.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gateway_connector::{
-    Connector, Cursor, Descriptor, ManifestSource, NormalizeError, Normalizer, Page, RawRecord, Receiver, RequestError,
-    Sink, Source,
+    AttachmentError, AttachmentSource, Connector, Cursor, Descriptor, ManifestSource, NormalizeError, Normalizer, Page,
+    RawRecord, Receiver, RequestError, Sink, Source,
 };
 use gateway_model::{
     BookItem, Bucket, BucketSum, Change, Clock, Dataset, Fields, Grain, ItemKey, Manifest, ManifestBody, ManualClock,
@@ -263,7 +264,17 @@ impl Connector for Peer {
     fn manifest_source(&self) -> Option<&dyn ManifestSource> {
         Some(self)
     }
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
+        Some(self)
+    }
     async fn check_connectivity(&self) -> Result<(), RequestError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl AttachmentSource for Peer {
+    async fn fetch(&self, _: &str, _: usize) -> Result<Bytes, AttachmentError> {
+        Err(AttachmentError::NotThere { code: "http_404".into() })
     }
 }
