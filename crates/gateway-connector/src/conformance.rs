@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod account;
+pub mod platform;
+
 use crate::{
     AttachmentError, Connector, Cursor, OutboundDelivery, Outcome, Page, RequestError, VerifyError, WebhookRequest,
 };

@@ -1,64 +1,40 @@
-//! A bureau's system in the default dress, small and obedient, over a real socket. It checks every signature that it is sent.
+//! The bureau's system, in the conformance suite's default dress.
 
-use crate::account::account;
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, Uri};
 use connector_bureau::KIND;
+use gateway_connector::conformance::platform::{self, Book, Contract, Platform};
 use gateway_connector::conformance::{ChannelUnderTest, Fault};
-use gateway_connector::profile::MacScheme;
-use gateway_connector::sign::mac_hex;
-use gateway_connector::wire::{ProfileSource, connect};
-use gateway_connector::{Connector, Credentials, OutboundDelivery, Secret, WebhookRequest};
+use gateway_connector::wire::ProfileSource;
+use gateway_connector::{Connector, OutboundDelivery, WebhookRequest};
 use gateway_model::{
-    ChannelId, Clock, Dataset, DeliveryId, EventId, Field, FieldValue, Fields, ManualClock, Operation, OrderId,
-    OrderNumber, Part, SourceNumber, Timestamp, parse_moment,
+    ChannelId, Dataset, DeliveryId, EventId, Field, FieldValue, Fields, Operation, OrderId, OrderNumber, Part,
+    SourceNumber, Timestamp, parse_moment,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-/// Two that are live while one replaces the other, and one that is not.
-const SECRETS: [&str; 3] = ["tell", "tell-next", "stranger"];
+pub(crate) use gateway_connector::conformance::platform::{NOW, at};
 
-pub(crate) const NOW: &str = "2026-11-23T10:00:00+08:00";
-
-/// What the platform holds.
-#[derive(Default)]
-pub(crate) struct Book {
-    pub(crate) records: Vec<Value>,
-    pub(crate) given_out: VecDeque<String>,
-    pub(crate) moves: i64,
-    pub(crate) fault: Option<Fault>,
-    /// A whole answer for the next request.
-    pub(crate) canned: Option<Vec<u8>>,
-    pub(crate) receipts: BTreeMap<String, Value>,
-    /// Method, target and body of every request.
-    pub(crate) requests: Vec<(String, String, String)>,
-}
-
-pub(crate) type Shared = Arc<Mutex<Book>>;
-
-pub(crate) fn at(text: &str) -> Timestamp {
-    parse_moment(text).unwrap().start()
-}
-
-pub(crate) fn credentials() -> Credentials {
-    Credentials {
-        app_id: "gateway".to_owned(),
-        request_secret: Secret::new("ask"),
-        webhook_secrets: SECRETS[..2].iter().map(|secret| Secret::new(*secret)).collect(),
-    }
-}
+const CONTRACT: Contract = Contract {
+    acceptance: &[
+        "orderType",
+        "category",
+        "title",
+        "content",
+        "sourceType",
+        "address",
+        "occurTime",
+        "urgency",
+        "isSecret",
+        "isAnonymous",
+    ],
+    files: &[],
+};
 
 pub(crate) struct Fake {
-    pub(crate) book: Shared,
+    platform: Platform,
     pub(crate) connector: Arc<dyn Connector>,
     unreachable: Arc<dyn Connector>,
-    clock: Arc<ManualClock>,
 }
 
 impl Fake {
@@ -67,140 +43,14 @@ impl Fake {
     }
 
     pub(crate) async fn start_with(profile: ProfileSource) -> Self {
-        let book = Shared::default();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&book));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let nobody = format!("http://{}", closed.local_addr().unwrap());
-        drop(closed);
-        let clock = Arc::new(ManualClock::new(at(NOW)));
-        let link = |base: &str| {
-            let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-            connect(KIND, ChannelId::new("bureau").unwrap(), &profile, base, credentials(), clock).unwrap()
-        };
-        Self { book, connector: link(&base), unreachable: link(&nobody), clock }
+        let platform = Platform::start(CONTRACT).await;
+        let [connector, unreachable] = platform.connect(KIND, "bureau", &profile, &platform::credentials()).await;
+        Self { platform, connector, unreachable }
     }
 
-    pub(crate) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.book.lock().unwrap()
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.platform.book()
     }
-}
-
-fn ok(data: Value) -> Vec<u8> {
-    json!({"code": 0, "message": "ok", "data": data}).to_string().into_bytes()
-}
-
-fn business(code: u32) -> Vec<u8> {
-    json!({"code": code, "message": "不允许", "data": null}).to_string().into_bytes()
-}
-
-fn check_signature(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) {
-    let header = |name: &str| headers[name].to_str().unwrap();
-    let target = uri.path_and_query().unwrap().as_str();
-    let digest = hex::encode(Sha256::digest(body));
-    let message = format!("{method}\n{target}\n{}\n{}\n{digest}", header("x-timestamp"), header("x-nonce"));
-    assert_eq!(header("x-app-id"), "gateway");
-    let mac = |scheme| mac_hex(scheme, &Secret::new("ask"), message.as_bytes());
-    let sign = header("x-sign");
-    assert!(sign == mac(MacScheme::HmacSha256) || sign == mac(MacScheme::HmacSm3), "the request is not signed");
-}
-
-fn query(uri: &Uri) -> BTreeMap<String, String> {
-    let url = format!("http://x{}", uri.path_and_query().unwrap());
-    axum::extract::Query::<BTreeMap<String, String>>::try_from_uri(&url.parse().unwrap()).unwrap().0
-}
-
-async fn answer(
-    State(book): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    check_signature(&method, &uri, &headers, &body);
-    let mut book = book.lock().unwrap();
-    let text = String::from_utf8(body.to_vec()).unwrap();
-    book.requests.push((method.to_string(), uri.to_string(), text.clone()));
-    let fault = book.fault.take();
-    let reply = |status: u16, body: Vec<u8>| Response::builder().status(status).body(Body::from(body)).unwrap();
-    match fault {
-        Some(Fault::Status(status)) => return reply(status, Vec::new()),
-        Some(Fault::Throttle(seconds)) => {
-            let mut answer = reply(429, Vec::new());
-            answer.headers_mut().insert("retry-after", seconds.into());
-            return answer;
-        }
-        Some(Fault::Unauthorized) => return reply(401, br#"{"code":401,"message":"no"}"#.to_vec()),
-        Some(Fault::Truncated | Fault::HangUp) | None => {}
-    }
-    let canned = book.canned.take();
-    let mut body = canned.unwrap_or_else(|| respond(&mut book, &method, &uri, &headers, &text));
-    match fault {
-        Some(Fault::Truncated) => {
-            body.truncate(body.len() / 2);
-            reply(200, body)
-        }
-        Some(Fault::HangUp) => {
-            let broken = Body::from_stream(futures_once(std::io::Error::other("hung up")));
-            Response::builder().status(200).header("content-length", "100").body(broken).unwrap()
-        }
-        _ => reply(200, body),
-    }
-}
-
-fn futures_once(error: std::io::Error) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
-    futures::stream::once(async { Err(error) })
-}
-
-fn respond(book: &mut Book, method: &Method, uri: &Uri, headers: &HeaderMap, text: &str) -> Vec<u8> {
-    let query = query(uri);
-    match (method.as_str(), uri.path()) {
-        ("GET", "/gateway/orders") => listing(book, &query),
-        ("POST", "/gateway/orders/query") => {
-            let asked: Value = serde_json::from_str(text).unwrap();
-            let asked = asked["orderNos"].as_array().unwrap();
-            let records: Vec<_> = book.records.iter().filter(|record| asked.contains(&record["orderNo"])).collect();
-            ok(json!({"records": records}))
-        }
-        ("GET", "/gateway/manifest") => ok(account(&book.records, &query)),
-        ("GET", "/gateway/receipts") => ok(book.receipts.get(&query["requestId"]).cloned().unwrap_or(Value::Null)),
-        ("POST", path) => {
-            let key = headers["x-request-id"].to_str().unwrap().to_owned();
-            let operation = path.rsplit('/').next().unwrap();
-            let number = book.receipts.len() + 1;
-            let receipt = json!({"receiptNo": format!("R{number}"), "requestId": key, "operation": operation, "receivedAt": "2026-11-23 10:00:00"});
-            ok(book.receipts.entry(key).or_insert(receipt).clone())
-        }
-        _ => business(1004),
-    }
-}
-
-fn listing(book: &mut Book, query: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut records: Vec<_> = book.records.clone();
-    let text = |record: &Value, name: &str| record[name].as_str().unwrap().to_owned();
-    if query.contains_key("dataset") {
-        let window = query["eventFrom"].clone()..query["eventTo"].clone();
-        records.retain(|record| window.contains(&text(record, "createTime")));
-        records.sort_by_key(|record| text(record, "orderNo"));
-    } else {
-        records.retain(|record| {
-            let at = text(record, "updateTime");
-            query.get("updatedFrom").is_none_or(|from| *from <= at) && query.get("updatedTo").is_none_or(|to| at <= *to)
-        });
-        records.sort_by_key(|record| (text(record, "updateTime"), text(record, "orderNo")));
-    }
-    let (page, size): (usize, usize) = (query["page"].parse().unwrap(), query["pageSize"].parse().unwrap());
-    let total = records.len();
-    let records: Vec<_> = records.into_iter().skip((page - 1) * size).take(size).collect();
-    for record in &records {
-        let number = text(record, "orderNo");
-        if !book.given_out.contains(&number) {
-            book.given_out.push_back(number);
-        }
-    }
-    ok(json!({"total": total, "page": page, "records": records}))
 }
 
 impl ChannelUnderTest for Fake {
@@ -213,7 +63,7 @@ impl ChannelUnderTest for Fake {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.platform.now()
     }
 
     fn records(&self) -> Vec<Vec<u8>> {
@@ -230,22 +80,11 @@ impl ChannelUnderTest for Fake {
     }
 
     fn push(&self, secret: usize, at: Timestamp, nonce: &str, body: &[u8]) -> WebhookRequest {
-        let target = "/webhooks/bureau";
-        let timestamp = at.as_millisecond().to_string();
-        let message = format!("POST\n{target}\n{timestamp}\n{nonce}\n{}", hex::encode(Sha256::digest(body)));
-        let sign = mac_hex(MacScheme::HmacSha256, &Secret::new(SECRETS[secret]), message.as_bytes());
-        let headers = [("x-app-id", "gateway"), ("x-timestamp", &timestamp), ("x-nonce", nonce), ("x-sign", &sign)];
-        WebhookRequest {
-            method: "POST".to_owned(),
-            target: target.to_owned(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            body: body.to_vec().into(),
-            received_at: self.now(),
-        }
+        platform::push("bureau", secret, at, nonce, body)
     }
 
     fn required_headers(&self) -> Vec<String> {
-        ["x-app-id", "x-timestamp", "x-nonce", "x-sign"].map(str::to_owned).to_vec()
+        platform::push_headers()
     }
 
     fn skew(&self) -> Duration {
@@ -286,44 +125,20 @@ impl ChannelUnderTest for Fake {
     }
 
     fn fill(&self, count: usize, together: usize) -> Vec<SourceNumber> {
-        let mut book = self.book();
-        *book = Book::default();
-        let first = count.saturating_sub(together) / 2;
-        for at in 0..count {
-            let second = if at < first { at } else { first + at.saturating_sub(first + together.max(1) - 1) };
-            let time = at_second(second as i64);
-            // Numbers run against the times, so that no order by number hides a mistake.
-            let number = format!("GZ{:06}", 900_000 - at);
-            book.records.push(
-                json!({"orderNo": number, "createTime": time, "updateTime": time, "orderType": "03", "round": 0}),
-            );
+        self.platform.fill("GZ", count, together, |place, number, time| {
             // Of some the task is not there yet.
-            if at % 3 > 0 {
-                book.records[at]["state"] = "20".into();
-            }
-        }
-        book.records.iter().map(|record| SourceNumber::new(record["orderNo"].as_str().unwrap()).unwrap()).collect()
+            let state = if place % 3 > 0 { Value::from("20") } else { Value::Null };
+            json!({"orderNo": number, "createTime": time, "updateTime": time, "orderType": "03", "round": 0, "state": state})
+        })
     }
 
     fn drift(&self) {
-        let mut book = self.book();
-        let Some(number) = book.given_out.pop_front() else { return };
-        book.moves += 1;
-        let time = at_second(3_000 + book.moves);
-        for record in &mut book.records {
-            if record["orderNo"] == number.as_str() {
-                record["updateTime"] = time.clone().into();
-            }
-        }
+        self.platform.drift();
     }
 
     fn fail_next(&self, fault: Fault) {
-        self.book().fault = Some(fault);
+        self.platform.fail_next(fault);
     }
-}
-
-fn at_second(second: i64) -> String {
-    format!("2026-11-23 {:02}:{:02}:{:02}", 8 + second / 3_600, second / 60 % 60, second % 60)
 }
 
 /// A further unit, named by a person.

@@ -1,7 +1,6 @@
 //! The bureau's connector against a fake system, records, and the shared conformance suite.
 #![allow(clippy::unwrap_used)]
 
-mod account;
 mod dispatches;
 mod fake;
 mod records;

@@ -1,7 +1,6 @@
 //! The municipal connector against a fake platform, golden records, and the shared conformance suite.
 #![allow(clippy::unwrap_used)]
 
-mod account;
 mod digests;
 mod dresses;
 mod fake;

@@ -1,7 +1,6 @@
 //! The provincial connector against a fake platform, golden records, and the shared conformance suite.
 #![allow(clippy::unwrap_used)]
 
-mod account;
 mod digests;
 mod fake;
 mod golden;

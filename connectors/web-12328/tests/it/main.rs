@@ -1,7 +1,6 @@
 //! The connector of 12328微信, website and 出租微信 against a fake platform, golden records, and the shared conformance suite.
 #![allow(clippy::unwrap_used)]
 
-mod account;
 mod digests;
 mod fake;
 mod golden;

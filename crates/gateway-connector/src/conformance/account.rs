@@ -1,21 +1,9 @@
-//! The fake platform's account of itself: sections 3 and 6 of the contract page, for orders without events, replies and visits.
+//! The fake counterparty's account of itself: section 6 of the municipal page, for orders without events, replies and visits. Worked out without the model.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-const ACCEPTANCE: [&str; 10] = [
-    "orderType",
-    "category",
-    "title",
-    "content",
-    "sourceType",
-    "address",
-    "occurTime",
-    "urgency",
-    "isSecret",
-    "isAnonymous",
-];
 const STATE: [&str; 4] = ["state", "unit", "deadline", "round"];
 
 struct Item {
@@ -26,11 +14,11 @@ struct Item {
 }
 
 /// The data of an answer to `GET /gateway/manifest`.
-pub(crate) fn account(records: &[Value], query: &BTreeMap<String, String>) -> Value {
+pub(super) fn account(records: &[Value], acceptance: &[&str], query: &BTreeMap<String, String>) -> Value {
     let (from, to) = (&query["from"], &query["to"]);
     let dataset = query["dataset"].as_str();
     let names: &[&str] = match dataset {
-        "acceptance" => &ACCEPTANCE,
+        "acceptance" => acceptance,
         "handling" => &STATE,
         _ => &[],
     };
