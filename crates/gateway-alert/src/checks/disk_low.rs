@@ -90,7 +90,8 @@ pub(super) struct DiskLow {
 impl DiskLow {
     pub(super) fn new(deps: &CheckDeps, config: DiskLowConfig) -> Self {
         let dirs = &deps.dirs;
-        let dirs = [("data", &dirs.data), ("bus", &dirs.bus), ("store", &dirs.store)];
+        let dirs =
+            [("data", &dirs.data), ("bus", &dirs.bus), ("store", &dirs.store), ("attachments", &dirs.attachments)];
         Self {
             dirs: dirs.map(|(name, path)| (name, path.clone())).to_vec(),
             probe: deps.space.clone(),

@@ -102,6 +102,8 @@ pub struct WatchedDirs {
     pub bus: PathBuf,
     /// The one with the store's file.
     pub store: PathBuf,
+    /// The attachments'.
+    pub attachments: PathBuf,
 }
 
 impl CheckDeps {

@@ -124,6 +124,7 @@ pub(super) fn check_deps(installation: &Installation, config: &GatewayConfig, pr
             data: installation.dir().to_owned(),
             bus: config.bus.embedded.dir.clone(),
             store: store.to_owned(),
+            attachments: config.attachments.dir.clone(),
         },
         space: Arc::new(space_of),
         whole_comparison_every: compared.then(|| Duration::from_millis(config.reconcile.policy.whole_every_ms)),

@@ -74,6 +74,8 @@ pub struct QueuedPush {
     pub number: String,
     /// What of it.
     pub push: Push,
+    /// The version that the order had by what is to be told.
+    pub version: u64,
 }
 
 /// The state that the journal adds up to.
@@ -346,7 +348,9 @@ impl Book {
             self.queue(number, &Push::Record);
         }
         self.next_push += 1;
-        self.pushes.insert(self.next_push, QueuedPush { number: number.to_owned(), push: push.clone() });
+        let version = self.order(number).map_or(0, |held| held.version);
+        let queued = QueuedPush { number: number.to_owned(), push: push.clone(), version };
+        self.pushes.insert(self.next_push, queued);
     }
 
     /// The newest queued push, where it is one of this order.

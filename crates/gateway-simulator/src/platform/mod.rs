@@ -27,7 +27,7 @@ mod tricks;
 mod upload;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -101,6 +101,8 @@ struct Platform {
     late: Mutex<HashMap<String, i64>>,
     /// What this process showed last of each order.
     seen: Mutex<HashMap<String, Seen>>,
+    /// The versions of an order that pushes of single events have told beyond what was seen of it.
+    told: Mutex<HashMap<String, BTreeSet<u64>>>,
     /// The largest page that the gateway asked for.
     page_size: AtomicUsize,
     /// How many answers to `complete` came late by plan.
@@ -181,6 +183,7 @@ pub async fn start_platform(options: PlatformOptions) -> Result<PlatformHandle, 
         answered_ms: AtomicI64::new(now),
         late: Mutex::default(),
         seen: Mutex::default(),
+        told: Mutex::default(),
         page_size: AtomicUsize::new(0),
         late_completes: AtomicUsize::new(0),
         restart: AtomicBool::new(false),

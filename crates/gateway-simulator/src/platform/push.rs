@@ -34,6 +34,8 @@ struct Outgoing {
     alone: Option<String>,
     /// The places of the orders whose whole records it holds, with the version of each.
     whole: Vec<(String, u64)>,
+    /// The order of a push of one event, and the version that the event made.
+    event: Option<(String, u64)>,
 }
 
 /// Pushes until the platform is shut down.
@@ -144,7 +146,24 @@ fn finish(platform: &Platform, outgoing: &Outgoing, taken: bool) {
         let current = |(key, version): &&(String, u64)| book.order(key).is_some_and(|held| held.version == *version);
         let shown: Vec<&String> = outgoing.whole.iter().filter(current).map(|(key, _)| key).collect();
         platform.shown(&mut book, shown.into_iter(), false, platform.now());
+        if let Some((key, version)) = &outgoing.event
+            && knows_all(platform, &book, key, *version)
+        {
+            platform.shown(&mut book, std::iter::once(key), false, platform.now());
+        }
     }
+}
+
+/// Whether who was told the event of this version knows the whole record by it: because all that came since the record was shown were events, and each was
+/// told.
+fn knows_all(platform: &Platform, book: &Book, key: &str, version: u64) -> bool {
+    let Some(seen) = lock(&platform.seen).get(key).map(|seen| seen.version) else { return false };
+    let mut told = lock(&platform.told);
+    let told = told.entry(key.to_owned()).or_default();
+    told.insert(version);
+    *told = told.split_off(&(seen + 1));
+    let all_told = |to: u64| to > seen && (seen + 1..=to).all(|version| told.contains(&version));
+    book.order(key).is_some_and(|held| all_told(held.version))
 }
 
 fn next(platform: &Platform) -> Option<Outgoing> {
@@ -152,8 +171,8 @@ fn next(platform: &Platform) -> Option<Outgoing> {
     let now = platform.now();
     let retries = lock(&platform.retries);
     let due = || book.pushes.iter().filter(|(push, _)| !retries.waits(**push, now));
-    let (&first, QueuedPush { number, push }) = due().next()?;
-    let (number, push) = (number.clone(), push.clone());
+    let (&first, QueuedPush { number, push, version }) = due().next()?;
+    let (number, push, version) = (number.clone(), push.clone(), *version);
     let waiting = due().take_while(|(_, queued)| queued.push == Push::Record).take(BATCH);
     let (ids, numbers): (Vec<u64>, Vec<String>) = waiting.map(|(id, queued)| (*id, queued.number.clone())).unzip();
     drop(retries);
@@ -180,11 +199,8 @@ fn next(platform: &Platform) -> Option<Outgoing> {
             };
             let nonce = nonce(platform, first);
             let body = platform.options.dress.push_event(&nonce, &order.order_no, &json!(event));
-            // Whoever was shown everything but this event knows the whole record by it.
-            let seen = lock(&platform.seen).get(&number).map(|seen| seen.version);
-            let complete = book.order(&number).filter(|held| seen.is_some_and(|seen| seen + 1 == held.version));
-            let whole = complete.map(|held| (held.key.clone(), held.version)).into_iter().collect();
-            Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole })
+            let event = book.order(&number).map(|held| (held.key.clone(), version));
+            Some(Outgoing { ids: vec![first], nonce, body, alone: None, whole: Vec::new(), event })
         }
         // Never queued; taken out so that the queue can't stand still.
         Push::None => Some(outgoing(platform, vec![first], &[], None)),
@@ -194,7 +210,7 @@ fn next(platform: &Platform) -> Option<Outgoing> {
 fn outgoing(platform: &Platform, ids: Vec<u64>, records: &[Order], alone: Option<String>) -> Outgoing {
     let nonce = nonce(platform, ids.first().copied().unwrap_or_default());
     let body = platform.options.dress.push_records(&nonce, records);
-    Outgoing { ids, nonce, body, alone, whole: Vec::new() }
+    Outgoing { ids, nonce, body, alone, whole: Vec::new(), event: None }
 }
 
 fn nonce(platform: &Platform, id: u64) -> String {

@@ -102,6 +102,7 @@ impl World {
                 data: dir.path().to_owned(),
                 bus: dir.path().join("bus"),
                 store: dir.path().to_owned(),
+                attachments: dir.path().join("attachments"),
             },
             space: Arc::new(move |_| Ok(*probed.lock().unwrap())),
             whole_comparison_every: Some(Duration::from_secs(3_600)),
