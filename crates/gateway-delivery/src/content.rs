@@ -40,7 +40,7 @@ fn forwarded(work: &DeliveryWork, body: &[u8], origins: &Origins) -> Result<(Mom
     let (row, raw) = (&work.delivery, &work.raw.meta);
     let change = origins.change(&raw.channel, body, raw.received_at, (row.dataset, &row.part))?;
     let event_time = change.event_time;
-    Ok((event_time, origins.visible(change, &row.from, &row.destination)))
+    Ok((event_time, origins.visible(change, &raw.channel, row.order_id, row)))
 }
 
 fn commanded(body: &[u8], operation: Operation) -> Result<(Moment, Fields), Reason> {

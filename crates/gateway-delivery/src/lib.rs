@@ -7,6 +7,7 @@
 //! What an answer means is decided in one pure place, [`policy`], whose page is the contract. Refused: resending after a time-out in
 //! the hope that the peer is idempotent; giving up after a number of attempts, since what is owed stays owed until a person says otherwise.
 
+mod address;
 mod attempt;
 mod config;
 mod content;
@@ -18,6 +19,7 @@ mod question;
 mod waker;
 mod worker;
 
+pub use address::AttachmentAddresses;
 pub use config::DeliveryConfig;
 pub use origin::Origins;
 pub use waker::OutboundWaker;

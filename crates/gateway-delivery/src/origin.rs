@@ -2,8 +2,10 @@
 //!
 //! Reading again instead of keeping a second copy: the bytes are there, reading them is pure, and erasing them erases what would be sent.
 
+use crate::AttachmentAddresses;
 use gateway_connector::{Connector, Reason};
-use gateway_model::{Change, ChannelId, Dataset, Field, FieldValue, Fields, Part, Timestamp};
+use gateway_model::{Change, ChannelId, Dataset, Field, FieldValue, Fields, OrderId, Part, Timestamp};
+use gateway_store::DeliveryRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,13 +14,21 @@ use std::sync::Arc;
 pub struct Origins {
     connectors: BTreeMap<ChannelId, Arc<dyn Connector>>,
     grants: BTreeMap<(ChannelId, ChannelId), BTreeSet<Field>>,
+    addresses: Option<AttachmentAddresses>,
 }
 
 impl Origins {
-    /// These channels, nothing granted.
+    /// These channels, nothing granted, no files kept.
     #[must_use]
     pub fn new(connectors: impl IntoIterator<Item = (ChannelId, Arc<dyn Connector>)>) -> Self {
-        Self { connectors: connectors.into_iter().collect(), grants: BTreeMap::new() }
+        Self { connectors: connectors.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Gives addresses of ours for the files that we fetch; references to others stay as they came.
+    #[must_use]
+    pub fn addressing(mut self, addresses: AttachmentAddresses) -> Self {
+        self.addresses = Some(addresses);
+        self
     }
 
     /// Grants `to` these person fields of what `from` states.
@@ -54,17 +64,27 @@ impl Origins {
         })
     }
 
-    /// What `to` may see of a change: person fields and pictures only by grant, and none of a secret or anonymous order.
-    pub(crate) fn visible(&self, change: Change, from: &ChannelId, to: &ChannelId) -> Fields {
+    /// What a delivery's destination may see of a change that `origin` states of `order`: person fields and pictures only by grant, and none of a secret or
+    /// anonymous order; pictures as addresses of ours.
+    pub(crate) fn visible(&self, change: Change, origin: &ChannelId, order: OrderId, delivery: &DeliveryRow) -> Fields {
         let flagged = |field| change.fields.get(field) == Some(&FieldValue::Flag(true));
         let hidden = flagged(Field::IsSecret) || flagged(Field::IsAnonymous);
-        let granted = self.grants.get(&(from.clone(), to.clone())).filter(|_| !hidden);
+        let between = (delivery.from.clone(), delivery.destination.clone());
+        let granted = self.grants.get(&between).filter(|_| !hidden);
         let seen = |field: &Field| granted.is_some_and(|granted| granted.contains(field));
         let mut fields = change.fields;
         fields.0.retain(|field, _| !field.needs_grant() || seen(field));
         for (field, value) in change.person.iter() {
             if seen(&field) {
                 fields.set(field, value.clone());
+            }
+        }
+        if let Some(addresses) = &self.addresses
+            && let Some(references) = fields.text(Field::Pictures)
+        {
+            match addresses.of(references, order, origin, delivery) {
+                none if none.is_empty() => drop(fields.0.remove(&Field::Pictures)),
+                addresses => fields.set(Field::Pictures, FieldValue::Text(addresses)),
             }
         }
         fields

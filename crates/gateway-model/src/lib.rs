@@ -4,6 +4,7 @@
 //! types, so a word has one meaning from the wire to the report. The glossary with the Chinese terms is `docs/GLOSSARY.md`.
 
 mod attachment;
+mod attachment_address;
 mod authority;
 mod book;
 mod causes;
@@ -29,6 +30,7 @@ mod plate;
 mod verification;
 
 pub use attachment::{AttachmentId, AttachmentState, MOST_ATTACHMENTS, attachment_references};
+pub use attachment_address::{AddressKey, AttachmentAddress};
 pub use authority::{AuthorityTable, ChannelState, Composed, Conflict, ConflictingValue, channel_states, compose};
 pub use book::{BookItem, BookSide, BucketSum, Digest, ItemKey, digest_of_pairs};
 pub use causes::with_causes;

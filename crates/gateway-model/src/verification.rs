@@ -94,6 +94,15 @@ impl fmt::Debug for PersonHash {
     }
 }
 
+/// The key for one purpose that belongs to an installation's secret; of another purpose it is another.
+pub(crate) fn key_for(secret: &[u8; 32], purpose: &[u8]) -> Hmac<Sha256> {
+    // HMAC takes keys of any length; the fallback is the same construction for the type system's sake.
+    let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    let mut mac = keyed(secret);
+    mac.update(purpose);
+    keyed(&mac.finalize().into_bytes())
+}
+
 /// Matches persons without holding them: HMAC-SHA256 with a secret of the installation.
 #[derive(Clone)]
 pub struct PersonKey(Hmac<Sha256>);
@@ -108,11 +117,7 @@ impl PersonKey {
     /// The key that belongs to an installation's secret; nothing else that is made from the secret equals it.
     #[must_use]
     pub fn of_installation(secret: &[u8; 32]) -> Self {
-        // HMAC takes keys of any length; the fallback is the same construction for the type system's sake.
-        let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        let mut mac = keyed(secret);
-        mac.update(b"matching of persons");
-        Self(keyed(&mac.finalize().into_bytes()))
+        Self(key_for(secret, b"matching of persons"))
     }
 
     /// What pairs of letters are mixed with before they are kept.

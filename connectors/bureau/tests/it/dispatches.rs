@@ -31,6 +31,20 @@ async fn bodies_are_as_the_contract_says() {
 }
 
 #[tokio::test]
+async fn addresses_of_pictures_are_sent_as_they_were_granted_and_are_no_part_of_the_item() {
+    let fake = Fake::start().await;
+    let sink = fake.connector.sink().unwrap();
+    let (_, mut delivery) = dispatches().swap_remove(0);
+    let without = sink.prepare(&delivery).unwrap().item;
+    let addresses = "https://gw.example.cn/attachments/1?to=bureau,https://gw.example.cn/attachments/2?to=bureau";
+    delivery.fields.set(Field::Pictures, addresses.into());
+    assert_eq!(sink.prepare(&delivery).unwrap().item, without);
+    assert!(matches!(sink.deliver(&delivery).await, Outcome::Acknowledged(_)));
+    let (_, _, body) = &fake.book().requests[0];
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap()["pictures"], addresses);
+}
+
+#[tokio::test]
 async fn replies_are_not_dispatched_and_nothing_is_commanded() {
     let fake = Fake::start().await;
     let sink = fake.connector.sink().unwrap();

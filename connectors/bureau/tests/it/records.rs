@@ -40,6 +40,16 @@ fn units_stand_each_for_itself_and_the_origins_state_beside_the_bureaus() {
 }
 
 #[test]
+fn the_addresses_that_we_told_the_bureau_are_no_word_of_its_own() {
+    let plain = changes("handled");
+    let shown = fixture("handled").replacen('{', r#"{"pictures": "/attachments/1?to=bureau","#, 1);
+    let normalizer = normalizer(KIND.load(&ProfileSource::Default).unwrap());
+    let now = parse_moment("2026-11-25T10:00:00+08:00").unwrap().start();
+    assert_eq!(normalizer.normalize(shown.as_bytes(), now).unwrap(), plain);
+    assert!(of(&plain, Dataset::Acceptance, "c0").unmapped.is_empty());
+}
+
+#[test]
 fn what_the_bureau_did_or_wishes_asks_and_what_it_repeats_does_not() {
     let changes = changes("handled");
     let asks: Vec<_> = changes

@@ -3,13 +3,15 @@
 use crate::bench::{Bench, at, config, number, run};
 use async_trait::async_trait;
 use gateway_connector::{Connector, Descriptor, NormalizeError, Normalizer, Outcome, Reason, RequestError};
-use gateway_delivery::{DeliveryWorker, Origins};
+use gateway_delivery::{AttachmentAddresses, DeliveryWorker, Origins};
 use gateway_model::{
-    Change, ChannelId, Dataset, Day, DeliveryState, Digest, Field, FieldValue, Fields, Moment, Operation, Part,
-    SourceNumber, Timestamp,
+    AddressKey, AttachmentAddress, AttachmentId, Change, ChannelId, Dataset, Day, DeliveryState, Digest, Field,
+    FieldValue, Fields, Moment, Operation, OrderId, Part, SourceNumber, Timestamp,
 };
+use gateway_store::DeliveryStore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A channel whose records name the flag that is set on the order, and cycle 0 as the only item.
 struct Origin(Descriptor);
@@ -17,7 +19,8 @@ struct Origin(Descriptor);
 impl Normalizer for Origin {
     fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
         let text = std::str::from_utf8(body).map_err(|error| NormalizeError::Undecodable(error.to_string()))?;
-        let said = [(Field::ReplyText, FieldValue::from("已处理")), (Field::Pictures, "p/1.jpg,p/2.jpg".into())];
+        let pictures = if text == "no_pictures" { " ," } else { "p/1.jpg,p/2.jpg" };
+        let said = [(Field::ReplyText, FieldValue::from("已处理")), (Field::Pictures, pictures.into())];
         let mut fields: Fields = said.into_iter().collect();
         if let Ok(flag) = text.parse::<Field>() {
             fields.set(flag, FieldValue::Flag(true));
@@ -116,6 +119,70 @@ async fn secret_and_anonymous_orders_show_nobody_whatever_was_granted() {
         forward(&bench, granted, flag).await;
         assert_eq!(persons(&bench), [], "{flag}");
     }
+}
+
+fn addressing(public_url: Option<&str>) -> Origins {
+    let addresses =
+        AttachmentAddresses::new(AddressKey::of_installation(&[7; 32]), public_url, Duration::from_secs(90 * 86_400));
+    origins().granting(channel("desk"), channel("municipal-12345"), [Field::Pictures]).addressing(addresses)
+}
+
+/// The address of a reference of the bench's first order.
+fn address(base: &str, reference: &str) -> String {
+    let order = OrderId(uuid::Uuid::from_u128(1));
+    let address = AttachmentAddress {
+        id: AttachmentId::of(order, &channel("desk"), reference),
+        to: channel("municipal-12345"),
+        until: at(90 * 86_400).as_second(),
+    };
+    AddressKey::of_installation(&[7; 32]).address(base, &address)
+}
+
+#[tokio::test]
+async fn a_picture_is_told_by_an_address_of_ours() {
+    for (public_url, base) in [
+        (None, ""),
+        (Some("https://gw.example.cn/files/"), "https://gw.example.cn/files"),
+        (Some("http://h:1"), "http://h:1"),
+    ] {
+        let bench = Bench::new().await;
+        assert_eq!(forward(&bench, addressing(public_url), "plain").await, DeliveryState::Acknowledged);
+        let expected = ["p/1.jpg", "p/2.jpg"].map(|reference| address(base, reference)).join(",");
+        assert_eq!(bench.destination.sent()[0].fields.text(Field::Pictures), Some(expected.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn who_may_see_no_pictures_gets_no_address_either() {
+    for (origins, body) in [
+        (addressing(None), "is_secret"),
+        (addressing(None), "is_anonymous"),
+        (addressing(None), "no_pictures"),
+        (
+            origins().addressing(AttachmentAddresses::new(AddressKey::of_installation(&[7; 32]), None, Duration::MAX)),
+            "plain",
+        ),
+    ] {
+        let bench = Bench::new().await;
+        forward(&bench, origins, body).await;
+        let sent = bench.destination.sent();
+        assert_eq!((sent.len(), sent[0].fields.get(Field::Pictures)), (1, None), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_again_much_later_has_the_same_address() {
+    let bench = Bench::new().await;
+    forward(&bench, addressing(Some("http://h")), "plain").await;
+    let id = gateway_model::DeliveryId(1);
+    bench.set_time(200 * 86_400);
+    bench.store.redeliver(id, at(200 * 86_400)).await.unwrap();
+    let mut deps = bench.deps();
+    deps.origins = Arc::new(addressing(Some("http://h")));
+    run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    let sent = bench.destination.sent();
+    assert_eq!((sent[0].generation, sent[1].generation), (1, 2));
+    assert_eq!(sent[0].fields, sent[1].fields);
 }
 
 #[tokio::test]
