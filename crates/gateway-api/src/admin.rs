@@ -3,9 +3,9 @@
 use crate::auth::{Right, gate};
 use crate::observe::{method_not_allowed, no_such_path, observe};
 use crate::{
-    ApiState, Code, Problem, archive, backfill, commands, dead_letters, deliveries, duplicates, exports, flow,
-    gap_export, gap_groups, gaps, health, incidents, nodes, orders, raw, reconcile, registry, repair_stops, report,
-    silences, status, trace,
+    ApiState, Code, Problem, archive, attachments, backfill, commands, dead_letters, deliveries, duplicates, exports,
+    flow, gap_export, gap_groups, gaps, health, incidents, nodes, orders, raw, reconcile, registry, repair_stops,
+    report, silences, status, trace,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -79,7 +79,9 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/archive", get(archive::list))
         .route("/api/v1/registry", get(registry::show))
         .route("/api/v1/status", get(status::status));
-    let read_bytes = Router::new().route("/api/v1/raw/{id}", get(raw::one));
+    let read_bytes = Router::new()
+        .route("/api/v1/raw/{id}", get(raw::one))
+        .route("/api/v1/attachments/{id}", get(attachments::bytes));
     let operate = Router::new()
         .route("/api/v1/duplicates", post(duplicates::join))
         .route("/api/v1/duplicates/{id}/confirm", post(duplicates::confirm))
@@ -87,6 +89,7 @@ pub fn admin_router(state: ApiState) -> Router {
         .route("/api/v1/nodes/{name}/forget", post(nodes::forget))
         .route("/api/v1/archive/{month}/take", post(archive::take))
         .route("/api/v1/archive/{month}/return", post(archive::bring_back))
+        .route("/api/v1/attachments/{id}/fetch", post(attachments::fetch_again))
         .route("/api/v1/gaps/{id}/repair", post(gaps::repair))
         .route("/api/v1/gaps/{id}/waive", post(gaps::waive))
         .route("/api/v1/gaps/repair", post(gaps::repair_many))

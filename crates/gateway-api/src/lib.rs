@@ -1,7 +1,7 @@
 //! The gateway's HTTP face: what channels push to, and what people, the desk, the judge and our own commands read and ask.
 //!
 //! Two listeners, so that what the outside can reach is little: [`public_router`] has `POST /webhooks/{channel}`, [`inquiry_router`] the question
-//! of a channel's own front end beside it, and there is nothing else;
+//! of a channel's own front end and [`attachment_router`] the files that destinations fetch beside it, and there is nothing else;
 //! [`admin_router`], on loopback, has `/api/v1/…`, `/healthz`, `/readyz` and `/metrics`. `docs/api.md` is the contract.
 //!
 //! The API decides nothing: it reads the store, appends to the bus, and enqueues jobs. A handler sees only the part of [`ApiState`] that it
@@ -11,6 +11,8 @@
 
 mod admin;
 mod archive;
+mod attachment_desk;
+mod attachments;
 mod auth;
 mod backfill;
 mod commands;
@@ -28,6 +30,7 @@ mod gaps;
 mod health;
 mod incidents;
 mod inquiry;
+mod kept_file;
 mod nodes;
 mod observe;
 mod order_json;
@@ -49,9 +52,11 @@ mod views;
 mod webhook;
 
 pub use admin::{admin_router, node_router};
+pub use attachment_desk::{AttachmentDesk, attachment_router};
 pub use auth::{Role, Token, TokenError, Tokens};
 pub use config::ApiConfig;
 pub use inquiry::{InquiryDesk, inquiry_router};
+pub use kept_file::ending as attachment_ending;
 pub use problem::{Code, Problem};
 pub use serve::serve;
 pub use state::{ApiState, ChannelInfo, NoWaker, NotifierInfo, StatusSource, Waker, Warning};

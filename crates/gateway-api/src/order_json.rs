@@ -47,6 +47,8 @@ pub(crate) struct OrderJson<'a> {
     overlays: Vec<Overlay>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     verifications: Vec<VerificationJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persons: Option<Vec<PersonJson<'a>>>,
 }
@@ -170,6 +172,7 @@ impl<'a> OrderJson<'a> {
             events: all.events.iter().filter_map(event).collect(),
             overlays: overlays(&all.events, |event| was_not_taken(event, &all.deliveries)),
             verifications: Vec::new(),
+            attachments: Vec::new(),
             persons: shown.persons.then(|| view.persons.iter().map(person).collect()),
         }
     }
@@ -189,6 +192,12 @@ impl<'a> OrderJson<'a> {
     /// With the orders that may be one with it, and what was said of them.
     pub(crate) fn paired(mut self, pairs: &[OrderPair]) -> Self {
         self.duplicates = pairs.iter().map(crate::duplicates::show).collect();
+        self
+    }
+
+    /// With the files that its records refer to.
+    pub(crate) fn attached(mut self, attachments: Vec<serde_json::Value>) -> Self {
+        self.attachments = attachments;
         self
     }
 

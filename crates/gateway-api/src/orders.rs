@@ -1,5 +1,6 @@
 //! Reading orders: the feed, one order, its timeline.
 
+use crate::attachments;
 use crate::auth::{Caller, Right};
 use crate::cursor;
 use crate::duplicates::{group, whole};
@@ -73,7 +74,9 @@ pub(crate) async fn one(
     }
     let groups = store.groups_of(&members).await?;
     let pairs = store.pairs_of(&members).await?;
+    let attachments = attachments::of_orders(&*store, &members).await?;
     let order = OrderJson::new(&view, shown).grouped(&groups).paired(&pairs).verified(&verifications);
+    let order = order.attached(attachments);
     Ok(Json(order).into_response())
 }
 

@@ -65,6 +65,8 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "The path does not take this method" "该路径不支持此方法";
     /// The client was too slow with its body.
     RequestTimeout "request_timeout" 408 "The request did not come in time" "请求未在时限内到达";
+    /// An address of an attachment that opens nothing.
+    AddressRefused "address_refused" 403 "The address opens nothing" "该地址无效";
     /// Several orders have that number.
     AmbiguousNumber "ambiguous_number" 409 "Several orders have this number" "多张工单使用同一编号，请用 --channel 缩小范围或按 id 查询";
     /// The idempotency key was used for something else.
@@ -85,6 +87,8 @@ codes! {
     UnverifiableChannel "unverifiable_channel" 409 "The channel gives no account to compare with" "该渠道不提供对账清单，无法核对";
     /// The record's bytes were erased.
     BodyErased "body_erased" 409 "The record's bytes were erased" "原始记录已被清除";
+    /// The source did not give the file, or it is not taken.
+    AttachmentGone "attachment_gone" 410 "The file is not to be had" "来源未能提供该附件，或该附件不予收取";
     /// The body is over the limit.
     BodyTooLarge "body_too_large" 413 "The body is too large" "内容超过上限";
     /// The command lacks something, or says too much.
@@ -93,10 +97,16 @@ codes! {
     InvalidRegistry "invalid_registry" 422 "The registry file has mistakes" "登记数据文件有误";
     /// A mistake of ours.
     Internal "internal" 500 "The gateway made a mistake" "网关内部错误";
+    /// A file that was kept is not in the attachment directory any more, or is damaged there.
+    AttachmentLost "attachment_lost" 500 "The kept file is not there any more" "附件文件已不在目录中或已损坏";
     /// The store's rows make no sense.
     StoreDamaged "store_damaged" 500 "The store does not make sense" "存储数据异常";
     /// The store can't be used now.
     StoreUnavailable "store_unavailable" 503 "The store is unavailable" "存储暂不可用";
+    /// As many files are on their way as may be at once.
+    AttachmentsBusy "attachments_busy" 503 "As many files are on their way as may be at once" "同时传输的附件已达上限，请稍后再试";
+    /// The file is asked for and not here yet.
+    AttachmentOwed "attachment_owed" 503 "The file is not here yet" "附件尚未取得，网关仍在向来源索取";
     /// The bus can't append now.
     BusUnavailable "bus_unavailable" 503 "The bus is unavailable" "总线暂不可写";
     /// It took too long here.
@@ -124,6 +134,13 @@ impl Problem {
     #[must_use]
     pub fn zh(mut self, detail: impl Into<String>) -> Self {
         self.detail_zh = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// Who asks is to come again after so many seconds, where the code is one of coming again at all.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = self.retry_after_s.map(|_| seconds);
         self
     }
 

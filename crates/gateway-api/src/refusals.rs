@@ -16,6 +16,7 @@ pub(crate) fn thing(what: &str) -> &str {
         "silence" => "静默",
         "pair of orders" => "疑似重复",
         "stopped repair" => "已暂停的修复",
+        "attachment" => "附件",
         "raw record" => "原始记录",
         "attached month" => "在库月份",
         "archived month" => "已归档月份",

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use gateway_bus::Bus;
 use gateway_model::{ChannelId, Clock, Dataset, PersonKey, Severity, Timestamp};
 use gateway_runtime::TaskStatus;
-use gateway_store::{JobKind, Store};
+use gateway_store::{AttachmentDir, JobKind, Store};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -117,6 +117,8 @@ pub struct ApiState {
     pub desk: ChannelId,
     /// Matches persons.
     pub person_key: PersonKey,
+    /// Where the files of attachments are.
+    pub attachments: AttachmentDir,
     /// Renders the metrics of the process.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Limits.
@@ -194,6 +196,7 @@ part! {
     Arc<ApiConfig> = |state| state.config.clone();
     Channels = |state| Channels(state.channels.clone());
     Alerts = |state| Alerts { codes: state.incident_codes.clone(), notifiers: state.notifiers.clone() };
+    AttachmentDir = |state| state.attachments.clone();
     PersonKey = |state| state.person_key.clone();
     Desk = |state| Desk(state.desk.clone());
     Metrics = |state| Metrics(state.metrics.clone());

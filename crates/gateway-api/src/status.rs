@@ -150,5 +150,6 @@ async fn books(store: &dyn Store, bus: &dyn Bus, channels: &Channels) -> Result<
     Ok(json!({
         "orders": store.order_count().await?, "records_on_bus": by_channel(waiting), "changes_parked": by_channel(store.parked_changes().await?),
         "dead_letters_open": letters, "dead_letters_counted_to": COUNTED, "jobs": jobs, "gaps": gaps, "anomalies": anomalies,
+        "attachments": crate::attachments::tallies(store).await?,
     }))
 }

@@ -4,20 +4,25 @@
 //! reply says it once more as its own field. Person fields never leave without a grant, and a command has none.
 
 use crate::Origins;
+use crate::address::Elsewhere;
 use gateway_connector::{OutboundDelivery, Reason};
 use gateway_model::{Command, Field, FieldValue, Fields, Moment, Operation};
 use gateway_store::DeliveryWork;
 
-/// The delivery as the sink sees it; `None` while the destination has no number for the order.
+/// The delivery as the sink sees it; `None` while the destination has no number for the order. `elsewhere` is what [`Origins::elsewhere`] said of it.
 ///
 /// # Errors
 /// Why it can't be said at all.
-pub(crate) fn outbound(work: &DeliveryWork, origins: &Origins) -> Result<Option<OutboundDelivery>, Reason> {
+pub(crate) fn outbound(
+    work: &DeliveryWork,
+    origins: &Origins,
+    elsewhere: &Elsewhere,
+) -> Result<Option<OutboundDelivery>, Reason> {
     let row = &work.delivery;
     let body = work.raw.body.as_ref().ok_or_else(|| Reason::new("erased", "the record with the content was erased"))?;
     let (event_time, fields) = match row.command_id {
         Some(_) => commanded(body, row.operation)?,
-        None => forwarded(work, body, origins)?,
+        None => forwarded(work, body, origins, elsewhere)?,
     };
     let Some(number) = work.number.clone() else { return Ok(None) };
     Ok(Some(OutboundDelivery {
@@ -36,11 +41,17 @@ pub(crate) fn outbound(work: &DeliveryWork, origins: &Origins) -> Result<Option<
     }))
 }
 
-fn forwarded(work: &DeliveryWork, body: &[u8], origins: &Origins) -> Result<(Moment, Fields), Reason> {
+fn forwarded(
+    work: &DeliveryWork,
+    body: &[u8],
+    origins: &Origins,
+    elsewhere: &Elsewhere,
+) -> Result<(Moment, Fields), Reason> {
     let (row, raw) = (&work.delivery, &work.raw.meta);
     let change = origins.change(&raw.channel, body, raw.received_at, (row.dataset, &row.part))?;
     let event_time = change.event_time;
-    Ok((event_time, origins.visible(change, &raw.channel, row.order_id, row)))
+    let order = elsewhere.get(&row.id).copied().unwrap_or(row.order_id);
+    Ok((event_time, origins.visible(change, &raw.channel, order, row)))
 }
 
 fn commanded(body: &[u8], operation: Operation) -> Result<(Moment, Fields), Reason> {

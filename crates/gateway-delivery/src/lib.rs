@@ -19,7 +19,7 @@ mod question;
 mod waker;
 mod worker;
 
-pub use address::AttachmentAddresses;
+pub use address::{AttachmentAddresses, Elsewhere};
 pub use config::DeliveryConfig;
 pub use origin::Origins;
 pub use waker::OutboundWaker;

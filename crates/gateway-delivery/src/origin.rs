@@ -2,10 +2,10 @@
 //!
 //! Reading again instead of keeping a second copy: the bytes are there, reading them is pure, and erasing them erases what would be sent.
 
-use crate::AttachmentAddresses;
+use crate::address::{AttachmentAddresses, Elsewhere};
 use gateway_connector::{Connector, Reason};
 use gateway_model::{Change, ChannelId, Dataset, Field, FieldValue, Fields, OrderId, Part, Timestamp};
-use gateway_store::DeliveryRow;
+use gateway_store::{DeliveryRow, DeliveryWork, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl Origins {
                 fields.set(field, value.clone());
             }
         }
-        if let Some(addresses) = &self.addresses
+        if let Some(addresses) = self.addresses_of(origin)
             && let Some(references) = fields.text(Field::Pictures)
         {
             match addresses.of(references, order, origin, delivery) {
@@ -88,5 +88,22 @@ impl Origins {
             }
         }
         fields
+    }
+
+    /// How the files of a channel are addressed, if we fetch them.
+    fn addresses_of(&self, origin: &ChannelId) -> Option<&AttachmentAddresses> {
+        let fetched = self.connectors.get(origin)?.attachments().is_some();
+        self.addresses.as_ref().filter(|_| fetched)
+    }
+
+    /// The orders whose files deliveries tell of, where they are others than those that the deliveries are of.
+    pub(crate) async fn elsewhere(&self, works: &[DeliveryWork]) -> Result<Elsewhere, StoreError> {
+        let Some(addresses) = &self.addresses else { return Ok(Elsewhere::new()) };
+        let shows = |work: &&DeliveryWork| {
+            let between = (work.delivery.from.clone(), work.delivery.destination.clone());
+            self.grants.get(&between).is_some_and(|granted| granted.contains(&Field::Pictures))
+                && self.addresses_of(&work.raw.meta.channel).is_some()
+        };
+        addresses.elsewhere(&works.iter().filter(shows).collect::<Vec<_>>()).await
     }
 }

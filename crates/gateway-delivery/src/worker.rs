@@ -5,6 +5,7 @@
 //! dies with it does the delivery stay `sending`, and the next holder of the lease takes it for ambiguous.
 
 use crate::Origins;
+use crate::address::Elsewhere;
 use crate::{DeliveryConfig, attempt, content, failure, policy, question};
 use async_trait::async_trait;
 use gateway_connector::{Breaker, BreakerState, Connector, OutboundDelivery};
@@ -165,11 +166,11 @@ impl DeliveryWorker {
         Ok(())
     }
 
-    fn step(&self, work: DeliveryWork) -> Option<Step> {
+    fn step(&self, work: DeliveryWork, elsewhere: &Elsewhere) -> Option<Step> {
         let shared = &self.shared;
         let now = shared.clock.now();
         let row = &work.delivery;
-        let outbound = match content::outbound(&work, &shared.origins) {
+        let outbound = match content::outbound(&work, &shared.origins, elsewhere) {
             Ok(Some(outbound)) => outbound,
             Ok(None) => return Some(Step::End(policy::numberless(row, now, &shared.config))),
             Err(reason) => return Some(Step::End(policy::unsendable(row, reason, now))),
@@ -280,7 +281,9 @@ impl DeliveryWorker {
         let due = self.shared.deliveries.due_deliveries(&self.shared.channel, now, limit).await;
         let due = due.map_err(|error| failure::store(&error))?;
         let fresh = due.into_iter().filter(|work| !self.asked.contains(&work.delivery.id));
-        Ok(fresh.filter_map(|work| self.step(work)).collect())
+        let fresh: Vec<DeliveryWork> = fresh.collect();
+        let elsewhere = self.shared.origins.elsewhere(&fresh).await.map_err(|error| failure::store(&error))?;
+        Ok(fresh.into_iter().filter_map(|work| self.step(work, &elsewhere)).collect())
     }
 
     /// Goes on until nothing is due and everything under way has ended, or until nothing may be begun any more. Places that fall free are

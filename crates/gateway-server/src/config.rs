@@ -143,7 +143,7 @@ pub struct AttachmentsSection {
     pub dir: PathBuf,
     /// The address under which destinations reach our public listener, as `https://gateway.example.gov.cn`; without it they are given addresses without a host.
     pub public_url: Option<String>,
-    /// How long an address that a destination was given is good, in days after the record that it came with.
+    /// How long an address that a destination was given is good, in days after it was decided that the destination is told of the file.
     pub address_valid_days: u32,
     /// How they are fetched.
     pub fetch: gateway_intake::FetchConfig,
@@ -318,6 +318,21 @@ pub fn prepare_alerting(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake
     }
 }
 
+/// Whether a path can be put behind it. A comma would part it where addresses are joined.
+fn is_whole_address(text: &str) -> bool {
+    let strange = |sign: char| sign == ',' || sign.is_whitespace() || sign.is_control();
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && text.to_ascii_lowercase().starts_with(&format!("{}://", url.scheme()))
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && !text.contains(strange)
+    })
+}
+
 fn is_plain(id: &str) -> bool {
     id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
@@ -414,10 +429,47 @@ fn check(config: &GatewayConfig, mistakes: &mut Vec<ConfigMistake>) {
     for (key, text) in config.attachments.fetch.mistakes() {
         mistakes.push(mistake(format!("attachments.fetch.{key}"), text));
     }
+    if config.attachments.public_url.as_deref().is_some_and(|url| !is_whole_address(url)) {
+        let text = "must be a whole address, as `https://gateway.example.gov.cn`: http or https, a host, perhaps a path, and nothing behind it";
+        mistakes.push(mistake("attachments.public_url", text));
+    }
     if config.attachments.address_valid_days == 0 {
         mistakes.push(mistake("attachments.address_valid_days", "must be at least 1"));
     }
     if config.pipeline.batch_records == 0 {
         mistakes.push(mistake("pipeline.batch_records", "must be at least 1"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole_address;
+
+    #[test]
+    fn an_address_is_whole_or_a_mistake() {
+        for whole in [
+            "https://gateway.example.gov.cn",
+            "http://10.1.2.3:8080/",
+            "https://example.cn/hotline",
+            "HTTPS://Gateway.Example",
+            "http://[::1]:8080",
+        ] {
+            assert!(is_whole_address(whole), "{whole}");
+        }
+        for wrong in [
+            "",
+            "gateway.example.gov.cn",
+            "/attachments",
+            "ftp://gateway.example.gov.cn",
+            "https:gateway.example.gov.cn",
+            "https://",
+            "https://user@gateway.example.gov.cn",
+            "https://gateway.example.gov.cn/?a=1",
+            "https://gateway.example.gov.cn/#top",
+            "https://gateway.example.gov.cn/a,b",
+            " https://gateway.example.gov.cn",
+        ] {
+            assert!(!is_whole_address(wrong), "{wrong}");
+        }
     }
 }

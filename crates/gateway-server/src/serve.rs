@@ -85,7 +85,9 @@ pub async fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     let public = if installation.roles.has(NodeRole::Intake) {
         let (listener, address) = listen(config.api.public_address, dir, PUBLIC_ADDRESS).await?;
         let pushes = gateway_api::public_router(tasks.gate.clone(), installation.clock.clone(), &state.config);
-        open(listener, pushes.merge(gateway_api::inquiry_router(installation.inquiries(), &state.config)));
+        let files = gateway_api::attachment_router(installation.attachment_desk(&config), &state.config);
+        let questions = gateway_api::inquiry_router(installation.inquiries(), &state.config);
+        open(listener, pushes.merge(questions).merge(files));
         address.to_string()
     } else {
         "-".to_owned()

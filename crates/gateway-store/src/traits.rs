@@ -121,8 +121,8 @@ pub trait AttachmentStore: Send + Sync {
     /// Writes what came of asking for them, each with one attempt more than before; of one that is not owed any more, or was asked for meanwhile, nothing
     /// happens.
     async fn write_attachments(&self, rows: &[AttachmentRow]) -> Result<()>;
-    /// Owes one again, from `at` on and as if it had not been asked for yet; `false` where it is kept, or there is none.
-    async fn fetch_attachment_again(&self, id: AttachmentId, at: Timestamp) -> Result<bool>;
+    /// Owes one again, from `at` on and as if it had not been asked for yet; `false` where there is none, or it is kept and its bytes are not `lost`.
+    async fn fetch_attachment_again(&self, id: AttachmentId, lost: bool, at: Timestamp) -> Result<bool>;
     /// Those that are missing, refused, or owed since before a time; ascending by id, behind `after`.
     async fn lacking_attachments(
         &self,

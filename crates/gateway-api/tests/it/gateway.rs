@@ -1,14 +1,16 @@
 //! A gateway's API, served on loopback, with everything else played by the test.
 
 use async_trait::async_trait;
-use gateway_api::{ApiConfig, ApiState, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker, Warning};
+use gateway_api::{
+    ApiConfig, ApiState, AttachmentDesk, ChannelInfo, NotifierInfo, Role, StatusSource, Token, Tokens, Waker, Warning,
+};
 use gateway_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use gateway_bus::{Bus, Message, TopicName, TopicSpec};
 use gateway_connector::{WebhookIntake, WebhookReply, WebhookRequest};
-use gateway_model::{ChannelId, Clock, ManualClock, Timestamp};
+use gateway_model::{AddressKey, ChannelId, Clock, ManualClock, Timestamp};
 use gateway_runtime::telemetry::{MetricsHandle, start_metrics};
 use gateway_runtime::{TaskHealth, TaskStatus};
-use gateway_store::{JobKind, SqliteOptions, SqliteStore, Store};
+use gateway_store::{AttachmentDir, JobKind, SqliteOptions, SqliteStore, Store};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +40,11 @@ pub fn desk() -> ChannelId {
     channel("desk")
 }
 
+/// What addresses of attachments are made with.
+pub fn address_key() -> AddressKey {
+    AddressKey::of_installation(&[7; 32])
+}
+
 /// Seconds after a Monday morning in China.
 pub fn at(seconds: i64) -> Timestamp {
     let start: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
@@ -51,6 +58,7 @@ pub struct Gateway {
     pub status: Arc<PlayedStatus>,
     pub waker: Arc<PlayedWaker>,
     pub intake: Arc<PlayedIntake>,
+    pub files: AttachmentDir,
     pub admin: String,
     pub public: String,
     pub stopping: CancellationToken,
@@ -110,6 +118,7 @@ impl Gateway {
             }
         }
         let store = Arc::new(SqliteStore::open(SqliteOptions::at(dir.path().join("store.db"))).await.unwrap());
+        let files = AttachmentDir::open(dir.path().join("attachments")).unwrap();
         let status = Arc::new(PlayedStatus::default());
         let waker = Arc::new(PlayedWaker::default());
         let intake = Arc::new(PlayedIntake::default());
@@ -129,14 +138,23 @@ impl Gateway {
                 .into(),
             desk: desk(),
             person_key: gateway_model::PersonKey::of_installation(&[7; 32]),
+            attachments: files.clone(),
             metrics: Arc::new(|| metrics().render()),
             config: config.clone(),
+        };
+        let desk = AttachmentDesk {
+            key: address_key(),
+            grants: [(municipal(), channel("bureau"))].into(),
+            store: store.clone(),
+            dir: files.clone(),
+            clock: told.clone(),
         };
         metrics();
         let stopping = CancellationToken::new();
         let mut servers = Vec::new();
         let mut bases = Vec::new();
         let public = gateway_api::public_router(intake.clone(), told, &config);
+        let public = public.merge(gateway_api::attachment_router(desk, &config));
         for router in [gateway_api::admin_router(state), public] {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
             bases.push(format!("http://{}", listener.local_addr().unwrap()));
@@ -146,7 +164,7 @@ impl Gateway {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let public = bases.pop().unwrap();
         let admin = bases.pop().unwrap();
-        Self { store, bus, clock, status, waker, intake, admin, public, stopping, servers, client, _dir: dir }
+        Self { store, bus, clock, status, waker, intake, files, admin, public, stopping, servers, client, _dir: dir }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -164,6 +182,11 @@ impl Gateway {
     pub async fn command(&self, token: &str, order: &str, key: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, &format!("/api/v1/orders/{order}/commands"));
         send(request.bearer_auth(token).header("Idempotency-Key", key).json(body)).await
+    }
+
+    /// What somebody from outside asks for.
+    pub fn outside(&self, method: Method, target: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{target}", self.public))
     }
 
     pub fn push(&self, target: &str) -> RequestBuilder {

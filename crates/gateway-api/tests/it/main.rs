@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod attachments;
 mod books;
 mod commands;
 mod duplicates;

@@ -3,6 +3,7 @@
 use super::front_box::Writing;
 use super::place::Part;
 use super::{FilesConfig, FilesDeps, FilesError, FrontBox, WHOLE};
+use crate::address::Elsewhere;
 use crate::{Origins, content};
 use gateway_connector::Connector;
 use gateway_connector::profile::ForwardKind;
@@ -60,12 +61,12 @@ pub struct Encoded {
 
 /// Encodes deliveries as rows.
 #[must_use]
-pub fn encode(dress: &FileDress, works: &[DeliveryWork], origins: &Origins) -> Encoded {
+pub fn encode(dress: &FileDress, works: &[DeliveryWork], origins: &Origins, elsewhere: &Elsewhere) -> Encoded {
     let mut encoded = Encoded::default();
     for work in works {
         let row = &work.delivery;
         let Some(kind) = dress.kind_of(row.dataset, &row.part) else { continue };
-        let written = match content::outbound(work, origins) {
+        let written = match content::outbound(work, origins, elsewhere) {
             Ok(Some(outbound)) => {
                 let (bytes, rows) = encoded.files.entry(kind).or_default();
                 dress.row(kind, &outbound, bytes).map(|()| *rows += 1)
@@ -120,7 +121,8 @@ impl Export<'_> {
             let Some(last) = works.last() else { break };
             after = last.delivery.id;
             let (connector, origins) = (Arc::clone(&self.deps.connector), Arc::clone(&self.deps.origins));
-            encoding.push_back(spawn_blocking(move || encode_page(&*connector, &works, &origins)));
+            let elsewhere = origins.elsewhere(&works).await?;
+            encoding.push_back(spawn_blocking(move || encode_page(&*connector, &works, &origins, &elsewhere)));
             if encoding.len() > ENCODERS {
                 files = append(&mut encoding, files, &mut left_out).await?;
             }
@@ -189,8 +191,8 @@ fn start_of(day: gateway_model::Day) -> Result<Timestamp, FilesError> {
         .map_err(|error| FilesError::Dress(error.to_string()))
 }
 
-fn encode_page(connector: &dyn Connector, works: &[DeliveryWork], origins: &Origins) -> Encoded {
-    connector.files().map(|dress| encode(dress, works, origins)).unwrap_or_default()
+fn encode_page(connector: &dyn Connector, works: &[DeliveryWork], origins: &Origins, elsewhere: &Elsewhere) -> Encoded {
+    connector.files().map(|dress| encode(dress, works, origins, elsewhere)).unwrap_or_default()
 }
 
 /// Appends the page that was begun first.

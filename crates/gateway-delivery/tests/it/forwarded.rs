@@ -2,19 +2,23 @@
 
 use crate::bench::{Bench, at, config, number, run};
 use async_trait::async_trait;
-use gateway_connector::{Connector, Descriptor, NormalizeError, Normalizer, Outcome, Reason, RequestError};
+use bytes::Bytes;
+use gateway_connector::{
+    AttachmentError, AttachmentSource, Connector, Descriptor, NormalizeError, Normalizer, Outcome, Reason, RequestError,
+};
 use gateway_delivery::{AttachmentAddresses, DeliveryWorker, Origins};
 use gateway_model::{
     AddressKey, AttachmentAddress, AttachmentId, Change, ChannelId, Dataset, Day, DeliveryState, Digest, Field,
     FieldValue, Fields, Moment, Operation, OrderId, Part, SourceNumber, Timestamp,
 };
-use gateway_store::DeliveryStore;
+use gateway_store::{AttachmentRow, DeliveryStore, IngestStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A channel whose records name the flag that is set on the order, and cycle 0 as the only item.
-struct Origin(Descriptor);
+/// Its files are fetched where it is said.
+struct Origin(Descriptor, bool);
 
 impl Normalizer for Origin {
     fn normalize(&self, body: &[u8], _received_at: Timestamp) -> Result<Vec<Change>, NormalizeError> {
@@ -55,8 +59,18 @@ impl Connector for Origin {
     fn normalizer(&self) -> &dyn Normalizer {
         self
     }
+    fn attachments(&self) -> Option<&dyn AttachmentSource> {
+        self.1.then_some(self)
+    }
     async fn check_connectivity(&self) -> Result<(), RequestError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl AttachmentSource for Origin {
+    async fn fetch(&self, _: &str, _: usize) -> Result<Bytes, AttachmentError> {
+        unreachable!("a delivery fetches nothing")
     }
 }
 
@@ -65,9 +79,13 @@ fn channel(name: &str) -> ChannelId {
 }
 
 fn origins() -> Origins {
+    origins_of(true)
+}
+
+fn origins_of(fetched: bool) -> Origins {
     let descriptor = Descriptor { kind: "origin", datasets: vec![Dataset::Completion], manifest_grains: Vec::new() };
     // The bench's records come from here.
-    Origins::new([(channel("desk"), Arc::new(Origin(descriptor)) as Arc<dyn Connector>)])
+    Origins::new([(channel("desk"), Arc::new(Origin(descriptor, fetched)) as Arc<dyn Connector>)])
 }
 
 async fn forward(bench: &Bench, origins: Origins, body: &str) -> DeliveryState {
@@ -121,15 +139,18 @@ async fn secret_and_anonymous_orders_show_nobody_whatever_was_granted() {
     }
 }
 
-fn addressing(public_url: Option<&str>) -> Origins {
-    let addresses =
-        AttachmentAddresses::new(AddressKey::of_installation(&[7; 32]), public_url, Duration::from_secs(90 * 86_400));
-    origins().granting(channel("desk"), channel("municipal-12345"), [Field::Pictures]).addressing(addresses)
+fn addressing(bench: &Bench, origins: Origins, public_url: Option<&str>) -> Origins {
+    let (key, valid) = (AddressKey::of_installation(&[7; 32]), Duration::from_secs(90 * 86_400));
+    let addresses = AttachmentAddresses::new(key, public_url, valid, bench.store.clone());
+    origins.granting(channel("desk"), channel("municipal-12345"), [Field::Pictures]).addressing(addresses)
 }
 
 /// The address of a reference of the bench's first order.
 fn address(base: &str, reference: &str) -> String {
-    let order = OrderId(uuid::Uuid::from_u128(1));
+    address_in(OrderId(uuid::Uuid::from_u128(1)), base, reference)
+}
+
+fn address_in(order: OrderId, base: &str, reference: &str) -> String {
     let address = AttachmentAddress {
         id: AttachmentId::of(order, &channel("desk"), reference),
         to: channel("municipal-12345"),
@@ -146,24 +167,31 @@ async fn a_picture_is_told_by_an_address_of_ours() {
         (Some("http://h:1"), "http://h:1"),
     ] {
         let bench = Bench::new().await;
-        assert_eq!(forward(&bench, addressing(public_url), "plain").await, DeliveryState::Acknowledged);
+        assert_eq!(
+            forward(&bench, addressing(&bench, origins(), public_url), "plain").await,
+            DeliveryState::Acknowledged
+        );
         let expected = ["p/1.jpg", "p/2.jpg"].map(|reference| address(base, reference)).join(",");
         assert_eq!(bench.destination.sent()[0].fields.text(Field::Pictures), Some(expected.as_str()));
     }
+    // Of a channel whose files we do not fetch its own word is all that there is.
+    let bench = Bench::new().await;
+    forward(&bench, addressing(&bench, origins_of(false), None), "plain").await;
+    assert_eq!(bench.destination.sent()[0].fields.text(Field::Pictures), Some("p/1.jpg,p/2.jpg"));
 }
 
 #[tokio::test]
 async fn who_may_see_no_pictures_gets_no_address_either() {
-    for (origins, body) in [
-        (addressing(None), "is_secret"),
-        (addressing(None), "is_anonymous"),
-        (addressing(None), "no_pictures"),
-        (
-            origins().addressing(AttachmentAddresses::new(AddressKey::of_installation(&[7; 32]), None, Duration::MAX)),
-            "plain",
-        ),
-    ] {
+    for (granted, body) in [(true, "is_secret"), (true, "is_anonymous"), (true, "no_pictures"), (false, "plain")] {
         let bench = Bench::new().await;
+        let addresses = AttachmentAddresses::new(
+            AddressKey::of_installation(&[7; 32]),
+            None,
+            Duration::from_secs(1),
+            bench.store.clone(),
+        );
+        let fields = if granted { vec![Field::Pictures] } else { vec![Field::ContactPhone] };
+        let origins = origins().granting(channel("desk"), channel("municipal-12345"), fields).addressing(addresses);
         forward(&bench, origins, body).await;
         let sent = bench.destination.sent();
         assert_eq!((sent.len(), sent[0].fields.get(Field::Pictures)), (1, None), "{body}");
@@ -171,14 +199,47 @@ async fn who_may_see_no_pictures_gets_no_address_either() {
 }
 
 #[tokio::test]
+async fn of_orders_that_are_one_the_files_stay_those_of_the_order_whose_record_it_is() {
+    let bench = Bench::new().await;
+    let id = bench.owe_body(1, Operation::Forward, b"plain".to_vec(), Some(number(1))).await;
+    let raw_id = bench.row(id).await.raw_id;
+    let [one, two] = [1, 2].map(|n| OrderId(uuid::Uuid::from_u128(n)));
+    let decide = |loaded: gateway_store::Loaded| gateway_store::IngestWrites {
+        orders: vec![gateway_store::WorkOrderRow {
+            id: two,
+            seq: 1,
+            feed_seq: loaded.next_feed_seq,
+            created_at: at(0),
+            changed_at: at(0),
+            state: None,
+            round: 0,
+            fields: Fields::new(),
+            conflicts: Vec::new(),
+        }],
+        // The destination knows the first; the record is of the second.
+        aliases: vec![(one, one), (two, one)],
+        attachments: ["p/1.jpg", "p/2.jpg"]
+            .map(|reference| AttachmentRow::owed(two, channel("desk"), reference, raw_id, at(0)))
+            .to_vec(),
+        ..gateway_store::IngestWrites::default()
+    };
+    bench.store.ingest(gateway_store::IngestRequest::default(), &decide).await.unwrap();
+    let mut deps = bench.deps();
+    deps.origins = Arc::new(addressing(&bench, origins(), None));
+    run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
+    let expected = ["p/1.jpg", "p/2.jpg"].map(|reference| address_in(two, "", reference)).join(",");
+    assert_eq!(bench.destination.sent()[0].fields.text(Field::Pictures), Some(expected.as_str()));
+}
+
+#[tokio::test]
 async fn what_is_sent_again_much_later_has_the_same_address() {
     let bench = Bench::new().await;
-    forward(&bench, addressing(Some("http://h")), "plain").await;
+    forward(&bench, addressing(&bench, origins(), Some("http://h")), "plain").await;
     let id = gateway_model::DeliveryId(1);
     bench.set_time(200 * 86_400);
     bench.store.redeliver(id, at(200 * 86_400)).await.unwrap();
     let mut deps = bench.deps();
-    deps.origins = Arc::new(addressing(Some("http://h")));
+    deps.origins = Arc::new(addressing(&bench, origins(), Some("http://h")));
     run(&mut DeliveryWorker::new(deps, "me", config()).unwrap()).await.unwrap();
     let sent = bench.destination.sent();
     assert_eq!((sent[0].generation, sent[1].generation), (1, 2));

@@ -140,7 +140,7 @@ async fn a_file_that_comes_later_is_asked_for_until_it_does_and_one_that_never_c
 
     // A person asks again, and now it is there.
     files.bench.channel.file("lost", [Given::Bytes(PICTURE)]);
-    assert!(files.bench.store.fetch_attachment_again(files.row("lost").await.id, at(5_000)).await.unwrap());
+    assert!(files.bench.store.fetch_attachment_again(files.row("lost").await.id, false, at(5_000)).await.unwrap());
     files.run_at(5_000).await;
     assert_eq!(files.row("lost").await.state, AttachmentState::Kept);
 }

@@ -154,7 +154,7 @@ async fn of_what_was_given_up_a_person_decides() {
 
     // Asked for again by a person, it is the gateway's turn, and the gap is not over before the file is there.
     let now = lacking.world.clock.now();
-    assert!(lacking.world.store.fetch_attachment_again(lacking.id("lost"), now).await.unwrap());
+    assert!(lacking.world.store.fetch_attachment_again(lacking.id("lost"), false, now).await.unwrap());
     lacking.audit(1).await;
     let again = lacking.world.store.gap(of("lost").id).await.unwrap().unwrap();
     assert_eq!((again.state, again.reason.clone(), owner(&again)), (GapState::Open, None, Some(Owner::Gateway)));

@@ -2,6 +2,7 @@
 
 use super::QueryOptions;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Options of `order`.
 #[derive(Debug, Clone, Args)]
@@ -14,7 +15,7 @@ pub struct OrderOptions {
 /// What to do with orders.
 #[derive(Debug, Clone, Subcommand)]
 pub enum OrderAction {
-    /// Show an order: facets, events, extensions and appeals, states, duplicates, verification, timeline, records, deliveries, attempts, receipts.
+    /// Show an order: facets, events, extensions and appeals, states, duplicates, verification, attachments, timeline, records, deliveries, attempts, receipts.
     Show {
         /// Any side's number, or the gateway's id.
         number: String,
@@ -24,6 +25,23 @@ pub enum OrderAction {
         /// Show person fields, and the records' bytes, too.
         #[arg(long)]
         person: bool,
+        /// Where to ask.
+        #[command(flatten)]
+        query: QueryOptions,
+    },
+    /// Show the files that an order's records refer to, save those that are kept, or ask for the others again. 附件
+    Attachments {
+        /// Any side's number, or the gateway's id.
+        number: String,
+        /// The channel whose number it is.
+        #[arg(long)]
+        channel: Option<String>,
+        /// Save the files that are kept into this directory, each under its id.
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+        /// Ask the source again, at once, for what is not kept or was lost since.
+        #[arg(long, conflicts_with = "save")]
+        again: bool,
         /// Where to ask.
         #[command(flatten)]
         query: QueryOptions,

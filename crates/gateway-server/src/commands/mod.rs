@@ -3,6 +3,7 @@
 
 mod alert;
 mod archive;
+mod attachments;
 mod check;
 mod client;
 mod deliveries;

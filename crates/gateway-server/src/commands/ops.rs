@@ -34,6 +34,7 @@ pub async fn status(options: QueryOptions) -> Result<ExitCode, Failure> {
         channel_table(channels);
     }
     books(&status["books"]);
+    attachments(&status["books"]["attachments"]);
     for left in status["months_left"].as_array().into_iter().flatten() {
         let holds: Vec<String> = left["holds"].as_array().into_iter().flatten().map(super::archive::hold).collect();
         say(format_args!("month 月份 {}: stays 未归档: {}", cell(&left["month"]), holds.join("; ")));
@@ -83,6 +84,20 @@ fn books(books: &Value) {
         cell(&books["dead_letters_open"]),
         count("records_on_bus", &|_| true),
     ));
+}
+
+/// How far the files are that records refer to, a line for each channel.
+fn attachments(tallies: &Value) {
+    for tally in tallies.as_array().into_iter().flatten() {
+        say(format_args!(
+            "attachments 附件 {}: kept 已取得 {}, owed 待取 {}, missing 缺失 {}, refused 拒收 {}",
+            cell(&tally["channel"]),
+            cell(&tally["kept"]),
+            cell(&tally["owed"]),
+            cell(&tally["missing"]),
+            cell(&tally["refused"]),
+        ));
+    }
 }
 
 /// Asks for a comparison now.

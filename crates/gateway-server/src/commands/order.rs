@@ -1,5 +1,6 @@
 //! `order show`: everything that is held of an order, and how it came and went.
 
+use super::attachments::{self, Of};
 use super::client::{ApiClient, Thing};
 use super::print::{cell, json, say, table};
 use crate::Failure;
@@ -14,8 +15,13 @@ use std::process::ExitCode;
 /// # Errors
 /// What the API tells; several orders of that number are listed in it.
 pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
-    let OrderAction::Show { number, channel, person, query } = options.action else {
-        return super::request::request(options.action).await;
+    let (number, channel, person, query) = match options.action {
+        OrderAction::Show { number, channel, person, query } => (number, channel, person, query),
+        OrderAction::Attachments { number, channel, save, again, query } => {
+            let of = Of { number, channel, query };
+            return attachments::attachments(of, save.as_deref(), again).await;
+        }
+        asked => return super::request::request(asked).await,
     };
     let api = ApiClient::connect(&query.installation).await?;
     let mut filter = vec![("person", if person { "true" } else { "false" })];
@@ -60,6 +66,7 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "looked_up", "at"],
         &order["verifications"],
     );
+    section("attachments 附件", &attachments::COLUMNS, &order["attachments"]);
     section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);
     section("timeline 时间线", &["seq", "at", "channel", "dataset", "part", "origin", "raw_id"], &timeline["timeline"]);
     let mut columns = vec!["id", "origin", "received_at", "topic", "partition", "offset"];
@@ -142,7 +149,7 @@ fn head(order: &Value) {
     }
 }
 
-fn section(title: &str, keys: &[&str], rows: &Value) {
+pub(super) fn section(title: &str, keys: &[&str], rows: &Value) {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return;

@@ -43,7 +43,9 @@ pub(super) async fn request(action: OrderAction) -> Result<ExitCode, Failure> {
             let note = note.map(|note| text("event_text", note));
             ("assign", asked.into_iter().chain(note).collect(), request)
         }
-        OrderAction::Show { .. } => return Err(Failure("showing is no request".into())),
+        OrderAction::Show { .. } | OrderAction::Attachments { .. } => {
+            return Err(Failure("showing is no request".into()));
+        }
     };
     send(Request { operation, fields: fields.into_iter().collect() }, options).await
 }

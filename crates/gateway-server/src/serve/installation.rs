@@ -5,13 +5,15 @@ use crate::role::{Roles, node_name};
 use crate::store::StoreEngine;
 use crate::{Failure, registry, secrets};
 use gateway_alert::node::{NodeSelf, SpoolReading};
-use gateway_api::{ApiState, ChannelInfo, InquiryDesk, NotifierInfo, Role, StatusSource, Token, Tokens, Waker};
+use gateway_api::{
+    ApiState, AttachmentDesk, ChannelInfo, InquiryDesk, NotifierInfo, Role, StatusSource, Token, Tokens, Waker,
+};
 use gateway_bus::spool::{SpoolDepth, SpooledBus};
 use gateway_bus::{Bus, BusOptions, TopicName, TopicSpec};
 use gateway_connector::Connector;
 use gateway_connector::wire::OperatingData;
 use gateway_intake::PushConflicts;
-use gateway_model::{ChannelId, Clock, PersonKey, Timestamp};
+use gateway_model::{AddressKey, ChannelId, Clock, Field, PersonKey, Timestamp};
 use gateway_pipeline::ContentKey;
 use gateway_store::{AttachmentDir, NodeSpool, Store};
 use std::collections::BTreeSet;
@@ -44,6 +46,8 @@ pub struct Installation {
     pub content_key: ContentKey,
     /// Matches persons.
     pub person_key: PersonKey,
+    /// Makes and knows the addresses of attachments.
+    pub address_key: AddressKey,
     /// The service that is asked of cars and drivers.
     pub operating_data: Option<Arc<OperatingData>>,
     /// Where the bytes of attachments are.
@@ -89,6 +93,7 @@ impl Installation {
         let desk = config.api.desk()?;
         let key = secrets::key_bytes(&dir.join("secrets/content.key"))?;
         let (content_key, person_key) = (ContentKey::new(&key), PersonKey::of_installation(&key));
+        let address_key = AddressKey::of_installation(&key);
         // A new holder with every start: what a killed process held stays its own until the lease runs out.
         let holder = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let started_at = clock.now();
@@ -105,6 +110,7 @@ impl Installation {
             alerting,
             content_key,
             person_key,
+            address_key,
             operating_data,
             attachments: attachment_dir(config)?,
             holder,
@@ -257,6 +263,7 @@ impl Installation {
             notifiers: self.notifier_infos(),
             desk: self.desk.clone(),
             person_key: self.person_key.clone(),
+            attachments: self.attachments.clone(),
             metrics,
             config: Arc::new(config.api.clone()),
         })
@@ -265,6 +272,18 @@ impl Installation {
     /// Answers the front ends of channels that ask for the progress of their orders.
     pub fn inquiries(&self) -> Arc<InquiryDesk> {
         Arc::new(InquiryDesk::new(self.connectors.clone(), self.store.clone(), self.clock.clone()))
+    }
+
+    /// Gives files to destinations that the rules grant `pictures`.
+    pub fn attachment_desk(&self, config: &GatewayConfig) -> AttachmentDesk {
+        let granting = config.routes.iter().filter(|route| route.person_fields.contains(&Field::Pictures));
+        AttachmentDesk {
+            key: self.address_key.clone(),
+            grants: granting.map(|route| (route.from.clone(), route.to.clone())).collect(),
+            store: self.store.clone(),
+            dir: self.attachments.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// The tokens, made at the first start.

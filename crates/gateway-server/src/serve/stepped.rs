@@ -51,6 +51,8 @@ impl SteppedGateway {
             (format!("http://{}", public.local_addr()?), format!("http://{}", admin.local_addr()?));
         let public_router = gateway_api::public_router(tasks.gate, clock, &state.config);
         let public_router = public_router.merge(gateway_api::inquiry_router(installation.inquiries(), &state.config));
+        let files = gateway_api::attachment_router(installation.attachment_desk(&config), &state.config);
+        let public_router = public_router.merge(files);
         let admin_router = gateway_api::admin_router(state);
         for (listener, router) in [(public, public_router), (admin, admin_router)] {
             let (api, closing) = (config.api.clone(), closing.clone());

@@ -14,7 +14,7 @@ use gateway_api::Waker;
 use gateway_bus::{Bus, TopicName};
 use gateway_connector::{Breaker, Connector};
 use gateway_delivery::files::{FileExchange, FilesDeps};
-use gateway_delivery::{DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
+use gateway_delivery::{AttachmentAddresses, DeliveryDeps, DeliveryWorker, Origins, OutboundWaker};
 use gateway_intake::{
     AttachmentFetcher, Backfiller, ChannelIntake, PollProgress, Poller, Rereader, SpoolDrainer, WebhookGate,
 };
@@ -279,7 +279,14 @@ fn start_filing(
 
 /// Who states what is forwarded, and what was granted of it.
 fn origins(installation: &Installation, config: &GatewayConfig) -> Arc<Origins> {
-    let origins = Origins::new(installation.connectors.iter().cloned());
+    let attachments = &config.attachments;
+    let addresses = AttachmentAddresses::new(
+        installation.address_key.clone(),
+        attachments.public_url.as_deref(),
+        Duration::from_secs(u64::from(attachments.address_valid_days) * 86_400),
+        installation.store.clone(),
+    );
+    let origins = Origins::new(installation.connectors.iter().cloned()).addressing(addresses);
     let granted = config.routes.iter().fold(origins, |origins, route| {
         origins.granting(route.from.clone(), route.to.clone(), route.person_fields.iter().copied())
     });

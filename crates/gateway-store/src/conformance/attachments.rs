@@ -81,8 +81,14 @@ pub async fn an_attachment_is_owed_until_it_is_kept(place: &dyn StoreUnderTest) 
     .await
     .unwrap();
     assert_eq!(store.attachment(first.id).await.unwrap(), Some(AttachmentRow { raw_id: RawId(2), ..first.clone() }));
-    assert!(!store.fetch_attachment_again(first.id, at(600)).await.unwrap(), "it is kept");
-    assert!(!store.fetch_attachment_again(nobodys, at(600)).await.unwrap(), "there is none");
+    assert!(!store.fetch_attachment_again(first.id, false, at(600)).await.unwrap(), "it is kept");
+    assert!(!store.fetch_attachment_again(nobodys, true, at(600)).await.unwrap(), "there is none");
+    // But not on the disk any more.
+    assert!(store.fetch_attachment_again(first.id, true, at(600)).await.unwrap());
+    assert_eq!(
+        store.attachment(first.id).await.unwrap(),
+        Some(AttachmentRow { raw_id: RawId(2), ..owed(1, "p/1.jpg", 600) })
+    );
 }
 
 /// What is lacking is told page by page, and is owed anew when a person asks for it.
@@ -112,7 +118,7 @@ pub async fn a_lacking_attachment_is_told_and_asked_for_again(place: &dyn StoreU
     assert_eq!(told, expected);
     assert!(store.lacking_attachments(&desk(), at(999), None, 9).await.unwrap().is_empty());
 
-    assert!(store.fetch_attachment_again(all[0].id, at(300)).await.unwrap());
+    assert!(store.fetch_attachment_again(all[0].id, false, at(300)).await.unwrap());
     let anew = AttachmentRow { owed_at: at(300), fetch_at: Some(at(300)), ..all[0].clone() };
     assert_eq!(store.attachment(all[0].id).await.unwrap(), Some(anew.clone()));
     // Who asked before that comes too late, unless it was for the first time, which is as good.

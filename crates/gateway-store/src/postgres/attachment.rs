@@ -62,10 +62,11 @@ impl AttachmentStore for PostgresStore {
         .await
     }
 
-    async fn fetch_attachment_again(&self, id: AttachmentId, at: Timestamp) -> Result<bool> {
+    async fn fetch_attachment_again(&self, id: AttachmentId, lost: bool, at: Timestamp) -> Result<bool> {
         self.repeated(|| async {
             let mut tx = self.begin_write().await?;
-            let done = sqlx::query(sql!("attachment/again")).bind(&id.0[..]).bind(to_ms(at)).execute(&mut *tx).await?;
+            let again = sqlx::query(sql!("attachment/again")).bind(&id.0[..]).bind(to_ms(at)).bind(lost);
+            let done = again.execute(&mut *tx).await?;
             commit(tx).await?;
             Ok(done.rows_affected() > 0)
         })

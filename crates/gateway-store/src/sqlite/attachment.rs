@@ -63,9 +63,10 @@ impl AttachmentStore for SqliteStore {
         Ok(())
     }
 
-    async fn fetch_attachment_again(&self, id: AttachmentId, at: Timestamp) -> Result<bool> {
+    async fn fetch_attachment_again(&self, id: AttachmentId, lost: bool, at: Timestamp) -> Result<bool> {
         let mut tx = self.begin_write().await?;
-        let done = sqlx::query(sql!("attachment/again")).bind(&id.0[..]).bind(to_ms(at)).execute(&mut *tx).await?;
+        let again = sqlx::query(sql!("attachment/again")).bind(&id.0[..]).bind(to_ms(at)).bind(lost);
+        let done = again.execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(done.rows_affected() > 0)
     }
