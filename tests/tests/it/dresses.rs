@@ -3,7 +3,7 @@
 
 use crate::demo::{Demo, count, total};
 use crate::program::{Scratch, run, together, wait_for};
-use gateway_simulator::{Dress, PlatformHandle, PlatformOptions, start_platform};
+use gateway_simulator::{Dress, PlatformHandle, PlatformKind, PlatformOptions, start_platform};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +35,12 @@ fn profile(name: &str) -> PathBuf {
 
 /// A platform that has lived, without faults.
 async fn platform(scratch: &Scratch, dress: Dress) -> PlatformHandle {
+    lived(scratch, |options| options.dress = dress).await
+}
+
+async fn lived(scratch: &Scratch, change: impl FnOnce(&mut PlatformOptions)) -> PlatformHandle {
     let mut options = PlatformOptions::new(scratch.path("platform"), "request-secret", "webhook-secret");
-    options.dress = dress;
+    change(&mut options);
     options.rate = 500.0;
     options.orders = Some(60);
     let platform = start_platform(options).await.expect("a platform");
@@ -127,6 +131,46 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     assert!(steps.contains(&("account handling ids".to_owned(), "failed".to_owned())), "{said:#}");
     let (code, _, said) = tried(&scratch, &profile("canghai"), &platform.url(), "request-secret").await;
     assert_eq!(code, 1, "another city's platform: {said:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_records_refer_to_are_tried() {
+    let _machine = together().await;
+    let scratch = Scratch::new();
+    let platform = lived(&scratch, |options| options.kind = PlatformKind::TaxiQr).await;
+    let shipped = profile("default").with_file_name("../../taxi-qr/profiles/default.toml");
+    let (code, steps, said) = tried(&scratch, &shipped, &platform.url(), "request-secret").await;
+    assert_eq!(code, 0, "{said:#}");
+    for wanted in ["file", "unknown file"] {
+        assert!(steps.contains(&(wanted.to_owned(), "ok".to_owned())), "{wanted}: {said:#}");
+    }
+    assert!(!said.to_string().contains(".jpg"), "references are not shown: {said:#}");
+    let text = std::fs::read_to_string(&shipped).expect("the profile");
+    let file = scratch.path("changed.toml");
+    // Another path: no file comes, and it is told what to compare.
+    std::fs::write(&file, text.replace("/gateway/files/", "/gateway/pictures/")).expect("written");
+    let (code, _, said) = tried(&scratch, &file, &platform.url(), "request-secret").await;
+    let step = said["steps"].as_array().into_iter().flatten().find(|step| step["step"] == "file");
+    assert_eq!((code, step.map(|step| &step["result"])), (1, Some(&Value::from("failed"))), "{said:#}");
+    let remedy = step.and_then(|step| step["remedy"].as_str());
+    assert!(remedy.is_some_and(|remedy| remedy.contains("attachments.path")), "{said:#}");
+    // Without the section nothing is asked, and `check` says so.
+    let (before, rest) = text.split_once("\n[attachments]\n").expect("the section");
+    let (_, after) = rest.split_once("\n[inquiry]\n").expect("the next one");
+    std::fs::write(&file, format!("{before}\n[inquiry]\n{after}")).expect("written");
+    let (code, steps, said) = tried(&scratch, &file, &platform.url(), "request-secret").await;
+    assert_eq!(code, 0, "{said:#}");
+    assert!(steps.contains(&("file".to_owned(), "left_out".to_owned())), "{said:#}");
+    let remarks = |file: &std::path::Path| {
+        let (code, out, err) = run(&["profile", "check", "--json", &file.display().to_string()]);
+        assert_eq!(code, 0, "{out}{err}");
+        let said: Value = serde_json::from_str(out.trim()).expect("JSON");
+        said["remarks"].to_string()
+    };
+    assert!(remarks(&file).contains("[attachments]"), "{}", remarks(&file));
+    assert!(!remarks(&shipped).contains("[attachments]"), "{}", remarks(&shipped));
+    std::fs::write(&file, text.replace("\nhosts = []", "\nhosts = [\"pictures.example\"]")).expect("written");
+    assert!(remarks(&file).contains("pictures.example"), "{}", remarks(&file));
 }
 
 #[test]
