@@ -29,6 +29,20 @@ words!(
     Withdrawn "withdrawn",
 );
 
+impl AttachmentState {
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            AttachmentState::Owed => "待取",
+            AttachmentState::Kept => "已存",
+            AttachmentState::Missing => "缺失",
+            AttachmentState::Refused => "不收",
+            AttachmentState::Withdrawn => "已撤",
+        }
+    }
+}
+
 /// An attachment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -33,6 +33,21 @@ impl Origin {
         matches!(self, Origin::Reread | Origin::Absent | Origin::Command)
     }
 
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Origin::Poll => "轮询",
+            Origin::Webhook => "推送",
+            Origin::WebhookConflict => "推送（随机串冲突）",
+            Origin::Reread => "复读",
+            Origin::Absent => "对方查无",
+            Origin::Backfill => "补采",
+            Origin::Command => "业务办理台指令",
+            Origin::Resubmitted => "死信重提",
+        }
+    }
+
     /// The name in headers, SQL and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -37,6 +37,18 @@ impl Dataset {
             Dataset::Knowledge => "knowledge",
         }
     }
+
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Dataset::Acceptance => "受理信息",
+            Dataset::Handling => "流转信息",
+            Dataset::Completion => "办结情况",
+            Dataset::Evaluation => "回访评价",
+            Dataset::Knowledge => "知识点",
+        }
+    }
 }
 
 impl fmt::Display for Dataset {

@@ -67,6 +67,21 @@ impl Operation {
 
     /// What the bureau may command besides: it stands beside the order's main line and moves nothing.
     pub const REQUESTS: [Operation; 3] = [Operation::Extend, Operation::Appeal, Operation::Assign];
+
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Operation::Sign => "签收",
+            Operation::Reply => "答复",
+            Operation::Refuse => "退单",
+            Operation::Complete => "办结",
+            Operation::Extend => "申请延期",
+            Operation::Appeal => "申诉",
+            Operation::Assign => "加派",
+            Operation::Forward => "转送",
+        }
+    }
 }
 
 words!(
@@ -95,6 +110,23 @@ words!(
 );
 
 impl DeliveryState {
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            DeliveryState::Owed => "待投递",
+            DeliveryState::Sending => "投递中",
+            DeliveryState::Pending => "待回执",
+            DeliveryState::Ambiguous => "结果不明",
+            DeliveryState::Held => "待人工处理",
+            DeliveryState::Acknowledged => "已确认",
+            DeliveryState::Superseded => "已被取代",
+            DeliveryState::Rejected => "被拒绝",
+            DeliveryState::DeadLettered => "死信",
+            DeliveryState::Waived => "已豁免",
+        }
+    }
+
     /// Whether it is still owed in some form.
     #[must_use]
     pub fn is_in_flight(self) -> bool {

@@ -91,6 +91,19 @@ impl PairState {
     }
 }
 
+impl PairState {
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            PairState::Candidate => "疑似",
+            PairState::Joined => "已归一",
+            PairState::Rejected => "已否定",
+            PairState::Withdrawn => "已撤回",
+        }
+    }
+}
+
 impl std::str::FromStr for PairState {
     type Err = crate::dataset::UnknownWord;
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -66,6 +66,23 @@ impl OrderState {
             OrderState::Withdrawn => "withdrawn",
         }
     }
+
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            OrderState::Accepted => "已受理",
+            OrderState::Dispatched => "已转办",
+            OrderState::Signed => "已签收",
+            OrderState::ReturnRequested => "退单待审",
+            OrderState::Replied => "已答复",
+            OrderState::Completed => "已办结",
+            OrderState::Visited => "已回访",
+            OrderState::Archived => "已归档",
+            OrderState::Returned => "已回退",
+            OrderState::Withdrawn => "已撤销",
+        }
+    }
 }
 
 impl fmt::Display for OrderState {

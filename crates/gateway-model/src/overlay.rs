@@ -33,6 +33,15 @@ words!(
 );
 
 impl OverlayKind {
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            OverlayKind::Extension => "延期",
+            OverlayKind::Appeal => "申诉",
+        }
+    }
+
     /// The kinds of event that grant and deny it.
     fn verdicts(self) -> [(&'static str, OverlayState); 2] {
         match self {
@@ -42,6 +51,19 @@ impl OverlayKind {
             OverlayKind::Appeal => {
                 [("appeal_upheld", OverlayState::Granted), ("appeal_rejected", OverlayState::Denied)]
             }
+        }
+    }
+}
+
+impl OverlayState {
+    /// In Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            OverlayState::Requested => "待决定",
+            OverlayState::NotTaken => "未受理",
+            OverlayState::Granted => "同意",
+            OverlayState::Denied => "不同意",
         }
     }
 }

@@ -167,7 +167,7 @@ async fn a_person_assigns_a_further_unit_asks_for_more_time_and_appeals() {
     let mut show = Command::new(program());
     let shown = show.args(["order", "show", &assigned, "--dir"]).arg(demo.dir.join("gateway")).output();
     let shown = String::from_utf8_lossy(&shown.expect("the program starts").stdout).into_owned();
-    assert!(shown.contains("units 承办单位") && shown.contains(UNIT), "{shown}");
+    assert!(shown.contains("承办单位 units") && shown.contains("协办 assisting") && shown.contains(UNIT), "{shown}");
     wait_for("the platform's decision", PATIENCE, async || {
         let order = demo.ask("admin", "judge_token", &format!("/api/v1/orders/{extended}"), None).await;
         let mut overlays = order["overlays"].as_array()?.iter();

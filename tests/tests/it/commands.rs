@@ -113,7 +113,10 @@ fn questions(gateway: &Gateway, running: bool) {
     let persons = gateway.json(&["order", "show", "GZ1", "--person"]);
     assert!(persons.to_string().contains("13800000000"), "{persons}");
     let (code, out, _) = gateway.command(&["order", "show", "GZ1"]);
-    assert!(code == 0 && out.contains("绕路") && out.contains("timeline 时间线"), "{out}");
+    assert!(
+        code == 0 && out.contains("绕路") && out.contains("时间线 timeline") && out.contains("受理信息 acceptance"),
+        "{out}"
+    );
     let (code, _, err) = gateway.command(&["order", "show", "GZ404"]);
     assert!(code == 1 && err.contains("there is no order GZ404"), "{err}");
 

@@ -79,7 +79,7 @@ async fn a_scan_is_followed_to_its_verdict() {
 
     let (code, shown, err) = gateway.command(&["order", "show", "QR2"]);
     assert_eq!(code, 0, "{err}");
-    assert!(shown.contains("verification 核查") && shown.contains("mismatch"), "{shown}");
+    assert!(shown.contains("核查 verification") && shown.contains("不一致 mismatch"), "{shown}");
     assert!(!shown.contains("测试乙") && !shown.contains("0000000000000000001"), "{shown}");
     let (code, trace, err) = gateway.command(&["trace", "QR2"]);
     assert_eq!(code, 0, "{err}");

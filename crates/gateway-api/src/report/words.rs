@@ -31,14 +31,7 @@ impl Language {
     }
 
     pub(crate) fn dataset(self, part: Option<Dataset>) -> &'static str {
-        match part {
-            Some(Dataset::Acceptance) => self.say("受理信息", "acceptance"),
-            Some(Dataset::Handling) => self.say("流转信息", "handling"),
-            Some(Dataset::Completion) => self.say("办结情况", "completion"),
-            Some(Dataset::Evaluation) => self.say("回访评价", "evaluation"),
-            Some(Dataset::Knowledge) => self.say("知识点", "knowledge"),
-            None => self.say("未能识别", "unknown"),
-        }
+        part.map_or_else(|| self.say("未能识别", "unknown"), |part| self.say(part.chinese(), part.as_str()))
     }
 
     pub(crate) fn standing(self, standing: Standing) -> &'static str {
@@ -92,47 +85,15 @@ impl Language {
     }
 
     pub(crate) fn delivery_state(self, state: DeliveryState) -> &'static str {
-        let zh = match state {
-            DeliveryState::Owed => "待投递",
-            DeliveryState::Sending => "投递中",
-            DeliveryState::Pending => "待回执",
-            DeliveryState::Ambiguous => "结果不明",
-            DeliveryState::Held => "待人工处理",
-            DeliveryState::Acknowledged => "已确认",
-            DeliveryState::Superseded => "已被取代",
-            DeliveryState::Rejected => "被拒绝",
-            DeliveryState::DeadLettered => "死信",
-            DeliveryState::Waived => "已豁免",
-        };
-        self.say(zh, state.as_str())
+        self.say(state.chinese(), state.as_str())
     }
 
     pub(crate) fn operation(self, operation: Operation) -> &'static str {
-        let zh = match operation {
-            Operation::Sign => "签收",
-            Operation::Reply => "答复",
-            Operation::Refuse => "退单",
-            Operation::Complete => "办结",
-            Operation::Extend => "申请延期",
-            Operation::Appeal => "申诉",
-            Operation::Assign => "加派",
-            Operation::Forward => "转送",
-        };
-        self.say(zh, operation.as_str())
+        self.say(operation.chinese(), operation.as_str())
     }
 
     pub(crate) fn origin(self, origin: Origin) -> &'static str {
-        let zh = match origin {
-            Origin::Poll => "轮询",
-            Origin::Webhook => "推送",
-            Origin::WebhookConflict => "推送（随机串冲突）",
-            Origin::Reread => "复读",
-            Origin::Absent => "对方查无",
-            Origin::Backfill => "补采",
-            Origin::Command => "业务办理台指令",
-            Origin::Resubmitted => "死信重提",
-        };
-        self.say(zh, origin.as_str())
+        self.say(origin.chinese(), origin.as_str())
     }
 
     /// How long something took, for people.

@@ -1,7 +1,7 @@
 //! `order attachments`: the files of an order, for whoever has to look at them, or at why they are not there.
 
 use super::client::{ApiClient, Thing};
-use super::order::section;
+use super::columns::{ATTACHMENTS, section};
 use super::print::{cell, json, say};
 use super::said;
 use crate::Failure;
@@ -12,10 +12,6 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// What is shown of each.
-pub(super) const COLUMNS: [&str; 10] =
-    ["id", "channel", "reference", "state", "media_type", "size_bytes", "attempts", "error", "owed_at", "fetch_at"];
 
 /// Which order, and where to ask.
 pub(super) struct Of {
@@ -48,15 +44,15 @@ pub(super) async fn attachments(of: Of, save: Option<&Path>, again: bool) -> Res
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() {
-        say("the order refers to no files 该工单没有附件");
+        say("该工单没有附件 the order refers to no files");
         return Ok(ExitCode::SUCCESS);
     }
-    section("attachments 附件", &COLUMNS, &Value::Array(rows));
+    section(&ATTACHMENTS, &Value::Array(rows));
     for file in saved {
-        say(format_args!("saved 已保存: {}", file.display()));
+        say(format_args!("已保存 saved: {}", file.display()));
     }
     if again {
-        say("what is not kept is asked for again 已提交重新索取");
+        say("已提交重新索取 what is not kept is asked for again");
     }
     Ok(ExitCode::SUCCESS)
 }

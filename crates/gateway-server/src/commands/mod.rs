@@ -6,6 +6,7 @@ mod archive;
 mod attachments;
 mod check;
 mod client;
+mod columns;
 mod deliveries;
 mod duplicates;
 mod export;

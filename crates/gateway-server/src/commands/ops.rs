@@ -90,7 +90,7 @@ fn books(books: &Value) {
 fn attachments(tallies: &Value) {
     for tally in tallies.as_array().into_iter().flatten() {
         say(format_args!(
-            "attachments 附件 {}: kept 已取得 {}, owed 待取 {}, missing 缺失 {}, refused 拒收 {}",
+            "attachments 附件 {}: kept 已存 {}, owed 待取 {}, missing 缺失 {}, refused 不收 {}",
             cell(&tally["channel"]),
             cell(&tally["kept"]),
             cell(&tally["owed"]),

@@ -2,7 +2,8 @@
 
 use super::attachments::{self, Of};
 use super::client::{ApiClient, Thing};
-use super::print::{cell, json, say, table};
+use super::columns::{self, section};
+use super::print::{cell, json, say};
 use crate::Failure;
 use crate::cli::{OrderAction, OrderOptions};
 use gateway_model::Field;
@@ -41,49 +42,21 @@ pub async fn order(options: OrderOptions) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     head(&order);
-    section(
-        "facets 各方陈述",
-        &["channel", "dataset", "part", "echo", "event_time", "received_at", "raw_id", "gone_at"],
-        &order["facets"],
-    );
     let (units, events) = units_and_events(&order["events"]);
-    section("events 流转事件", &["channel", "kind", "event_id", "event_time", "raw_id", "gone_at"], &events);
-    section("units 承办单位", &["channel", "unit", "role", "state", "round", "since", "note", "gone_at"], &units);
-    section(
-        "overlays 延期与申诉",
-        &["kind", "state", "asked_by", "asked_at", "reason", "ground", "days", "extended_to", "decided_at", "answer"],
-        &order["overlays"],
-    );
-    section("states 各方状态", &["channel", "state", "round", "counted"], &order["states"]);
-    section("conflicts 不一致", &["field", "part", "counted", "values"], &order["conflicts"]);
-    section(
-        "duplicates 疑似重复与归一",
-        &["id", "state", "score", "likeness", "orders", "by", "reason", "at"],
-        &order["duplicates"],
-    );
-    section(
-        "verification 核查",
-        &["channel", "verdict", "compared", "mismatches", "unregistered", "likely_plate", "looked_up", "at"],
-        &order["verifications"],
-    );
-    section("attachments 附件", &attachments::COLUMNS, &order["attachments"]);
-    section("persons 当事人", &["channel", "dataset", "fields"], &order["persons"]);
-    section("timeline 时间线", &["seq", "at", "channel", "dataset", "part", "origin", "raw_id"], &timeline["timeline"]);
-    let mut columns = vec!["id", "origin", "received_at", "topic", "partition", "offset"];
-    if person {
-        columns.push("body");
-    }
-    section("records 原始记录", &columns, &records);
-    section(
-        "deliveries 投递",
-        &["id", "destination", "operation", "round", "state", "generation", "attempts", "reason", "receipt"],
-        &timeline["deliveries"],
-    );
-    section(
-        "attempts 投递尝试",
-        &["delivery_id", "generation", "attempt", "started_at", "ended_at", "outcome", "reason_code"],
-        &attempts,
-    );
+    section(&columns::FACETS, &order["facets"]);
+    section(&columns::EVENTS, &events);
+    section(&columns::UNITS, &units);
+    section(&columns::OVERLAYS, &order["overlays"]);
+    section(&columns::STATES, &order["states"]);
+    section(&columns::CONFLICTS, &order["conflicts"]);
+    section(&columns::DUPLICATES, &order["duplicates"]);
+    section(&columns::VERIFICATION, &order["verifications"]);
+    section(&columns::ATTACHMENTS, &order["attachments"]);
+    section(&columns::PERSONS, &order["persons"]);
+    section(&columns::TIMELINE, &timeline["timeline"]);
+    section(if person { &columns::RECORDS_WHOLE } else { &columns::RECORDS }, &records);
+    section(&columns::DELIVERIES, &timeline["deliveries"]);
+    section(&columns::ATTEMPTS, &attempts);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -132,29 +105,19 @@ async fn attempts(api: &ApiClient, deliveries: &Value) -> Result<Value, Failure>
 }
 
 fn head(order: &Value) {
-    say(format_args!("order 工单 {}", cell(&order["id"])));
+    say(format_args!("工单 order {}", cell(&order["id"])));
     for number in order["numbers"].as_array().into_iter().flatten() {
         let absent = &number["absent_since"];
         let absent =
-            if absent.is_null() { String::new() } else { format!("  absent since 来源缺失于 {}", cell(absent)) };
+            if absent.is_null() { String::new() } else { format!("  来源缺失于 absent since {}", cell(absent)) };
         let (channel, text, day) = (cell(&number["channel"]), cell(&number["number"]), cell(&number["day"]));
         say(format_args!("  {channel} {text} ({day}){absent}"));
     }
     for alias in order["aliases"].as_array().into_iter().flatten() {
-        say(format_args!("  one with 已归一 {}", cell(alias)));
+        say(format_args!("  已归一 one with {}", cell(alias)));
     }
     for (name, value) in order["fields"].as_object().into_iter().flatten() {
         let chinese = name.parse::<Field>().map(Field::chinese).unwrap_or_default();
-        say(format_args!("  {name} {chinese}: {}", cell(value)));
+        say(format_args!("  {chinese} {name}: {}", columns::field_value(name, value)));
     }
-}
-
-pub(super) fn section(title: &str, keys: &[&str], rows: &Value) {
-    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
-    if rows.is_empty() {
-        return;
-    }
-    say(format_args!("\n{title}"));
-    let lines: Vec<Vec<String>> = rows.iter().map(|row| keys.iter().map(|key| cell(&row[*key])).collect()).collect();
-    table(keys, &lines);
 }
