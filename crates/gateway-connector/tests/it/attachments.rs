@@ -237,18 +237,18 @@ async fn what_breaks_off_is_no_file() {
     assert!(matches!(error, AttachmentError::Request(RequestError::Unavailable { not_sent: true, .. })), "{error:?}");
 }
 
-const FAST: (&str, &str) = ("request_timeout_ms = 10000", "request_timeout_ms = 2000");
+const FAST: (&str, &str) = ("request_timeout_ms = 10000", "request_timeout_ms = 3000");
 
 #[tokio::test]
 async fn a_slow_line_has_longer_than_an_answer_but_must_keep_coming() {
-    let (piece, pause) = ([7; 1_000], Piece::Wait(Duration::from_millis(600)));
+    let (piece, pause) = ([7; 1_000], Piece::Wait(Duration::from_millis(700)));
     let slow = move |_: &str| {
-        let steady = std::iter::repeat_n([pause.clone(), chunk(&piece)], 4).flatten();
+        let steady = std::iter::repeat_n([pause.clone(), chunk(&piece)], 5).flatten();
         std::iter::once(chunked()).chain(steady).chain([chunk(b"")]).collect::<Vec<_>>()
     };
     let peer = Peer::start(slow);
     let connector = linked(&format!("http://{}", peer.host), &[FAST]);
-    assert_eq!(fetch(&connector, "1.jpg", LARGEST).await.unwrap().len(), 4_000, "it took longer than an answer may");
+    assert_eq!(fetch(&connector, "1.jpg", LARGEST).await.unwrap().len(), 5_000, "it took longer than an answer may");
 
     let head = b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n".to_vec();
     for stuck in [vec![Piece::Hold], vec![Piece::Send(head), Piece::Hold], vec![chunked(), chunk(b"x"), Piece::Hold]] {
@@ -267,7 +267,7 @@ async fn a_slow_line_has_longer_than_an_answer_but_must_keep_coming() {
     let drops = std::iter::repeat_n([Piece::Wait(Duration::from_millis(50)), chunk(b"x")], 5_000).flatten();
     let pieces: Vec<_> = std::iter::once(chunked()).chain(drops).collect();
     let peer = Peer::start(move |_| pieces.clone());
-    let connector = linked(&format!("http://{}", peer.host), &[("timeout_ms = 180000", "timeout_ms = 2500"), FAST]);
+    let connector = linked(&format!("http://{}", peer.host), &[("timeout_ms = 180000", "timeout_ms = 3500"), FAST]);
     let error = fetch(&connector, "1.jpg", LARGEST).await.unwrap_err();
     assert_eq!(error.code(), "unavailable", "{error:?}");
 }
