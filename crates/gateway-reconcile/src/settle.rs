@@ -7,7 +7,7 @@ use crate::config::later;
 use crate::error::ReconcileError;
 use crate::sweep::{Scope, Sweep};
 use crate::tour::Context;
-use gateway_model::{DeadLetterId, GapId, GapState, Timestamp, format_china};
+use gateway_model::{DeadLetterId, GapId, GapKind, GapState, Timestamp, format_china};
 use gateway_store::{DeadLetterFilter, DeadLetterRow, DeadLetterState, GapRow};
 use std::collections::HashSet;
 
@@ -35,7 +35,9 @@ pub(crate) struct Unrest {
 
 impl Unrest {
     pub(crate) fn of(active: &[GapRow]) -> Self {
-        let in_state = |state| active.iter().filter(move |gap| gap.state == state);
+        // A picture that its platform lost stays missing, and says nothing of whether the records agree.
+        let of_records = |gap: &&GapRow| gap.kind != GapKind::AttachmentMissing;
+        let in_state = |state| active.iter().filter(of_records).filter(move |gap| gap.state == state);
         Self {
             suspected: in_state(GapState::Suspected).map(|gap| gap.id).collect(),
             open: in_state(GapState::Open).count(),

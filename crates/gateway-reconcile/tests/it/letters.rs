@@ -1,9 +1,10 @@
 //! Dead letters are settled by a whole comparison in step, and by nothing less.
 
 use crate::world::{LOOK, World, channel, order};
-use gateway_model::{Clock, GapState, Origin, RawId};
+use gateway_model::{Clock, Dataset, GapEvidence, GapKind, GapState, Origin, RawId, Window};
 use gateway_store::{
-    DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterStore, NewDeadLetter, NewRaw, RawMeta,
+    DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterStore, GapGroupStore, GapStore, NewDeadLetter, NewGap,
+    NewRaw, RawMeta,
 };
 
 async fn letter(world: &World) {
@@ -69,6 +70,32 @@ async fn a_gap_or_a_suspicion_keeps_them_open() {
     world.run_for(20).await;
     assert_eq!(world.gap().await.state, GapState::Closed);
     assert_eq!(the_letter(&world).await.state, DeadLetterState::Waived);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_lost_does_not_keep_them_open() {
+    let mut world = World::new().await;
+    world.agree(&(0..50).map(order).collect::<Vec<_>>()).await;
+    let now = world.clock.now();
+    let evidence = GapEvidence { theirs: None, ours: None, as_of: now, compared_at: now };
+    let gap = NewGap {
+        channel: channel(),
+        dataset: Dataset::Acceptance,
+        kind: GapKind::AttachmentMissing,
+        key: None,
+        window: Window::new(now, now),
+        delivery_id: None,
+        evidence,
+        detail: Some("attachment 00112233445566778899aabbccddeeff".to_owned()),
+        at: now,
+    };
+    world.store.suspect(&[gap]).await.unwrap();
+    let id = world.gap().await.id;
+    world.store.open_gaps(&[(id, evidence)], 60_000, now).await.unwrap();
+    letter(&world).await;
+    world.run_for(LOOK).await;
+    assert_eq!(the_letter(&world).await.state, DeadLetterState::Waived);
+    assert_eq!(world.gap().await.state, GapState::Open, "and it stays what it is");
 }
 
 #[tokio::test]
