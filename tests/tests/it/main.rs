@@ -1,6 +1,7 @@
 //! The tests of the gateway as a whole.
 
 mod architecture;
+mod attachments;
 mod bad_input;
 mod balance;
 mod campaign;

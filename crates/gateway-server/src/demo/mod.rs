@@ -311,6 +311,12 @@ fn tell(verdict: &Verdict, restarts: u64, as_json: bool, say: &Say) -> Result<()
             counts(&forwards.faults)
         ));
     }
+    for (channel, files) in &verdict.attachments {
+        say.line(&format!(
+            "attachments 附件 of {channel}: {} referred to, {} kept, {} lost there and told, {} passed on to the bureau",
+            files.references, files.kept, files.lost, files.passed_on
+        ));
+    }
     if !verdict.verified.is_empty() {
         say.line(&format!("verified 核查 by the operating data: {}", counts(&verdict.verified)));
     }

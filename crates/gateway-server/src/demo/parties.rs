@@ -16,6 +16,8 @@ pub(super) const BUREAU: &str = "bureau";
 pub(super) const CARS: &str = "operating-data";
 /// The channel whose orders are compared with what that service says.
 pub(super) const VERIFIED: &str = "taxi-qr";
+/// The channel whose pictures the bureau is granted.
+pub(super) const GRANTED: &str = "taxi-qr";
 
 /// So many orders of its own a lesser counterparty has at least.
 const LEAST_ORDERS: u64 = 4;
@@ -316,6 +318,9 @@ retry = {{ min_ms = 200, max_ms = 2000 }}
     }
     let mut route = |from: &str, datasets: &str, to: &str| {
         let _ = write!(toml, "\n[[route]]\nfrom = \"{from}\"\ndatasets = [{datasets}]\nto = \"{to}\"\n");
+        if from == GRANTED && to == BUREAU {
+            toml.push_str("person_fields = [\"pictures\"]\n");
+        }
     };
     let origins = parties.iter().filter(|party| party.role == Role::Platform || party.is_front());
     let bureau = parties.iter().any(|party| party.role == Role::Bureau);

@@ -101,6 +101,8 @@ impl Setup {
     /// The gateway's configuration: the defaults with a demo's impatience.
     fn gateway_toml(&self, admin: SocketAddr, public: SocketAddr) -> String {
         let engines = &self.engines;
+        // Whichever process writes an address, the one that takes pushes answers it.
+        let listener = self.public;
         let channels = parties::channels_and_routes(&self.parties);
         let reconcile = !self.options.without_reconcile;
         let overlap_ms = OVERLAP_S * 1_000;
@@ -154,6 +156,18 @@ second_look_max_ms = 8000
 max_calls_per_hour = 100000
 repair_patience_ms = 4000
 max_generations = 6
+audit_every_ms = 2000
+attachment_allowance_ms = 5000
+
+[attachments]
+dir = "../gateway/attachments"
+public_url = "http://{listener}"
+
+[attachments.fetch]
+every_ms = 200
+claim_ms = 15000
+give_up_after_s = 20
+retry = {{ min_ms = 300, max_ms = 3000 }}
 {channels}{engines}"#
         )
     }

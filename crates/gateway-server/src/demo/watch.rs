@@ -1,12 +1,14 @@
 //! What the demo sees of its children: their control surfaces and the gateway's API.
 
-use super::parties::{BUREAU, CARS, CHANNEL, PROVINCE, Party, VERIFIED};
+use super::parties::{BUREAU, CARS, CHANNEL, GRANTED, PROVINCE, Party, VERIFIED};
 use super::setup::Setup;
 use crate::Failure;
 use gateway_alert::checks::space_of;
 use gateway_model::{Clock as _, SystemClock, day_of};
 use gateway_simulator::digest::Dataset;
-use gateway_simulator::{ControlPoint, Dress, ForwardOptions, JudgeOptions, Verdict, VerificationOptions, judge};
+use gateway_simulator::{
+    AttachmentOptions, ControlPoint, Dress, ForwardOptions, JudgeOptions, Verdict, VerificationOptions, judge,
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -194,7 +196,15 @@ impl Watch {
                 platform: control("province")?,
                 datasets: Dataset::ALL.to_vec(),
             }),
-            attachments: None,
+            attachments: bureau.map(|_| AttachmentOptions {
+                channels: self
+                    .parties
+                    .iter()
+                    .filter(|party| party.is_front())
+                    .map(|front| front.name.to_owned())
+                    .collect(),
+                granted: vec![GRANTED.into()],
+            }),
             verification: self
                 .address(CARS)
                 .map(|_| control(CARS))

@@ -11,7 +11,7 @@ use crate::digest::Dataset;
 use crate::error::SimError;
 use crate::http;
 
-/// The kind of gap that says that a file which a record refers to is not here.
+/// The kind of gap that says that a file which a record refers to is not here; its detail begins `attachment <id>`.
 const ATTACHMENT_MISSING: &str = "attachment_missing";
 const INBOUND: &[&str] = &["duplicate", "applied", "dead_lettered", "in_flight"];
 const OUTBOUND: &[&str] = &["acknowledged", "superseded", "rejected", "dead_lettered", "waived", "in_flight"];
@@ -74,8 +74,8 @@ fn adds_up(row: &Value, whole: &str, parts: &[&str], verdict: &mut Verdict) {
     }
 }
 
-/// Every gap: its end, and whether there was a difference at all. Returned are the orders that a file is said to be missing of, by channel and number: whether
-/// that is so the platform's book of files tells.
+/// Every gap: its end, and whether there was a difference at all. Returned are the attachments that are said to be missing, by channel and id: whether that is
+/// so the platform's book of files tells.
 pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<BTreeSet<(String, String)>, SimError> {
     let mut after = Value::Null;
     let mut unfinished = BTreeSet::new();
@@ -94,7 +94,8 @@ pub(super) async fn gaps(reader: &Reader<'_>, verdict: &mut Verdict) -> Result<B
                 "waived" => verdict.gaps.waived += 1,
                 _ if of_files => {
                     verdict.gaps.open += 1;
-                    unfinished.insert((word(gap, "channel").to_owned(), word(gap, "number").to_owned()));
+                    let id = word(gap, "detail").split(' ').nth(1).unwrap_or_default();
+                    unfinished.insert((word(gap, "channel").to_owned(), id.to_owned()));
                 }
                 _ => {
                     verdict.gaps.open += 1;

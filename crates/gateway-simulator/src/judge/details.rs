@@ -57,7 +57,7 @@ struct Wanted {
     given: Vec<String>,
 }
 
-/// Asks order by order. `unfinished`: the orders that a file is said to be missing of.
+/// Asks order by order. `unfinished`: the attachments that are said to be missing, by channel and id.
 pub(super) async fn check(
     reader: &Reader<'_>,
     unfinished: BTreeSet<(String, String)>,
@@ -94,9 +94,8 @@ pub(super) async fn check(
                 continue;
             };
             if let Some(files) = &files {
-                let told_missing = unfinished.remove(&(channel.to_owned(), number.to_owned()));
                 let passed_on = follow(reader, channel, &wanted, files, verdict).await?;
-                let balance = attachments(channel, &wanted, &order, (files, told_missing), verdict);
+                let balance = attachments(channel, &wanted, &order, (files, &mut unfinished), verdict);
                 let all = verdict.attachments.entry(channel.to_owned()).or_default();
                 all.references += balance.references;
                 all.kept += balance.kept;
@@ -113,8 +112,8 @@ pub(super) async fn check(
             }
         }
     }
-    for (channel, number) in unfinished {
-        verdict.mismatch(&channel, Dataset::Acceptance.as_str(), &number, "gap_open");
+    for (channel, _) in unfinished {
+        verdict.mismatch(&channel, Dataset::Acceptance.as_str(), "", "gap_open");
     }
     for (number, _) in given {
         verdict.mismatch("", Dataset::Acceptance.as_str(), &number, "pictures_of_nobody");
@@ -196,7 +195,7 @@ fn attachments(
     channel: &str,
     wanted: &Wanted,
     order: &Value,
-    (files, told_missing): (&Files, bool),
+    (files, unfinished): (&Files, &mut BTreeSet<(String, String)>),
     verdict: &mut Verdict,
 ) -> AttachmentBalance {
     let mut balance = AttachmentBalance::default();
@@ -212,6 +211,11 @@ fn attachments(
         };
         let file = files.get(reference);
         let kept = one["state"] == "kept";
+        let id = one["id"].as_str().unwrap_or_default().to_owned();
+        let told_missing = unfinished.remove(&(channel.to_owned(), id));
+        if told_missing && file.is_none_or(|file| !file.lost) {
+            mismatch("gap_open");
+        }
         balance.kept += u64::from(kept);
         match file {
             Some(file) if file.lost => {
@@ -230,9 +234,6 @@ fn attachments(
     // What a later word does not name any more may still be shown.
     if ours.values().any(|one| one["state"] != "withdrawn") {
         mismatch("attachment_extra");
-    }
-    if told_missing && balance.lost == 0 {
-        mismatch("gap_open");
     }
     balance
 }

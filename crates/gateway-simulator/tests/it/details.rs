@@ -93,17 +93,18 @@ impl World {
         let attachment = |reference: &&str| {
             let (bytes, lost) = &self.files[*reference];
             let digest = hex_of(bytes);
-            let kept = json!({"channel": CHANNEL, "reference": reference, "state": "kept", "sha256": digest});
+            let kept = json!({"id": id_of(order, reference), "channel": CHANNEL, "reference": reference, "state": "kept", "sha256": digest});
             if *lost {
-                json!({"channel": CHANNEL, "reference": reference, "state": "missing", "sha256": null})
+                json!({"id": id_of(order, reference), "channel": CHANNEL, "reference": reference, "state": "missing", "sha256": null})
             } else {
                 kept
             }
         };
         let attachments: Vec<Value> = references(&order.pictures).iter().map(attachment).collect();
-        if attachments.iter().any(|one| one["state"] == "missing") {
+        for lost in attachments.iter().filter(|one| one["state"] == "missing") {
+            let detail = format!("attachment {} of {} 2026-11-23", lost["id"].as_str().expect("an id"), order.order_no);
             let gap = json!({"id": order.order_no, "opened_at": "2026-11-23T10:00:00+08:00", "kind": "attachment_missing", "state": "open",
-                "channel": CHANNEL, "dataset": "acceptance", "number": order.order_no});
+                "channel": CHANNEL, "dataset": "acceptance", "number": null, "detail": detail});
             self.gateway.gaps.lock().expect("lock").push(gap);
         }
         for reference in references(&order.pictures) {
@@ -167,6 +168,11 @@ fn hex_of(bytes: &[u8]) -> String {
     gateway_simulator::picture::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// An attachment's id; one as good as another.
+fn id_of(order: &Order, reference: &str) -> String {
+    hex_of(format!("{} {reference}", order.order_no).as_bytes())[..32].to_owned()
+}
+
 /// A name in an address, without signs that need escaping.
 fn name_of(reference: &str) -> String {
     hex_of(reference.as_bytes())
@@ -217,15 +223,10 @@ async fn one_thing_wrong_with_pictures_or_cars_is_seen() {
     let right = world.gateway.gaps.lock().expect("lock").clone();
     let mut false_gap = right[0].clone();
     false_gap["id"] = json!("false");
-    false_gap["number"] = json!(whole.order_no);
+    false_gap["detail"] = json!(format!("attachment {}", id_of(whole, references(&whole.pictures)[0])));
     world.gateway.gaps.lock().expect("lock").push(false_gap);
     assert_eq!(world.wrong().await, one(whole, "gap_open"));
-    world
-        .gateway
-        .gaps
-        .lock()
-        .expect("lock")
-        .retain(|gap| gap["id"] != "false" && gap["number"] != torn.order_no.as_str());
+    world.gateway.gaps.lock().expect("lock").retain(|gap| gap["id"] != "false" && gap["id"] != torn.order_no.as_str());
     assert_eq!(world.wrong().await, one(torn, "attachment_missing_not_told"));
     *world.gateway.gaps.lock().expect("lock") = right;
 
