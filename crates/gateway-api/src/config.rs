@@ -22,6 +22,8 @@ pub struct ApiConfig {
     pub header_timeout_ms: NonZeroU64,
     /// How long a client may take to send a request's body, in ms.
     pub body_timeout_ms: NonZeroU64,
+    /// How long a client may take nothing of an answer before it is cut off, in ms.
+    pub write_timeout_ms: NonZeroU64,
     /// How long a request may take in all, in ms.
     pub request_timeout_ms: NonZeroU64,
     /// How long `/readyz` waits for bus and store, in ms.
@@ -46,6 +48,7 @@ impl Default for ApiConfig {
             max_connections: NonZeroU32::MIN.saturating_add(1023),
             header_timeout_ms: ms(10_000),
             body_timeout_ms: ms(15_000),
+            write_timeout_ms: ms(60_000),
             request_timeout_ms: ms(30_000),
             check_timeout_ms: ms(2_000),
             drain_timeout_ms: ms(10_000),
@@ -68,6 +71,10 @@ impl ApiConfig {
 
     pub(crate) fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms.get())
+    }
+
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms.get())
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

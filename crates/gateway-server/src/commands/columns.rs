@@ -350,7 +350,7 @@ fn piece(key: &str, value: &Value) -> String {
 
 /// A field's value; a state by its word.
 pub(super) fn field_value(name: &str, value: &Value) -> String {
-    if name == Field::State.as_str() { STATE.told(value) } else { cell(value) }
+    if name == Field::State.as_str() { STATE.told(value) } else { PART.told(value) }
 }
 
 /// Prints a table with its title, where it has any rows.
