@@ -159,7 +159,7 @@ impl Default for FetchConfig {
         Self {
             every_ms: 1_000,
             at_once: 4,
-            claim_ms: 300_000,
+            claim_ms: 600_000,
             give_up_after_s: 259_200,
             largest_bytes: 20 * 1024 * 1024,
             types: TYPES.map(str::to_owned).to_vec(),
