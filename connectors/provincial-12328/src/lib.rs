@@ -8,3 +8,6 @@ use gateway_connector::wire::Kind;
 
 /// The kind of connector, with its default profile.
 pub const KIND: Kind = Kind { name: "provincial-12328", default_profile: include_str!("../profiles/default.toml") };
+
+/// The profile of an invented province in the dress 云京, `docs/channels/provincial-12328-yunjing.md`: an example and a test, of no real province.
+pub const YUNJING: &str = include_str!("../profiles/yunjing.toml");

@@ -213,6 +213,9 @@ pub struct DemoOptions {
     /// The dress that the platform speaks in: default, or one of two invented cities; the gateway meets each by a profile alone.
     #[arg(long, value_enum, default_value = "default")]
     pub dress: gateway_simulator::Dress,
+    /// The dress that the province speaks in: default, or yunjing (SOAP, XML in CDATA, GB18030).
+    #[arg(long, value_enum, default_value = "default")]
+    pub province_dress: gateway_simulator::Dress,
     /// What goes wrong: none, default, heavy, or a comma-separated list of kinds.
     #[arg(long, default_value = "default")]
     pub faults: String,

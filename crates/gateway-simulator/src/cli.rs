@@ -67,7 +67,7 @@ pub struct SimulatePlatform {
     /// X-App-Id of both directions.
     #[arg(long, default_value = "transport-bureau")]
     pub app_id: String,
-    /// The dress that it speaks in: default, or, of `simulate 12345` only, one of the invented cities.
+    /// The dress that it speaks in: default, or, of `simulate 12345`, one of the invented cities; `simulate 12328` has yunjing besides.
     #[arg(long, value_enum, default_value = "default")]
     pub dress: Dress,
     /// MAC of both directions, in the default dress.

@@ -29,6 +29,17 @@ async fn yunjing_is_balanced_by_its_profile_alone() {
     lives_in("yunjing", "42").await;
 }
 
+/// Everything is uploaded in a SOAP envelope, as XML in GB18030; what stands there is compared with where it began.
+#[tokio::test]
+async fn a_province_behind_soap_is_balanced_by_its_profile_alone() {
+    let _machine = together().await;
+    let scratch = Scratch::new();
+    let arguments = ["--province-dress", "yunjing", "--orders", "120", "--seed", "43", "--faults", "default"];
+    let verdict = Demo::run(&scratch, &arguments, Duration::from_secs(400)).await.balanced();
+    assert!(count(&verdict["forwards"], "orders") >= 120, "{}", verdict["forwards"]);
+    assert!(count(&verdict["forwards"], "items") > 300, "{}", verdict["forwards"]);
+}
+
 fn profile(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../connectors/municipal-12345/profiles/{name}.toml"))
 }

@@ -10,7 +10,7 @@ use crate::cli::{DemoEngines, DemoOptions};
 use crate::serve::{start_logging, stop_signal};
 use crate::{Failure, config::TelemetryConfig};
 use child::Supervised;
-use gateway_simulator::{FaultPlan, Verdict};
+use gateway_simulator::{Dress, FaultPlan, Verdict};
 pub use parties::unhurried_profile;
 pub use servers::Servers;
 use setup::Setup;
@@ -38,6 +38,9 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     // What the children would refuse is refused here, at once.
     if let Err(error) = options.faults.parse::<FaultPlan>() {
         return Err(Failure(format!("--faults: {error}")));
+    }
+    if options.province_dress == Dress::Canghai {
+        return Err(Failure("--province-dress: no province speaks canghai; there are default and yunjing".into()));
     }
     for file in options.data.iter().chain(&options.mapping) {
         std::fs::File::open(file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;

@@ -144,7 +144,8 @@ impl Party {
     }
 
     /// Its wire profile with the limits of a counterparty that stands beside us.
-    pub(super) fn profile(&self, dress: Dress) -> Result<Option<String>, Failure> {
+    pub(super) fn profile(&self, options: &DemoOptions) -> Result<Option<String>, Failure> {
+        let dress = if self.role == Role::Province { options.province_dress } else { options.dress };
         shipped_profile(self.name, dress).map(|profile| unhurried(profile, CLIENT_TIMEOUT_MS)).transpose()
     }
 
@@ -208,6 +209,9 @@ impl Party {
             }
             // A twentieth of the platform's pace, for about as long.
             Role::Province | Role::Front { .. } => {
+                if self.role == Role::Province {
+                    put("--dress", told.options.province_dress.as_str().to_owned());
+                }
                 put("--rate", (told.options.rate.unwrap_or(20.0) / 20.0).max(0.5).to_string());
                 let orders = told.options.orders.map(|orders| (orders / 20).max(LEAST_ORDERS));
                 // Played data says nothing of how long it lasts.
@@ -258,7 +262,11 @@ fn shipped_profile(name: &str, dress: Dress) -> Option<&'static str> {
             Dress::Canghai => connector_municipal_12345::CANGHAI,
             Dress::Yunjing => connector_municipal_12345::YUNJING,
         }),
-        "province" => Some(connector_provincial_12328::KIND.default_profile),
+        "province" => match dress {
+            Dress::Default => Some(connector_provincial_12328::KIND.default_profile),
+            Dress::Yunjing => Some(connector_provincial_12328::YUNJING),
+            Dress::Canghai => None,
+        },
         "bureau" => Some(connector_bureau::KIND.default_profile),
         "taxi-qr" => Some(connector_taxi_qr::KIND.default_profile),
         CARS => Some(gateway_connector::profile::OperatingDataProfile::DEFAULT),

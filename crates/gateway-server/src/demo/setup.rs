@@ -29,6 +29,8 @@ pub struct Setup {
     pub parties: Vec<Party>,
     /// The dress that the platform speaks in.
     pub dress: Dress,
+    /// The dress that the province speaks in.
+    pub province_dress: Dress,
     seed: u64,
     life: String,
     options: DemoOptions,
@@ -70,15 +72,16 @@ impl Setup {
         let configure =
             |servers: &Servers| servers.configure(&dir.join("secrets/database.url"), "../secrets/database.url");
         let engines = servers.map(configure).transpose()?.map_or_else(String::new, |engines| engines + NODE);
-        let dress = options.dress;
+        let (dress, province_dress) = (options.dress, options.province_dress);
         let options = options.clone();
-        let setup = Self { dir: dir.to_owned(), admin, public, parties, dress, seed, life, options, engines };
+        let setup =
+            Self { dir: dir.to_owned(), admin, public, parties, dress, province_dress, seed, life, options, engines };
         if servers.is_some() {
             setup.prepare_workers()?;
         }
         std::fs::write(dir.join("gateway/gateway.toml"), setup.gateway_toml(admin, public))?;
         for party in &setup.parties {
-            if let Some(profile) = party.profile(dress)? {
+            if let Some(profile) = party.profile(&setup.options)? {
                 std::fs::write(dir.join("gateway").join(party.profile_file()), profile)?;
             }
         }

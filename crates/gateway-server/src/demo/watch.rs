@@ -26,6 +26,7 @@ pub struct Watch {
     admin: SocketAddr,
     parties: Vec<Party>,
     dress: Dress,
+    province_dress: Dress,
 }
 
 impl Watch {
@@ -34,7 +35,7 @@ impl Watch {
     pub fn new(setup: &Setup) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
         let (dir, parties) = (setup.dir.clone(), setup.parties.clone());
-        Self { dir, http, admin: setup.admin, parties, dress: setup.dress }
+        Self { dir, http, admin: setup.admin, parties, dress: setup.dress, province_dress: setup.province_dress }
     }
 
     /// Whether the platform creates nothing any more and its pushes are out. With its life ends that of the others, which else might go on for as
@@ -195,6 +196,7 @@ impl Watch {
                 channel: PROVINCE.into(),
                 platform: control("province")?,
                 datasets: Dataset::ALL.to_vec(),
+                dress: self.province_dress,
             }),
             attachments: bureau.map(|_| AttachmentOptions {
                 channels: self

@@ -1,5 +1,6 @@
 //! 云京: one address, an envelope with an operation code and XML inside CDATA, GB18030, codes in Chinese words, times in milliseconds, events as
-//! JSON in a text, a cursor, HMAC-SM3. Written from `docs/channels/municipal-12345-yunjing.md`.
+//! JSON in a text, a cursor, HMAC-SM3. Written from `docs/channels/municipal-12345-yunjing.md`, and for the province that wears it from
+//! `docs/channels/provincial-12328-yunjing.md`.
 
 use std::collections::HashMap;
 
@@ -80,7 +81,19 @@ pub(super) const NAMES: Names = &[
         ],
     ),
 ];
-const TYPES: Codes = &[("01", "咨询"), ("02", "求助"), ("03", "投诉"), ("04", "举报"), ("05", "建议"), ("06", "表扬")];
+/// The city's types, and the province's three with what fits none.
+const TYPES: Codes = &[
+    ("01", "咨询"),
+    ("02", "求助"),
+    ("03", "投诉"),
+    ("04", "举报"),
+    ("05", "建议"),
+    ("06", "表扬"),
+    ("1", "信息咨询"),
+    ("2", "投诉举报"),
+    ("3", "意见建议"),
+    ("9", "其他"),
+];
 const URGENCIES: Codes = &[("1", "一般"), ("2", "紧急"), ("3", "特急")];
 const FLAGS: Codes = &[("0", "否"), ("1", "是")];
 const SATISFACTION: Codes =
@@ -128,6 +141,7 @@ const ANSWERS: &[(u16, &str)] = &[
     (1004, "-104"),
     (1005, "-105"),
     (1006, "-106"),
+    (2001, "-201"),
     (401, "-1"),
     (429, "-29"),
 ];
@@ -281,6 +295,11 @@ fn operate(asked: &Asked, op_code: &str) -> Result<Call, Unread> {
                 ("reason", asked.text("Reason").into()),
             ]),
         ),
+        "U0501" => ("upload_acceptance", asked.told(Of::Order)?),
+        "U0502" => ("upload_state", asked.told(Of::Order)?),
+        "U0503" => ("upload_event", asked.told(Of::Event)?),
+        "U0504" => ("upload_completion", asked.told(Of::Completion)?),
+        "U0505" => ("upload_visit", asked.told(Of::Visit)?),
         _ => return Err(Unread::Invalid("OpCode")),
     };
     Ok(Call::Operate {
@@ -309,6 +328,32 @@ impl Asked {
 
     fn count(&self, name: &'static str) -> Result<u64, Unread> {
         self.text(name).parse().map_err(|_| Unread::Invalid(name))
+    }
+
+    /// What an upload tells, in the platform's words. Names that the table does not have go on as they are, for the platform to refuse.
+    fn told(&self, of: Of) -> Result<Vec<u8>, Unread> {
+        let names = NAMES.iter().find(|(whose, _)| *whose == of).map(|(_, names)| *names).unwrap_or_default();
+        let mut told = serde_json::Map::new();
+        for (wire, text) in self.0.iter().filter(|(wire, _)| !matches!(wire.as_str(), "OrderNum" | "RequestId")) {
+            let own = names.iter().find(|(_, name)| name == wire).map_or(wire.as_str(), |(own, _)| own);
+            let coded = |codes| own_code(codes, text).map(Value::from).ok_or(Unread::Invalid("a word of a list"));
+            let value = match own {
+                _ if is_time(own) => own_time(text).map(Value::from).ok_or(Unread::Invalid("a time"))?,
+                _ if is_flag(own) => coded(FLAGS)?,
+                "orderType" => coded(TYPES)?,
+                "urgency" => coded(URGENCIES)?,
+                "state" => coded(STATES)?,
+                "kind" => coded(KINDS)?,
+                "ground" => coded(GROUNDS)?,
+                "satisfaction" => coded(SATISFACTION)?,
+                "round" | "visitNo" | "days" => {
+                    text.parse::<u64>().map(Value::from).map_err(|_| Unread::Invalid("a number"))?
+                }
+                _ => Value::from(text.as_str()),
+            };
+            told.insert(own.to_owned(), value);
+        }
+        serde_json::to_vec(&told).map_err(|_| Unread::Invalid("Body"))
     }
 
     fn limit(&self) -> Result<String, Unread> {

@@ -10,6 +10,7 @@ use super::held::print;
 use super::verdict::{ForwardBalance, Verdict};
 use super::{ControlPoint, Reader, accounts, books};
 use crate::digest::{self, Dataset};
+use crate::dress::Dress;
 use crate::error::SimError;
 use crate::http;
 use crate::record::Order;
@@ -23,6 +24,8 @@ pub struct ForwardOptions {
     pub platform: ControlPoint,
     /// The datasets that are owed to it.
     pub datasets: Vec<Dataset>,
+    /// The dress in which it speaks with the gateway.
+    pub dress: Dress,
 }
 
 /// One item as it must stand at the province: fingerprints of event time, digest and what no digest covers.

@@ -100,7 +100,8 @@ impl JudgeOptions {
 
     fn sources(&self) -> impl Iterator<Item = Source<'_>> {
         let province = self.forwards.as_ref();
-        let province = province.map(|to| Source::of(&to.channel, &to.platform, CodeTable::Provincial));
+        let province = province
+            .map(|to| Source { dress: to.dress, ..Source::of(&to.channel, &to.platform, CodeTable::Provincial) });
         let bureau = self.bureau.as_ref();
         let bureau = bureau.map(|party| Source::of(&party.channel, &party.platform, CodeTable::Bureau));
         self.origins().chain(province).chain(bureau)

@@ -47,6 +47,7 @@ impl World {
                 channel: "provincial-12328".to_owned(),
                 platform: at(&province),
                 datasets: Dataset::ALL.to_vec(),
+                dress: gateway_simulator::Dress::Default,
             }),
         };
         let [municipal_peer, province_peer] = peers;
