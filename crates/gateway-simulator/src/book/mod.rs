@@ -141,6 +141,10 @@ impl Book {
                 }
                 for edit in edits {
                     edit.apply(&mut held.order);
+                    // Another order under the same number brings its own pictures.
+                    if let Edit::Whole(other) = edit {
+                        self.references.extend(picture::references(&other.pictures).into_iter().map(str::to_owned));
+                    }
                 }
                 if let Some(update) = update.as_ref().filter(|update| **update != held.order.update_time) {
                     let old = std::mem::replace(&mut held.order.update_time, update.clone());
