@@ -154,3 +154,19 @@ async fn a_bureau_keeps_the_addresses_that_it_was_given_and_they_are_part_of_no_
     told["pictures"] = json!(["http://gateway/1"]);
     assert_eq!(peer.operate("taxi-qr-20261123-QR1", "dispatch", "k3", told).await.0, 1004);
 }
+
+#[test]
+fn an_order_in_the_place_of_another_has_its_own_files() {
+    use gateway_simulator::book::Book;
+    use gateway_simulator::book::entry::{Edit, Entry, Push};
+    let order = |nth: &str| gateway_simulator::invent::scan(1, format!("QR{nth}"), 1_795_000_000_000);
+    let (first, other) = (order("1"), order("2"));
+    let mut book = Book::with_backup(gateway_simulator::Dress::Default, 0);
+    let no = first.order_no.clone();
+    book.apply(&Entry::Create { at: 1, order: Box::new(first.clone()), hidden: false, push: Push::None });
+    let edits = vec![Edit::Whole(Box::new(other.clone()))];
+    book.apply(&Entry::Change { at: 2, no, update: None, edits, operation: None, push: Push::None });
+    for order in [first, other] {
+        assert!(references(&order.pictures).iter().all(|reference| book.references.contains(*reference)));
+    }
+}
