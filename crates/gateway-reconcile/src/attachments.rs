@@ -12,7 +12,7 @@ use gateway_model::{
     AttachmentId, AttachmentState, ChannelId, Dataset, GapEvidence, GapKind, GapState, OrderId, Timestamp, Window,
 };
 use gateway_store::{AttachmentRow, GapRow, NewGap, Store};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// How many are looked at in a round.
@@ -33,29 +33,34 @@ pub(crate) struct LackingAttachments<'a> {
 impl LackingAttachments<'_> {
     /// First looks, second looks, and ends; from `after` on. Returns where the next round goes on.
     pub async fn look(&self, after: Option<AttachmentId>) -> Result<Option<AttachmentId>, ReconcileError> {
-        let mut known: HashMap<AttachmentId, GapRow> = HashMap::new();
-        let mut unfinished = 0;
-        for state in [GapState::Suspected, GapState::Open, GapState::Repairing, GapState::Waived] {
-            for gap in all_in_state(self.store, self.channel, state).await? {
-                if let Some(id) = attachment_of(&gap) {
-                    unfinished += usize::from(state != GapState::Waived);
-                    known.insert(id, gap);
-                }
+        let mut known: HashSet<AttachmentId> = HashSet::new();
+        // Suspicions last: one that is confirmed here has had its look in this round.
+        for state in [GapState::Repairing, GapState::Open, GapState::Suspected] {
+            for (id, gap) in self.gaps_in(state).await? {
+                self.settle(&gap, self.store.attachment(id).await?).await?;
+                known.insert(id);
             }
         }
-        for (id, gap) in known.iter().filter(|(_, gap)| gap.state != GapState::Waived) {
-            self.settle(gap, self.store.attachment(*id).await?).await?;
-        }
+        let unfinished = known.len();
         let page = self.store.lacking_attachments(self.channel, self.long_ago(), after, PAGE).await?;
         let next = page.last().map(|row| row.id).filter(|_| page.len() >= PAGE as usize);
+        if page.iter().any(|row| !known.contains(&row.id)) {
+            // They grow for ever, and matter only where something lacks that no unfinished gap tells of.
+            known.extend(self.gaps_in(GapState::Waived).await?.into_iter().map(|(id, _)| id));
+        }
         let news: Vec<AttachmentRow> =
-            page.into_iter().filter(|row| !known.contains_key(&row.id)).take(MOST.saturating_sub(unfinished)).collect();
+            page.into_iter().filter(|row| !known.contains(&row.id)).take(MOST.saturating_sub(unfinished)).collect();
         if !news.is_empty() {
             let numbers = self.numbers(&news).await?;
             let gaps: Vec<NewGap> = news.iter().map(|row| self.gap(row, numbers.get(&row.order_id))).collect();
             self.store.suspect(&gaps).await?;
         }
         Ok(next)
+    }
+
+    async fn gaps_in(&self, state: GapState) -> Result<Vec<(AttachmentId, GapRow)>, ReconcileError> {
+        let gaps = all_in_state(self.store, self.channel, state).await?;
+        Ok(gaps.into_iter().filter_map(|gap| Some((attachment_of(&gap)?, gap))).collect())
     }
 
     fn long_ago(&self) -> Timestamp {
